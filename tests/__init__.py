@@ -1,0 +1,1 @@
+"""Tests mirror the tree; ``tests/oracle`` judges from outside, ``tests/histories`` is replayed."""

@@ -1,0 +1,1 @@
+"""The judge from outside: raw bytes, plain SQL, the hand-made truth, nothing of the product."""

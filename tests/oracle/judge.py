@@ -1,0 +1,925 @@
+"""Judges a finished run from outside: invariants I1 to I4 and I10, and the hand-made truth.
+
+Believes only the bytes the simulator logged, the sample inputs and the rows it can read; whatever
+is missing, doubled, empty or of the wrong type counts against the product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TypedDict, TypeVar
+
+from .books import (
+    Books,
+    Identifier,
+    Money,
+    Remittance,
+    RemittanceAdjustment,
+    RemittanceClaim,
+    RemittanceLine,
+    Standing,
+    Transfer,
+    read_books,
+)
+from .intake import AMOUNTS, GROUP_SOFT_LIMIT, Intake, RosterRow, read_intake
+from .wire import (
+    LogEntry,
+    PaidClaim,
+    Payment,
+    Rejection,
+    SubmittedClaim,
+    WireError,
+    is_x12,
+    payments,
+    read_log,
+    rejections,
+    submitted_claims,
+)
+
+INVARIANTS = ("I1", "I2", "I3", "I4", "I10", "EXPECTED")
+
+STANDINGS = frozenset({"in_progress", "held", "billed", "not_billable"})
+
+ACCOUNTS = frozenset(
+    {
+        "payer_receivable",
+        "patient_receivable",
+        "charges",
+        "contractual",
+        "sequestration",
+        "other_adjustment",
+        "clearing",
+        "deposits",
+        "patient_cash",
+        "write_off",
+        "unapplied",
+    }
+)
+
+_CO_ACCOUNTS = ("contractual", "sequestration")
+
+_TABLE_TOUCHES: dict[str, tuple[str, ...]] = {
+    "(database)": INVARIANTS,
+    "participant_standing": ("I2", "EXPECTED"),
+    "claim_money": ("I4", "I10", "EXPECTED"),
+    "transfer": ("I3", "I4", "I10", "EXPECTED"),
+    "remittance": ("I3", "EXPECTED"),
+    "remittance_claim": ("I3", "EXPECTED"),
+    "remittance_line": ("I3",),
+    "remittance_adjustment": ("I3",),
+    "provider_adjustment": ("I3",),
+    "finding": ("EXPECTED",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One place where the run is not as it must be."""
+
+    invariant: str
+    row: str
+    column: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        where = f"{self.row}, {self.column}" if self.column else self.row
+        return f"{self.invariant}: {where}: expected {self.expected}, found {self.found}"
+
+
+class Verdict(TypedDict):
+    """``{"invariants": {"I1": True, ...}, "disagreements": [...]}``."""
+
+    invariants: dict[str, bool]
+    disagreements: list[dict[str, str]]
+
+
+@dataclass(slots=True)
+class Case:
+    """All the evidence of one run, put side by side, and what was found wrong with it."""
+
+    intake: Intake
+    books: Books
+    log: list[LogEntry]
+    submitted: list[SubmittedClaim] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    payments: list[Payment] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
+
+    def disagree(
+        self, invariant: str, row: str, column: str, expected: object, found: object
+    ) -> None:
+        self.disagreements.append(Disagreement(invariant, row, column, _say(expected), _say(found)))
+
+    def compare(
+        self, invariant: str, row: str, column: str, expected: object, found: object
+    ) -> None:
+        if expected != found or type(expected) is not type(found):
+            self.disagree(invariant, row, column, expected, found)
+
+    def everywhere(self, row: str, expected: object, found: object) -> None:
+        for invariant in INVARIANTS:
+            self.disagree(invariant, row, "", expected, found)
+
+    # What the wire says about one claim.
+
+    def versions(self, claim_number: str) -> list[SubmittedClaim]:
+        return [c for c in self.submitted if c.claim_number == claim_number]
+
+    def is_rejected(self, claim: SubmittedClaim) -> bool:
+        return any(rejection.hits(claim) for rejection in self.rejected)
+
+    def distinct_payments(self) -> list[Payment]:
+        return list({payment.key: payment for payment in reversed(self.payments)}.values())[::-1]
+
+    def payer_of(self, payment: Payment) -> str:
+        """The payer's id, from N1*PR of the 835: its id or, failing that, its name."""
+        if payment.payer_id in self.intake.payer_ids:
+            return payment.payer_id
+        names = {row.payer_name.casefold(): row.payer_id for row in self.intake.roster}
+        return names.get(payment.payer_name.casefold(), "")
+
+    def paid_claims(self, claim_number: str) -> list[PaidClaim]:
+        """What balanced payments say about the claim, each payment once."""
+        return [
+            paid
+            for payment in self.distinct_payments()
+            if payment.balances()
+            for paid in payment.claims
+            if paid.claim_number == claim_number
+        ]
+
+
+def judge(database: str, wire: Path, samples: Path, identity_key: bytes) -> Verdict:
+    """Judge one finished run; unreadable evidence is a verdict too, never an exception."""
+    try:
+        intake = read_intake(samples, identity_key)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, StopIteration) as problem:
+        said = f"{type(problem).__name__}: {problem}"
+        return _verdict(
+            [Disagreement(i, "samples", "", "a readable sample", said) for i in INVARIANTS]
+        )
+    log, complaints = read_log(wire)
+    case = Case(intake=intake, books=read_books(database), log=log)
+    for complaint in complaints:
+        case.everywhere("raw log", "a whole and untouched log", complaint)
+    _read_wire(case)
+    _check_form(case)
+    _check_submissions(case)
+    _check_roster(case)
+    _check_payments(case)
+    _check_ledger(case)
+    _check_patient_share(case)
+    _check_truth(case)
+    return _verdict(case.disagreements)
+
+
+def _verdict(disagreements: Sequence[Disagreement]) -> Verdict:
+    broken = {d.invariant for d in disagreements}
+    return {
+        "invariants": {i: i not in broken for i in INVARIANTS},
+        "disagreements": [asdict(d) for d in disagreements],
+    }
+
+
+# --- the evidence ------------------------------------------------------------------------------
+
+
+def _read_wire(case: Case) -> None:
+    for entry in case.log:
+        if not is_x12(entry.body):
+            if entry.direction == "received" and entry.channel == "batch" and entry.body:
+                case.disagree("I1", entry.name, "body", "an X12 interchange", "something else")
+            continue
+        try:
+            if entry.direction == "received":
+                if entry.outcome != "refused":
+                    case.submitted += submitted_claims(entry)
+            else:
+                case.rejected += rejections(entry)
+                case.payments += payments(entry)
+        except (WireError, IndexError) as problem:
+            case.everywhere(entry.name, "readable X12", f"{type(problem).__name__}: {problem}")
+
+
+def _check_form(case: Case) -> None:
+    for complaint in case.books.complaints:
+        for invariant in _TABLE_TOUCHES[complaint.table]:
+            case.disagree(
+                invariant, complaint.table, complaint.column, complaint.expected, complaint.found
+            )
+    if not case.log:
+        case.everywhere("raw log", "at least one line", "none")
+    elif not case.submitted:
+        case.everywhere("raw log", "at least one accepted claim", "none")
+    elif not case.payments:
+        case.everywhere("raw log", "at least one 835", "none")
+    for name, rows in (
+        ("participant_standing", case.books.standings),
+        ("claim_money", case.books.money),
+        ("transfer", case.books.transfers),
+        ("remittance", case.books.remittances),
+    ):
+        if not rows:
+            case.everywhere(name, "rows", "none")
+
+
+# --- I1 ----------------------------------------------------------------------------------------
+
+
+def _check_submissions(case: Case) -> None:
+    for control_number, count in Counter(c.control_number for c in case.submitted).items():
+        if count > 1:
+            case.disagree("I1", control_number, "accepted submissions", 1, count)
+    for claim_number in sorted({c.claim_number for c in case.submitted}):
+        first_seen = {c.control_number: c for c in reversed(case.versions(claim_number))}
+        versions = sorted(first_seen.values(), key=lambda c: c.version)
+        letters = "".join(c.version for c in versions)
+        wanted = "".join(chr(ord("A") + index) for index in range(len(versions)))
+        case.compare("I1", claim_number, "versions", wanted, letters)
+        case.compare("I1", versions[0].control_number, "frequency", "1", versions[0].frequency)
+        case.compare("I1", versions[0].control_number, "REF*F8", "", versions[0].payer_claim_number)
+        for former, later in pairwise(versions):
+            _check_succession(case, former, later)
+
+
+def _check_succession(case: Case, former: SubmittedClaim, later: SubmittedClaim) -> None:
+    row = later.control_number
+    if later.n <= former.n:
+        case.disagree("I1", row, "order", f"after {former.control_number}", "before it")
+    denials = [
+        paid
+        for payment in case.payments
+        if payment.n < later.n and payment.at <= later.at
+        for paid in payment.claims
+        if paid.control_number == former.control_number and paid.is_denial()
+    ]
+    rejected = any(r.hits(former) and r.n < later.n and r.at <= later.at for r in case.rejected)
+    if denials:
+        case.compare("I1", row, "frequency", "7", later.frequency)
+        case.compare("I1", row, "REF*F8", denials[-1].payer_claim_number, later.payer_claim_number)
+        if not later.payer_claim_number:
+            case.disagree("I1", row, "REF*F8", "the payer's claim number", "nothing")
+    elif rejected:
+        case.compare("I1", row, "frequency", "1", later.frequency)
+        case.compare("I1", row, "REF*F8", "", later.payer_claim_number)
+    else:
+        reason = f"a rejection or denial of {former.control_number} before it"
+        case.disagree("I1", row, "reason for a new version", reason, "none")
+
+
+# --- I2 ----------------------------------------------------------------------------------------
+
+
+def _check_roster(case: Case) -> None:
+    roster = {(row.session_id, row.patient_id): row for row in case.intake.roster}
+    standings: dict[tuple[str, str], list[Standing]] = defaultdict(list)
+    for standing in case.books.standings:
+        standings[standing.session_id, standing.patient_id].append(standing)
+    for key, rows in standings.items():
+        if key not in roster:
+            case.disagree("I2", " ".join(key), "standing", "no row: on no roster", rows[0].standing)
+    claims = Counter(s.claim_number for s in case.books.standings if s.claim_number)
+    for claim_number, count in claims.items():
+        if count > 1:
+            case.disagree("I2", claim_number, "participants", 1, count)
+    by_claim: dict[str, RosterRow] = {}
+    for key, row in roster.items():
+        found = standings.get(key, [])
+        if len(found) != 1:
+            case.disagree("I2", row.name, "rows in participant_standing", 1, len(found))
+            continue
+        if found[0].claim_number:
+            by_claim[found[0].claim_number] = row
+        _check_standing(case, row, found[0])
+    for claim in case.submitted:
+        owner = by_claim.get(claim.claim_number)
+        if owner is None:
+            case.disagree("I2", claim.control_number, "roster row", "one", "none")
+        else:
+            _check_claim(case, owner, claim)
+
+
+def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
+    case.compare("I2", row.name, "attendance", row.attendance, found.attendance)
+    if found.standing not in STANDINGS:
+        case.disagree("I2", row.name, "standing", "one of the four", found.standing)
+    if found.standing in ("held", "not_billable") and not found.reason:
+        case.disagree("I2", row.name, "reason", f"a code, being {found.standing}", found.reason)
+    if found.standing == "in_progress" and not found.stage:
+        case.disagree("I2", row.name, "stage", "a step, being in progress", found.stage)
+    if row.attendance != "attended":
+        case.compare("I2", row.name, "standing", "not_billable", found.standing)
+    versions = case.versions(found.claim_number) if found.claim_number else []
+    latest = max(versions, key=lambda c: c.version, default=None)
+    on_wire = latest is not None and not case.is_rejected(latest)
+    if on_wire != (found.standing == "billed"):
+        said = "its latest version accepted and not rejected" if on_wire else "no valid claim"
+        wanted = "billed" if on_wire else "anything but billed"
+        case.disagree("I2", row.name, "standing", f"{wanted} ({said})", found.standing)
+
+
+def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
+    name = f"{row.name} {claim.control_number}"
+    if row.attendance != "attended":
+        case.disagree("I2", name, "on the wire", f"nothing ({row.attendance})", "a claim")
+    people = [
+        other.name
+        for other in case.intake.roster
+        if _person(other) == (claim.last_name.casefold(), claim.first_name.casefold())
+        and other.birth_date.replace("-", "") == claim.birth_date
+        and any(line.date == other.service_date.replace("-", "") for line in claim.lines)
+    ]
+    case.compare("I2", name, "person and day on the claim", [row.name], people)
+    if claim.member_id not in row.member_ids:
+        case.disagree("I2", name, "member id", "one of this person's", "another")
+    for column, expected, found in (
+        ("sex", row.sex, claim.sex),
+        ("payer", row.payer_id, claim.payer_id),
+        ("filing indicator", row.filing_indicator, claim.filing_indicator),
+        ("billing NPI", row.billing_npi, claim.billing_npi),
+        ("rendering NPI", row.rendering_npi, claim.rendering_npi),
+        ("principal diagnosis", row.diagnosis, (claim.diagnoses or [""])[0]),
+        ("charge", row.fee_cents, claim.charge_cents),
+        ("place of service", row.place_of_service, claim.place),
+        ("service lines", 1, len(claim.lines)),
+    ):
+        case.compare("I2", name, column, expected, found)
+    for line in claim.lines:
+        for column, expected, found in (
+            ("code", "90853", line.code),
+            ("unit", "UN", line.unit),
+            ("units", "1", line.units),
+            ("service date", row.service_date.replace("-", ""), line.date),
+            ("line charge", row.fee_cents, line.cents),
+            ("line place of service", row.place_of_service, line.place or claim.place),
+        ):
+            case.compare("I2", name, column, expected, found)
+    valid = [
+        a.number
+        for a in row.authorizations
+        if a.first_day <= row.service_date <= a.last_day
+        and (a.known_at is None or a.known_at <= claim.at)
+    ]
+    if claim.authorization not in (valid or [""]):
+        case.disagree("I2", name, "REF*G1", valid or "", claim.authorization)
+    gates = [("attendance", row.recorded_at), ("signature of the note", row.signed_at)]
+    if row.treated_in_room > GROUP_SOFT_LIMIT:
+        gates.append((f"release, {row.treated_in_room} having been treated", row.released_at))
+    if row.treated_in_room < 2:
+        gates.append(("a second person in the room", None))
+    for what, moment in gates:
+        if moment is None or claim.at < moment:
+            case.disagree("I2", name, "received", f"after {what} ({moment})", claim.at)
+
+
+def _person(row: RosterRow) -> tuple[str, str]:
+    return (row.last_name.casefold(), row.first_name.casefold())
+
+
+# --- I3 ----------------------------------------------------------------------------------------
+
+
+def _check_payments(case: Case) -> None:
+    on_wire: dict[tuple[str, str, int], list[Payment]] = defaultdict(list)
+    for payment in case.distinct_payments():
+        on_wire[payment.trace, payment.date, payment.cents].append(payment)
+    contents: dict[tuple[str, str, str, int], set[object]] = defaultdict(set)
+    for payment in case.payments:
+        contents[payment.key].add(payment.content())
+    for key, seen in contents.items():
+        if len(seen) > 1:
+            case.disagree("I3", f"payment {key[1]}", "copies", "equal in content", "different")
+    in_books: dict[tuple[str, str, int], list[Remittance]] = defaultdict(list)
+    for row in case.books.remittances:
+        in_books[row.trace, row.payment_date, row.paid_cents].append(row)
+        _check_remittance(case, row)
+    for identity, count in Counter(r.id for r in case.books.remittances).items():
+        if count > 1:
+            case.disagree("I3", f"remittance {identity}", "rows", 1, count)
+    for where in sorted(on_wire.keys() | in_books.keys()):
+        sent, rows = on_wire.get(where, []), in_books.get(where, [])
+        name = f"payment {where[0]} of {where[1]}"
+        balanced = [payment for payment in sent if payment.balances()]
+        posted = [row for row in rows if row.state == "posted"]
+        suspended = [row for row in rows if row.state == "suspended"]
+        case.compare("I3", name, "times posted", len(balanced), len(posted))
+        if len(sent) > len(balanced) and not suspended:
+            case.disagree("I3", name, "state", "suspended: it does not balance", "not suspended")
+        if suspended and len(sent) == len(balanced):
+            case.disagree("I3", name, "state", "posted: it balances", "suspended")
+        if not sent:
+            case.disagree("I3", name, "835 sent by the payer", "one", "none")
+        if len(balanced) == len(posted) == 1:
+            _check_posted(case, balanced[0], posted[0], name)
+    _check_orphans(case)
+
+
+def _check_orphans(case: Case) -> None:
+    """Every part of a payment belongs to a remittance there is."""
+    known = {row.id for row in case.books.remittances}
+    parts: Iterable[tuple[str, str]] = [
+        *(("remittance_claim", row.remittance_id) for row in case.books.remittance_claims),
+        *(("remittance_line", row.remittance_id) for row in case.books.remittance_lines),
+        *(
+            ("remittance_adjustment", row.remittance_id)
+            for row in case.books.remittance_adjustments
+        ),
+        *(("provider_adjustment", row.remittance_id) for row in case.books.provider_adjustments),
+    ]
+    for table, identity in sorted(set(parts)):
+        if identity not in known:
+            case.disagree("I3", table, "remittance_id", "a remittance there is", identity)
+
+
+def _check_remittance(case: Case, row: Remittance) -> None:
+    name = f"remittance {row.id}"
+    if row.state not in ("posted", "suspended", "duplicate"):
+        case.disagree("I3", name, "state", "posted, suspended or duplicate", row.state)
+    moved = sum(t.remittance_id == row.id for t in case.books.transfers)
+    if row.state != "posted":
+        case.compare("I3", name, f"transfers, being {row.state}", 0, moved)
+        return
+    case.compare("I3", name, "difference_cents", 0, row.difference_cents or 0)
+    claims = [c for c in case.books.remittance_claims if c.remittance_id == row.id]
+    withheld = sum(p.cents for p in case.books.provider_adjustments if p.remittance_id == row.id)
+    total = sum(c.paid_cents for c in claims) - withheld
+    case.compare("I3", name, "paid_cents = claims - provider adjustments", total, row.paid_cents)
+    if not claims:
+        case.disagree("I3", name, "claims", "at least one", 0)
+    for claim in claims:
+        where = f"{name} {claim.control_number}"
+        lines = [
+            line
+            for line in case.books.remittance_lines
+            if (line.remittance_id, line.claim_position) == (row.id, claim.position)
+        ]
+        cuts = [
+            cut
+            for cut in case.books.remittance_adjustments
+            if (cut.remittance_id, cut.claim_position) == (row.id, claim.position)
+        ]
+        kept = claim.charge_cents - sum(cut.cents for cut in cuts)
+        case.compare("I3", where, "charge - adjustments = paid", kept, claim.paid_cents)
+        if not lines:
+            case.disagree("I3", where, "lines", "at least one", 0)
+            continue
+        charged = sum(line.charge_cents for line in lines)
+        case.compare("I3", where, "charge of lines", claim.charge_cents, charged)
+        for line in lines:
+            taken = sum(c.cents for c in cuts if c.line_position == line.line_position)
+            kept = line.charge_cents - taken
+            column = f"line {line.line_position}: charge - adjustments = paid"
+            case.compare("I3", where, column, kept, line.paid_cents)
+        known = {0, *(line.line_position for line in lines)}
+        if any(cut.line_position not in known for cut in cuts):
+            case.disagree("I3", where, "adjustments", "on lines there are", "on another line")
+
+
+def _check_posted(case: Case, payment: Payment, row: Remittance, name: str) -> None:
+    """What was posted is what the 835 says, claim by claim and cut by cut."""
+    if row.payer_id not in {payment.origin, payment.payer_id, case.payer_of(payment)} - {""}:
+        case.disagree("I3", name, "payer_id", case.payer_of(payment), row.payer_id)
+    claims = sorted(
+        (c for c in case.books.remittance_claims if c.remittance_id == row.id),
+        key=lambda c: c.position,
+    )
+    sent = [c.control_number for c in payment.claims]
+    case.compare("I3", name, "claims", sent, [c.control_number for c in claims])
+    withheld = Counter(
+        (p.reason_code, p.cents)
+        for p in case.books.provider_adjustments
+        if p.remittance_id == row.id
+    )
+    case.compare(
+        "I3", name, "provider adjustments", Counter(payment.provider_adjustments), withheld
+    )
+    if sent != [c.control_number for c in claims]:
+        return
+    for paid, posted in zip(payment.claims, claims, strict=True):
+        _check_posted_claim(case, paid, posted, f"{name} {paid.control_number}")
+
+
+def _check_posted_claim(case: Case, paid: PaidClaim, posted: RemittanceClaim, name: str) -> None:
+    for column, expected, found in (
+        ("status", paid.status, str(posted.status)),
+        ("charge_cents", paid.charge_cents, posted.charge_cents),
+        ("paid_cents", paid.paid_cents, posted.paid_cents),
+        ("patient_cents", paid.patient_cents, posted.patient_cents),
+        ("payer_claim_number", paid.payer_claim_number, posted.payer_claim_number or ""),
+    ):
+        case.compare("I3", name, column, expected, found)
+    if any(c.control_number == paid.control_number for c in case.submitted):
+        case.compare("I3", name, "claim_number", paid.claim_number, posted.claim_number)
+    elif posted.claim_number is not None:
+        case.disagree("I3", name, "claim_number", "none: no such claim was sent", "one")
+    lines = sorted(_of_claim(case.books.remittance_lines, posted), key=lambda li: li.line_position)
+    cuts = _of_claim(case.books.remittance_adjustments, posted)
+    said = [
+        (line.code, ":".join(line.modifiers), line.charge_cents, line.paid_cents)
+        for line in paid.lines
+    ]
+    kept = [(line.code, line.modifiers or "", line.charge_cents, line.paid_cents) for line in lines]
+    case.compare("I3", name, "lines", said, kept)
+    allowed = [line.allowed_cents for line in paid.lines]
+    if None not in allowed:
+        case.compare("I3", name, "allowed", allowed, [line.allowed_cents for line in lines])
+    for index, group in enumerate([paid.adjustments, *(line.adjustments for line in paid.lines)]):
+        position = 0 if index == 0 else lines[index - 1].line_position if said == kept else index
+        taken = Counter(
+            (c.group_code, c.reason_code, c.cents) for c in cuts if c.line_position == position
+        )
+        wanted = Counter((a.group, a.reason, a.cents) for a in group)
+        column = f"adjustments of line {position}" if index else "adjustments of the claim"
+        case.compare("I3", name, column, wanted, taken)
+
+
+Part = TypeVar("Part", RemittanceLine, RemittanceAdjustment)
+
+
+def _of_claim(parts: Iterable[Part], claim: RemittanceClaim) -> list[Part]:
+    return [
+        part
+        for part in parts
+        if (part.remittance_id, part.claim_position) == (claim.remittance_id, claim.position)
+    ]
+
+
+# --- I4 ----------------------------------------------------------------------------------------
+
+
+def _net(transfers: Iterable[Transfer], account: str) -> int:
+    """Debits less credits of one account, in cents."""
+    return sum(t.cents * ((t.debit == account) - (t.credit == account)) for t in transfers)
+
+
+def _between(transfers: Iterable[Transfer], debit: str, credit: str) -> int:
+    """What went from ``credit`` to ``debit`` less what went back, in cents."""
+    signs = {(debit, credit): 1, (credit, debit): -1}
+    return sum(t.cents * signs.get((t.debit, t.credit), 0) for t in transfers)
+
+
+def _check_ledger(case: Case) -> None:
+    standings = {s.claim_number: s for s in case.books.standings if s.claim_number}
+    posted = {r.id: r for r in case.books.remittances if r.state == "posted"}
+    for row in case.books.transfers:
+        name = f"transfer {row.id}"
+        if row.cents <= 0:
+            case.disagree("I4", name, "cents", "above zero", row.cents)
+        if row.debit == row.credit:
+            case.disagree("I4", name, "debit and credit", "two accounts", row.debit)
+        for account in (row.debit, row.credit):
+            if account not in ACCOUNTS:
+                case.disagree("I4", name, "account", "a known account", account)
+        if not row.kind:
+            case.disagree("I4", name, "kind", "a word", "nothing")
+        if row.claim_number is not None and row.claim_number not in standings:
+            case.disagree("I4", name, "claim_number", "a participant's claim", "another")
+        if row.remittance_id is not None and row.remittance_id not in posted:
+            case.disagree("I4", name, "remittance_id", "a posted remittance", row.remittance_id)
+    for identity, count in Counter(t.id for t in case.books.transfers).items():
+        if count > 1:
+            case.disagree("I4", f"transfer {identity}", "rows", 1, count)
+    _check_repetition(case)
+    _check_clearing(case)
+    rows = {(r.session_id, r.patient_id): r for r in case.intake.roster}
+    for claim_number, standing in standings.items():
+        row_found = rows.get((standing.session_id, standing.patient_id))
+        if row_found is not None:
+            _check_claim_account(case, row_found, claim_number, standing)
+
+
+def _check_repetition(case: Case) -> None:
+    """The same transfer twice: posted twice, unless the remittance itself says the same twice."""
+    seen = Counter(
+        (
+            t.kind,
+            t.claim_number,
+            t.remittance_id,
+            t.debit,
+            t.credit,
+            t.cents,
+            # Without a remittance only the moment tells two equal payments of a patient apart.
+            None if t.remittance_id is not None else t.posted_at,
+        )
+        for t in case.books.transfers
+    )
+    for key, count in seen.items():
+        if count > 1:
+            name = f"transfer {key[0]} claim {key[1]} remittance {key[2]}"
+            case.disagree("I4", name, "times posted", 1, count)
+
+
+def _check_clearing(case: Case) -> None:
+    traces = {(p.trace, p.date, p.cents): p for p in case.distinct_payments() if p.balances()}
+    for row in case.books.remittances:
+        payment = traces.get((row.trace, row.payment_date, row.paid_cents))
+        if row.state != "posted" or payment is None:
+            continue
+        name = f"remittance {row.id}"
+        moves = [t for t in case.books.transfers if t.remittance_id == row.id]
+        deposited = _between(moves, "deposits", "clearing")
+        case.compare("I4", name, "deposited", payment.cents, deposited)
+        applied: dict[str | None, int] = defaultdict(int)
+        for paid in payment.claims:
+            applied[paid.claim_number] += paid.paid_cents
+        for claim_number, amount in applied.items():
+            mine = [t for t in moves if t.claim_number == claim_number]
+            found = _between(mine, "clearing", "payer_receivable")
+            case.compare("I4", f"{name} claim {claim_number}", "applied", amount, found)
+        strangers = [t for t in moves if t.claim_number not in applied]
+        stray = _between(strangers, "clearing", "payer_receivable")
+        case.compare("I4", name, "applied to claims it does not name", 0, stray)
+        left = -_net(moves, "clearing")
+        withheld = sum(amount for _, amount in payment.provider_adjustments)
+        if left not in {0, -withheld}:
+            case.disagree("I4", name, "left in clearing", sorted({0, -withheld}), left)
+    everything = case.books.transfers
+    for account in ("deposits", "clearing"):
+        loose = [t for t in everything if t.remittance_id is None]
+        case.compare("I4", "transfers without remittance", account, 0, _net(loose, account))
+    deposited = sum(p.cents for p in traces.values())
+    case.compare("I4", "all remittances", "deposits", deposited, _net(everything, "deposits"))
+    withheld = sum(amount for p in traces.values() for _, amount in p.provider_adjustments)
+    left = -_net(everything, "clearing")
+    if left not in {0, -withheld}:
+        case.disagree("I4", "all remittances", "clearing", "deposits - applied", left)
+
+
+def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing: Standing) -> None:
+    moves = [t for t in case.books.transfers if t.claim_number == claim_number]
+    versions = case.versions(claim_number)
+    charge = max(versions, key=lambda c: c.version).charge_cents if versions else 0
+    paid = case.paid_claims(claim_number)
+    received = sum(p.paid_cents for p in paid)
+    co_said = sum(p.group_cents("CO") for p in paid)
+    co_taken = sum(_net(moves, account) for account in _CO_ACCOUNTS)
+    others = sum(_net(moves, a) for a in ("other_adjustment", "write_off", "unapplied"))
+    payer, patient = _net(moves, "payer_receivable"), _net(moves, "patient_receivable")
+    name = f"{row.name} {claim_number}"
+    case.compare("I4", name, "charges", charge, -_net(moves, "charges"))
+    case.compare("I4", name, "received from the payer", received, _net(moves, "clearing"))
+    cash = _net(moves, "patient_cash")
+    case.compare("I4", name, "received from the patient", row.patient_paid_cents, cash)
+    if not 0 <= co_taken <= co_said:
+        case.disagree("I4", name, "written off as CO", f"0 to {co_said}", co_taken)
+    due = charge - received - co_taken - others - row.patient_paid_cents
+    case.compare("I4", name, "receivable = charge - applied", due, payer + patient)
+    if payer < 0 or patient < 0:
+        case.disagree("I4", name, "receivables", "none below zero", f"{payer} and {patient}")
+    if standing.stage == "closed":
+        case.compare("I4", name, "receivable of a closed claim", (0, 0), (payer, patient))
+    money = [m for m in case.books.money if m.claim_number == claim_number]
+    if len(money) > 1 or (versions and not money):
+        case.disagree("I4", name, "rows in claim_money", 1, len(money))
+    for view in money:
+        for column, expected, found in (
+            ("charge_cents", charge, view.charge_cents),
+            ("paid_cents", received, view.paid_cents),
+            ("contractual_cents", co_taken, view.contractual_cents),
+            ("patient_paid_cents", row.patient_paid_cents, view.patient_paid_cents),
+            ("patient_open_cents", patient, view.patient_open_cents),
+            ("payer_open_cents", payer, view.payer_open_cents),
+        ):
+            if versions or found is not None:  # a claim never sent has nothing to show
+                case.compare("I4", name, f"claim_money.{column}", expected, found)
+
+
+# --- I10 ---------------------------------------------------------------------------------------
+
+
+def _check_patient_share(case: Case) -> None:
+    traces = {(p.trace, p.date, p.cents): p for p in case.distinct_payments() if p.balances()}
+    sent = {
+        r.id: traces[r.trace, r.payment_date, r.paid_cents]
+        for r in case.books.remittances
+        if (r.trace, r.payment_date, r.paid_cents) in traces
+    }
+    moved: dict[tuple[str | None, Identifier | None], int] = defaultdict(int)
+    for row in case.books.transfers:
+        name = f"transfer {row.id}"
+        pair = {row.debit, row.credit}
+        if "patient_receivable" not in pair:
+            continue
+        other = next(iter(pair - {"patient_receivable"}), "patient_receivable")
+        if other not in ("payer_receivable", "patient_cash", "write_off", "unapplied"):
+            case.disagree("I10", name, "patient_receivable against", "no such account", other)
+        if row.debit == "patient_receivable" and other in ("write_off", "unapplied"):
+            case.disagree("I10", name, "patient_receivable from", "payer_receivable", other)
+        if other == "payer_receivable":
+            sign = 1 if row.debit == "patient_receivable" else -1
+            moved[row.claim_number, row.remittance_id] += sign * row.cents
+    per_claim: dict[str | None, int] = defaultdict(int)
+    for (claim_number, remittance_id), amount in moved.items():
+        per_claim[claim_number] += amount
+        name = f"claim {claim_number} remittance {remittance_id}"
+        payment = sent.get(remittance_id) if remittance_id is not None else None
+        limit = sum(
+            paid.group_cents("PR")
+            for paid in (payment.claims if payment else [])
+            if paid.claim_number == claim_number
+        )
+        if amount > limit:
+            case.disagree("I10", name, "moved to the patient", f"at most {limit}", amount)
+    for claim_number, amount in per_claim.items():
+        limit = sum(p.group_cents("PR") for p in case.paid_claims(claim_number or ""))
+        if amount > limit:
+            case.disagree(
+                "I10", f"claim {claim_number}", "moved to the patient", f"at most {limit}", amount
+            )
+    for view in case.books.money:
+        limit = sum(p.group_cents("PR") for p in case.paid_claims(view.claim_number))
+        if (view.patient_cents or 0) > limit:
+            name = f"claim {view.claim_number}"
+            found = view.patient_cents
+            case.disagree("I10", name, "claim_money.patient_cents", f"at most {limit}", found)
+
+
+# --- EXPECTED ----------------------------------------------------------------------------------
+
+
+def _check_truth(case: Case) -> None:
+    truth: dict[tuple[str, str], dict[str, str]] = {}
+    for expected in case.intake.expected:
+        key = (expected["session"], expected["patient"])
+        if key in truth:
+            case.disagree("EXPECTED", "/".join(key), "rows in expected.csv", 1, 2)
+        truth[key] = expected
+    roster = {(row.session, row.patient): row for row in case.intake.roster}
+    for key in sorted(truth.keys() ^ roster.keys()):
+        where = "in expected.csv and on a roster", "in one of them only"
+        case.disagree("EXPECTED", "/".join(key), "", *where)
+    for key, row in roster.items():
+        if key in truth:
+            _check_arithmetic(case, truth[key])
+            _check_outcome(case, row, truth[key])
+    _check_copies(case)
+
+
+def _amount(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _check_arithmetic(case: Case, expected: dict[str, str]) -> None:
+    """The truth must add up before it may judge."""
+    name = f"expected.csv {expected['session']}/{expected['patient']}"
+    if not expected["arithmetic"].strip():
+        case.disagree("EXPECTED", name, "arithmetic", "the working", "nothing")
+    values = {column: _amount(expected[column]) for column in AMOUNTS}
+    if not any(expected[column] for column in AMOUNTS):
+        return
+    if any(value is None for value in values.values()):
+        case.disagree("EXPECTED", name, "amounts", "all or none in whole cents", "some")
+        return
+    known = {column: value or 0 for column, value in values.items()}
+    parts = ("paid_cents", "contractual_cents", "pr_cents", "payer_open_cents")
+    total = sum(known[part] for part in parts)
+    case.compare("EXPECTED", name, "charge_cents", total, known["charge_cents"])
+    share = known["patient_paid_cents"] + known["patient_open_cents"]
+    case.compare("EXPECTED", name, "pr_cents", share, known["pr_cents"])
+
+
+def _check_outcome(case: Case, row: RosterRow, expected: dict[str, str]) -> None:
+    found = [
+        s
+        for s in case.books.standings
+        if (s.session_id, s.patient_id) == (row.session_id, row.patient_id)
+    ]
+    if len(found) != 1:
+        case.disagree("EXPECTED", row.name, "rows in participant_standing", 1, len(found))
+        return
+    standing = found[0]
+    case.compare("EXPECTED", row.name, "standing", expected["standing"], standing.standing)
+    case.compare("EXPECTED", row.name, "reason", expected["reason"], standing.reason or "")
+    case.compare("EXPECTED", row.name, "final_stage", expected["final_stage"], standing.stage or "")
+    claim_number = standing.claim_number or ""
+    versions = sorted(case.versions(claim_number), key=lambda c: c.version)
+    case.compare(
+        "EXPECTED",
+        row.name,
+        "accepted_versions",
+        expected["accepted_versions"],
+        str(len({c.control_number for c in versions})),
+    )
+    posted = {r.id for r in case.books.remittances if r.state == "posted"}
+    remitted = sum(
+        c.claim_number == claim_number and c.remittance_id in posted
+        for c in case.books.remittance_claims
+    )
+    case.compare("EXPECTED", row.name, "remittances", expected["remittances"], str(remitted))
+    rules = {f.rule for f in case.books.findings if f.claim_number == claim_number}
+    for rule in filter(None, expected["findings"].split(";")):
+        if rule not in rules:
+            case.disagree("EXPECTED", row.name, "findings", rule, "no such finding")
+    latest = versions[-1] if versions else None
+    line = latest.lines[0] if latest and latest.lines else None
+    for column, value in (
+        ("code", line.code if line else ""),
+        ("modifiers", ":".join(line.modifiers) if line else ""),
+        ("place_of_service", latest.place if latest else ""),
+    ):
+        case.compare("EXPECTED", row.name, column, expected[column], value)
+    money = [m for m in case.books.money if m.claim_number == claim_number]
+    final = [
+        paid
+        for paid in case.paid_claims(claim_number)
+        if latest is not None and paid.control_number == latest.control_number
+    ]
+    moves = [t for t in case.books.transfers if t.claim_number == claim_number]
+    for source, amounts in (
+        ("claim_money", _from_view(money)),
+        ("835", _from_wire(latest, final)),
+        ("transfer", _from_ledger(moves)),
+    ):
+        for column, amount in amounts.items():
+            if not expected[column]:
+                amount = amount or None  # never sent: nothing and zero are the same
+            case.compare(
+                "EXPECTED", row.name, f"{column} ({source})", _amount(expected[column]), amount
+            )
+
+
+def _from_view(money: Sequence[Money]) -> dict[str, int | None]:
+    view = money[0] if len(money) == 1 else None
+    return {
+        "charge_cents": view.charge_cents if view else None,
+        "allowed_cents": view.allowed_cents if view else None,
+        "paid_cents": view.paid_cents if view else None,
+        "pr_cents": view.patient_cents if view else None,
+        "patient_paid_cents": view.patient_paid_cents if view else None,
+        "patient_open_cents": view.patient_open_cents if view else None,
+        "payer_open_cents": view.payer_open_cents if view else None,
+        "contractual_cents": view.contractual_cents if view else None,
+    }
+
+
+def _from_wire(latest: SubmittedClaim | None, final: Sequence[PaidClaim]) -> dict[str, int | None]:
+    amounts: dict[str, int | None] = {"charge_cents": latest.charge_cents if latest else None}
+    for column, total in (
+        ("allowed_cents", sum(p.allowed_cents() for p in final)),
+        ("paid_cents", sum(p.paid_cents for p in final)),
+        ("co_cents", sum(p.group_cents("CO") for p in final)),
+        ("pr_cents", sum(p.group_cents("PR") for p in final)),
+        ("oa_cents", sum(p.group_cents("OA") for p in final)),
+        ("pi_cents", sum(p.group_cents("PI") for p in final)),
+    ):
+        amounts[column] = total if final else None
+    return amounts
+
+
+def _from_ledger(moves: Sequence[Transfer]) -> dict[str, int | None]:
+    return {
+        "charge_cents": -_net(moves, "charges"),
+        "paid_cents": _net(moves, "clearing"),
+        "pr_cents": _between(moves, "patient_receivable", "payer_receivable"),
+        "patient_paid_cents": _net(moves, "patient_cash"),
+        "patient_open_cents": _net(moves, "patient_receivable"),
+        "payer_open_cents": _net(moves, "payer_receivable"),
+        "contractual_cents": sum(_net(moves, account) for account in _CO_ACCOUNTS),
+    }
+
+
+def _check_copies(case: Case) -> None:
+    """The doubled 835 of the sample really came twice, or nothing was put to the test."""
+    files: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for payment in case.payments:
+        files[case.payer_of(payment), payment.date].add(payment.file)
+    for key in sorted(files.keys() | case.intake.copies.keys()):
+        wanted, found = case.intake.copies.get(key, 1), len(files.get(key, ()))
+        name = f"835 of {key[0]} on {key[1]}"
+        case.compare("EXPECTED", name, "files delivered", wanted, found)
+
+
+# --- command line ------------------------------------------------------------------------------
+
+
+def _say(value: object) -> str:
+    if isinstance(value, Counter):
+        value = sorted(value.elements())
+    return "nothing" if value in ("", None) else str(value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the verdict; 0 only if every invariant holds."""
+    parser = argparse.ArgumentParser(prog="oracle", description=__doc__)
+    parser.add_argument("--database", required=True, help="SQLite file or URL, or PostgreSQL URL")
+    parser.add_argument("--wire", required=True, type=Path, help="the simulator's raw log")
+    parser.add_argument("--samples", required=True, type=Path, help="folder of the sample practice")
+    parser.add_argument("--identity-key", required=True, type=bytes.fromhex, metavar="HEX")
+    parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    options = parser.parse_args(arguments)
+    verdict = judge(options.database, options.wire, options.samples, options.identity_key)
+    if options.json:
+        print(json.dumps(verdict, indent=2))
+    else:
+        for invariant, true in verdict["invariants"].items():
+            print(f"{invariant:<9}{'true' if true else 'false'}")
+        for disagreement in verdict["disagreements"]:
+            print(Disagreement(**disagreement))
+    return 0 if all(verdict["invariants"].values()) else 1
