@@ -1,0 +1,186 @@
+"""What can happen to a claim. Every event is dated by the practice clock.
+
+The results of steps are events too; those that come from outside carry a ``key``, the same for the
+same happening however often it is told. ``due_at`` is by when the next thing is expected: computed
+where payer policy and calendar are at hand, never here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import Fact, Step
+from groupclaim.model.base import Instant, Record
+from groupclaim.model.session import Attendance
+
+
+class Event(Record):
+    at: Instant
+    key: str = ""
+    due_at: Instant | None = None
+
+
+def _known_hold(code: str) -> str:
+    if code not in HOLDS:
+        raise ValueError(f"no such hold: one of {', '.join(HOLDS)}")
+    return code
+
+
+class Held(Record):
+    """A rule's word that the claim must wait: hold code, and whether a person may release it."""
+
+    code: Annotated[str, AfterValidator(_known_hold)]
+    releasable: bool
+
+
+# --- results of steps
+
+
+class EligibilityChecked(Event):
+    kind: Literal["eligibility_checked"] = "eligibility_checked"
+    held: Held | None = None
+
+
+class AuthorizationChecked(Event):
+    kind: Literal["authorization_checked"] = "authorization_checked"
+    held: Held | None = None
+
+
+class DocumentationChecked(Event):
+    kind: Literal["documentation_checked"] = "documentation_checked"
+    held: Held | None = None
+
+
+class CodingChecked(Event):
+    kind: Literal["coding_checked"] = "coding_checked"
+    held: Held | None = None
+
+
+class ClaimBuilt(Event):
+    kind: Literal["claim_built"] = "claim_built"
+    held: Held | None = None
+    version: int = 0
+
+
+class ClaimQueued(Event):
+    """The claim waits for the next batch, which is cut at ``due_at``."""
+
+    kind: Literal["claim_queued"] = "claim_queued"
+
+
+class DenialDecided(Event):
+    """What to do about a rejection or denial: go back to ``restart`` and send ``frequency``."""
+
+    kind: Literal["denial_decided"] = "denial_decided"
+    held: Held | None = None
+    correction: str | None = None
+    restart: Step | None = None
+    frequency: Literal["1", "7", "8"] = "1"
+
+
+class PaymentAudited(Event):
+    kind: Literal["payment_audited"] = "payment_audited"
+    outcome: Literal["as_expected", "underpaid", "overpaid"]
+
+
+class BalanceSettled(Event):
+    """What is left open after payment, in cents."""
+
+    kind: Literal["balance_settled"] = "balance_settled"
+    payer_open: int
+    patient_open: int
+
+
+class FollowedUp(Event):
+    kind: Literal["followed_up"] = "followed_up"
+
+
+# --- from outside
+
+
+class AttendanceRecorded(Event):
+    """The final attendance, or a correction of it.
+
+    ``not_billable`` is the reason when nothing can be billed; ``sent`` that a version of the claim
+    has already left and cannot be withdrawn.
+    """
+
+    kind: Literal["attendance_recorded"] = "attendance_recorded"
+    attendance: Attendance
+    not_billable: str | None = None
+    sent: bool = False
+
+
+class FactLearned(Event):
+    kind: Literal["fact_learned"] = "fact_learned"
+    fact: Fact
+
+
+class HoldReleased(Event):
+    """A person takes responsibility for going on; who and why stands in the audit log."""
+
+    kind: Literal["hold_released"] = "hold_released"
+    code: str
+
+
+class Submitted(Event):
+    """The batch that holds this version was taken by the clearinghouse."""
+
+    kind: Literal["submitted"] = "submitted"
+    version: int
+
+
+class Acknowledged(Event):
+    """``999`` speaks of the transaction set, ``277CA`` of the claim itself."""
+
+    kind: Literal["acknowledged"] = "acknowledged"
+    by: Literal["999", "277CA"]
+    version: int
+    accepted: bool
+    cause: str | None = None
+
+
+class RemittancePosted(Event):
+    """A payer's decision stands in the ledger. ``denied``: nothing paid or left to the patient."""
+
+    kind: Literal["remittance_posted"] = "remittance_posted"
+    version: int
+    denied: bool
+    cause: str | None = None
+
+
+class PatientPaid(Event):
+    kind: Literal["patient_paid"] = "patient_paid"
+
+
+class DeadlinePassed(Event):
+    """``due_at`` of the state has come and nothing else has."""
+
+    kind: Literal["deadline_passed"] = "deadline_passed"
+
+
+StepResult = (
+    EligibilityChecked
+    | AuthorizationChecked
+    | DocumentationChecked
+    | CodingChecked
+    | ClaimBuilt
+    | ClaimQueued
+    | DenialDecided
+    | PaymentAudited
+    | BalanceSettled
+    | FollowedUp
+)
+OutsideEvent = (
+    AttendanceRecorded
+    | FactLearned
+    | HoldReleased
+    | Submitted
+    | Acknowledged
+    | RemittancePosted
+    | PatientPaid
+    | DeadlinePassed
+)

@@ -1,0 +1,108 @@
+"""Where a claim stands: all that decides what may happen to it next, and nothing personal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from groupclaim.model.base import Instant, Record
+from groupclaim.model.session import Attendance
+
+TABLE_VERSION = 1
+"""Version of the transition table that new claims start under."""
+
+
+class Stage(StrEnum):
+    """The step a claim has come to. In the order of a claim that meets no obstacle."""
+
+    ELIGIBILITY = "eligibility"
+    AUTHORIZATION = "authorization"
+    ATTENDANCE = "attendance"
+    DOCUMENTATION = "documentation"
+    CODING = "coding"
+    CLAIM_BUILD = "claim_build"
+    READY = "ready"
+    SUBMITTED = "submitted"
+    ACKNOWLEDGED = "acknowledged"
+    ACCEPTED = "accepted"
+    CORRECTION = "correction"
+    PAYMENT_AUDIT = "payment_audit"
+    UNDERPAYMENT_REVIEW = "underpayment_review"
+    PATIENT_BALANCE = "patient_balance"
+    CLOSED = "closed"
+    NOT_BILLABLE = "not_billable"
+
+
+ENDED = frozenset({Stage.CLOSED, Stage.NOT_BILLABLE})
+
+
+class Step(StrEnum):
+    """What a transition may ask to be done; each is an activity of this name."""
+
+    CHECK_ELIGIBILITY = "check_eligibility"
+    CHECK_AUTHORIZATION = "check_authorization"
+    CHECK_DOCUMENTATION = "check_documentation"
+    CHECK_CODING = "check_coding"
+    BUILD_CLAIM = "build_claim"
+    QUEUE_CLAIM = "queue_claim"
+    DECIDE_DENIAL = "decide_denial"
+    AUDIT_PAYMENT = "audit_payment"
+    SETTLE_BALANCE = "settle_balance"
+    FOLLOW_UP = "follow_up"
+
+
+class Fact(StrEnum):
+    """What may become known about a claim from outside, apart from the payers' answers."""
+
+    COVERAGE = "coverage"
+    AUTHORIZATION = "authorization"
+    NOTE = "note"
+    ATTENDANCE = "attendance"
+
+
+class Hold(Record):
+    """Why a claim does not go on. ``redo`` is done again when the hold is released or cleared.
+
+    A kind of hold without ``redo`` stands beside whatever else happens until a person has decided.
+    It hides any other hold meanwhile, and takes over that one's ``redo``.
+    """
+
+    code: str
+    redo: Step | None
+    since: Instant
+    releasable: bool
+
+
+class ClaimState(Record):
+    """Where one claim stands.
+
+    ``version`` counts the claim versions made; ``frequency`` is what the next one will carry.
+    ``corrections`` names each correction already tried, ``waivers`` each hold code a person has
+    released, ``seen`` the keys of the last events taken, so that a repeated one changes nothing.
+    ``sequence`` counts events taken. ``resume`` is the step under way: a claim taken up again,
+    after continue-as-new or from the store, does it again.
+    """
+
+    claim_number: str
+    table: int = TABLE_VERSION
+    sequence: int = 0
+    stage: Stage = Stage.ELIGIBILITY
+    since: Instant | None = None
+    reason: str | None = None
+    hold: Hold | None = None
+    due_at: Instant | None = None
+    follow_ups: int = 0
+    attendance: Attendance | None = None
+    version: int = 0
+    frequency: str = "1"
+    cause: str | None = None
+    corrections: tuple[str, ...] = ()
+    waivers: tuple[str, ...] = ()
+    resume: Step | None = None
+    seen: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.stage in ENDED and self.resume is None and self.hold is None

@@ -1,0 +1,373 @@
+"""What follows what: ``transition(state, event) -> (state, effects)``.
+
+Pure and total: any event in any state gives an answer, and one that has no meaning there changes
+nothing but its key being remembered; so does the result of a step that is not under way. Business
+follows one line
+
+    eligibility - authorization - attendance - documentation - coding - claim build - ready
+    - submitted - acknowledged - accepted - payment audit - patient balance - closed
+
+with holds beside it and a way back for corrections. Nothing here reads a clock: events carry their
+time and the deadline that follows from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from groupclaim.lifecycle.events import (
+    Acknowledged,
+    AttendanceRecorded,
+    AuthorizationChecked,
+    BalanceSettled,
+    ClaimBuilt,
+    ClaimQueued,
+    CodingChecked,
+    DeadlinePassed,
+    DenialDecided,
+    DocumentationChecked,
+    EligibilityChecked,
+    Event,
+    FactLearned,
+    FollowedUp,
+    Held,
+    HoldReleased,
+    PatientPaid,
+    PaymentAudited,
+    RemittancePosted,
+    StepResult,
+    Submitted,
+)
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import ENDED, ClaimState, Hold, Stage, Step
+from groupclaim.model.session import Attendance
+
+Effects = tuple[Step, ...]
+Answer = tuple[ClaimState, Effects]
+
+MAX_CORRECTIONS = 3
+"""Corrections of one claim tried without a person; then the claim is held."""
+
+_REMEMBERED_EVENTS = 100
+
+_ON_THE_WIRE = (Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED)
+_ADJUDICATED = (
+    Stage.PAYMENT_AUDIT,
+    Stage.UNDERPAYMENT_REVIEW,
+    Stage.PATIENT_BALANCE,
+    Stage.CLOSED,
+)
+
+_STAGE_OF = {
+    Step.CHECK_ELIGIBILITY: Stage.ELIGIBILITY,
+    Step.CHECK_AUTHORIZATION: Stage.AUTHORIZATION,
+    Step.CHECK_DOCUMENTATION: Stage.DOCUMENTATION,
+    Step.CHECK_CODING: Stage.CODING,
+    Step.BUILD_CLAIM: Stage.CLAIM_BUILD,
+    Step.QUEUE_CLAIM: Stage.READY,
+    Step.DECIDE_DENIAL: Stage.CORRECTION,
+    Step.AUDIT_PAYMENT: Stage.PAYMENT_AUDIT,
+}
+
+
+def transition(state: ClaimState, event: Event) -> Answer:
+    """The state after ``event``, and the step to carry out, if one follows."""
+    if event.key and event.key in state.seen:
+        return state, ()
+    if isinstance(event, StepResult) and _STEP_OF[type(event)] not in opened(state):
+        after, effects = _ignored(state, event)
+    else:
+        after, effects = _HANDLERS[type(event)](state, event)
+    return (
+        after.model_copy(
+            update={
+                "sequence": state.sequence + 1,
+                "seen": (*state.seen, event.key)[-_REMEMBERED_EVENTS:] if event.key else state.seen,
+                "since": event.at if after.stage is not state.stage else after.since or event.at,
+            }
+        ),
+        effects,
+    )
+
+
+def opened(state: ClaimState) -> Effects:
+    """What a claim that is taken up does first: begin, or do again the step it was in."""
+    if state.resume is not None:
+        return (state.resume,)
+    return (Step.CHECK_ELIGIBILITY,) if state.sequence == 0 else ()
+
+
+def _go(state: ClaimState, step: Step, **changes: Any) -> Answer:
+    """Carry out ``step``, free of any deadline and of a hold that stood in its way."""
+    update = {
+        "stage": _STAGE_OF.get(step, state.stage),
+        "hold": _standing_hold(state),
+        "due_at": None,
+        "follow_ups": 0,
+        "reason": None,
+        "resume": step,
+        **changes,
+    }
+    return state.model_copy(update=update), (step,)
+
+
+def _wait(state: ClaimState, stage: Stage, event: Event, **changes: Any) -> Answer:
+    """Wait at ``stage`` for something from outside, at most until the event's deadline."""
+    update = {
+        "stage": stage,
+        "hold": _standing_hold(state),
+        "due_at": event.due_at,
+        "follow_ups": 0,
+        "resume": None,
+        **changes,
+    }
+    return state.model_copy(update=update), ()
+
+
+def _stands(hold: Hold) -> bool:
+    """True for a kind of hold that is only decided: it stays whatever else happens."""
+    return HOLDS[hold.code].redo is None
+
+
+def _standing_hold(state: ClaimState) -> Hold | None:
+    """The hold that stays when the claim goes on; what it hid has been done by then."""
+    if state.hold is None or not _stands(state.hold):
+        return None
+    return state.hold.model_copy(update={"redo": None})
+
+
+def _hold(state: ClaimState, held: Held, event: Event, **changes: Any) -> Answer:
+    """Stop where a step's result says so; behind a standing hold, which is decided first."""
+    redo = HOLDS[held.code].redo
+    before = state.hold
+    if before is not None and _stands(before):
+        hold = before.model_copy(update={"redo": redo})
+    else:
+        same = before is not None and before.code == held.code
+        hold = Hold(
+            code=held.code,
+            redo=redo,
+            since=before.since if before is not None and same else event.at,
+            releasable=held.releasable,
+        )
+    update = {"hold": hold, "due_at": event.due_at, "follow_ups": 0, "resume": None, **changes}
+    return state.model_copy(update=update), ()
+
+
+def _hold_beside(state: ClaimState, held: Held, event: Event) -> Answer:
+    """A hold that stands beside whatever the claim waits for, and beside the deadline of that.
+
+    One that stood there before is hidden: what it wanted redone is done when this one is released.
+    """
+    before = state.hold
+    hold = Hold(
+        code=held.code,
+        redo=before.redo if before is not None else None,
+        since=before.since if before is not None and before.code == held.code else event.at,
+        releasable=held.releasable,
+    )
+    return state.model_copy(update={"hold": hold, "due_at": state.due_at or event.due_at}), ()
+
+
+def _ignored(state: ClaimState, event: Event) -> Answer:
+    return state, ()
+
+
+# --- before the claim is sent
+
+
+def _eligibility_checked(state: ClaimState, event: EligibilityChecked) -> Answer:
+    if event.held:
+        return _hold(state, event.held, event)
+    return _go(state, Step.CHECK_AUTHORIZATION)
+
+
+def _authorization_checked(state: ClaimState, event: AuthorizationChecked) -> Answer:
+    if event.held:
+        return _hold(state, event.held, event)
+    if state.attendance is Attendance.ATTENDED:
+        return _go(state, Step.CHECK_DOCUMENTATION)
+    return _wait(state, Stage.ATTENDANCE, event)
+
+
+def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer:
+    known = state.model_copy(update={"attendance": event.attendance})
+    if event.not_billable is not None:
+        if event.sent:
+            return _hold_beside(known, Held(code="ATTENDANCE_CHANGED", releasable=True), event)
+        return _wait(known, Stage.NOT_BILLABLE, event, reason=event.not_billable, due_at=None)
+    if state.stage is Stage.NOT_BILLABLE:
+        return _go(known, Step.CHECK_ELIGIBILITY)
+    if state.stage is Stage.ATTENDANCE:
+        return _go(known, Step.CHECK_DOCUMENTATION)
+    if state.hold and state.hold.code in ("GROUP_SIZE_REVIEW", "GROUP_SIZE_EXCEEDED"):
+        return _go(known, Step.CHECK_CODING)
+    return known, ()
+
+
+def _documentation_checked(state: ClaimState, event: DocumentationChecked) -> Answer:
+    if event.held:
+        return _hold(state, event.held, event)
+    return _go(state, Step.CHECK_CODING)
+
+
+def _coding_checked(state: ClaimState, event: CodingChecked) -> Answer:
+    if event.held:
+        return _hold(state, event.held, event)
+    return _go(state, Step.BUILD_CLAIM)
+
+
+def _claim_built(state: ClaimState, event: ClaimBuilt) -> Answer:
+    if event.held:
+        return _hold(state, event.held, event)
+    return _go(state, Step.QUEUE_CLAIM, version=event.version)
+
+
+def _claim_queued(state: ClaimState, event: ClaimQueued) -> Answer:
+    return _wait(state, Stage.READY, event)
+
+
+# --- on its way
+
+
+def _submitted(state: ClaimState, event: Submitted) -> Answer:
+    if event.version != state.version or state.stage is not Stage.READY:
+        return _ignored(state, event)
+    return _wait(state, Stage.SUBMITTED, event)
+
+
+def _acknowledged(state: ClaimState, event: Acknowledged) -> Answer:
+    """Acknowledgments may come in any order, and before the word that the batch was taken."""
+    if event.version != state.version or state.stage not in (Stage.READY, *_ON_THE_WIRE):
+        return _ignored(state, event)
+    if not event.accepted:
+        return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
+    if event.by == "277CA":
+        return _wait(state, Stage.ACCEPTED, event)
+    if state.stage is Stage.ACCEPTED:
+        return _ignored(state, event)
+    return _wait(state, Stage.ACKNOWLEDGED, event)
+
+
+def _denial_decided(state: ClaimState, event: DenialDecided) -> Answer:
+    correction, restart = event.correction, event.restart
+    if event.held or correction is None or restart is None:
+        return _hold(state, event.held or Held(code="DENIED", releasable=True), event)
+    tried = f"{state.cause}:{correction}"
+    if tried in state.corrections or len(state.corrections) >= MAX_CORRECTIONS:
+        return _hold(state, Held(code="DENIED", releasable=True), event)
+    return _go(
+        state,
+        restart,
+        frequency=event.frequency,
+        corrections=(*state.corrections, tried),
+        cause=None,
+    )
+
+
+# --- the money
+
+
+def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
+    """Money is looked at whatever the state; a denial counts for the version now on its way, or
+    takes back what had been paid. What a person said of earlier money does not hold for new."""
+    current = event.version == state.version
+    if event.denied and current and state.stage in (Stage.READY, *_ON_THE_WIRE):
+        return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
+    if event.denied and state.stage not in _ADJUDICATED:
+        return _ignored(state, event)
+    waivers = tuple(code for code in state.waivers if HOLDS[code].redo is not Step.SETTLE_BALANCE)
+    return _go(state, Step.AUDIT_PAYMENT, waivers=waivers)
+
+
+def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
+    return _go(state, Step.SETTLE_BALANCE)
+
+
+def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
+    if event.payer_open > 0:
+        held = Held(code="UNDERPAYMENT_REVIEW", releasable=True)
+        return _hold(state, held, event, stage=Stage.UNDERPAYMENT_REVIEW)
+    if event.payer_open < 0 or event.patient_open < 0:
+        held = Held(code="OVERPAYMENT_REVIEW", releasable=True)
+        return _hold(state, held, event, stage=Stage.UNDERPAYMENT_REVIEW)
+    if event.patient_open > 0:
+        return _wait(state, Stage.PATIENT_BALANCE, event, reason="PATIENT_BALANCE_DUE")
+    return _wait(state, Stage.CLOSED, event, due_at=None)
+
+
+def _patient_paid(state: ClaimState, event: PatientPaid) -> Answer:
+    if state.stage in (Stage.PATIENT_BALANCE, Stage.CLOSED):
+        return _go(state, Step.SETTLE_BALANCE)
+    return _ignored(state, event)
+
+
+# --- holds and deadlines
+
+
+def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
+    hold = state.hold
+    if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
+        return _ignored(state, event)
+    return _go(state, hold.redo)
+
+
+def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
+    hold = state.hold
+    if hold is None or hold.code != event.code or not hold.releasable:
+        return _ignored(state, event)
+    if hold.redo is None:
+        due_at = None if state.stage in ENDED else state.due_at
+        return state.model_copy(update={"hold": None, "due_at": due_at}), ()
+    waived = () if _stands(hold) else (hold.code,)
+    waivers = (*(code for code in state.waivers if code not in waived), *waived)
+    return _go(state.model_copy(update={"hold": None}), hold.redo, waivers=waivers)
+
+
+def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
+    """Someone is told, and the deadline is set anew: a claim never waits in silence."""
+    if state.due_at is None or event.at < state.due_at or state.resume or state.ended:
+        return _ignored(state, event)
+    update = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": Step.FOLLOW_UP}
+    return state.model_copy(update=update), (Step.FOLLOW_UP,)
+
+
+def _followed_up(state: ClaimState, event: FollowedUp) -> Answer:
+    return state.model_copy(update={"due_at": event.due_at, "resume": None}), ()
+
+
+_STEP_OF: dict[type[Event], Step] = {
+    EligibilityChecked: Step.CHECK_ELIGIBILITY,
+    AuthorizationChecked: Step.CHECK_AUTHORIZATION,
+    DocumentationChecked: Step.CHECK_DOCUMENTATION,
+    CodingChecked: Step.CHECK_CODING,
+    ClaimBuilt: Step.BUILD_CLAIM,
+    ClaimQueued: Step.QUEUE_CLAIM,
+    DenialDecided: Step.DECIDE_DENIAL,
+    PaymentAudited: Step.AUDIT_PAYMENT,
+    BalanceSettled: Step.SETTLE_BALANCE,
+    FollowedUp: Step.FOLLOW_UP,
+}
+
+
+_HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
+    EligibilityChecked: _eligibility_checked,
+    AuthorizationChecked: _authorization_checked,
+    AttendanceRecorded: _attendance_recorded,
+    DocumentationChecked: _documentation_checked,
+    CodingChecked: _coding_checked,
+    ClaimBuilt: _claim_built,
+    ClaimQueued: _claim_queued,
+    Submitted: _submitted,
+    Acknowledged: _acknowledged,
+    DenialDecided: _denial_decided,
+    RemittancePosted: _remittance_posted,
+    PaymentAudited: _payment_audited,
+    BalanceSettled: _balance_settled,
+    PatientPaid: _patient_paid,
+    FactLearned: _fact_learned,
+    HoldReleased: _hold_released,
+    DeadlinePassed: _deadline_passed,
+    FollowedUp: _followed_up,
+}

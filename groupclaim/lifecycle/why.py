@@ -1,0 +1,99 @@
+"""Why a claim is where it is: computed from its state, never guessed."""
+
+from __future__ import annotations
+
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import ClaimState, Stage
+from groupclaim.model.base import Instant, Record
+
+_WAITS: dict[Stage, tuple[str, str, str]] = {
+    # stage: waits for, released by, what the next automatic step is
+    Stage.ATTENDANCE: (
+        "front desk: the session's final attendance",
+        "the recorded attendance",
+        "the clinician's team is reminded",
+    ),
+    Stage.READY: (
+        "the next batch to the clearinghouse",
+        "the batch being taken",
+        "the batch is cut and sent",
+    ),
+    Stage.SUBMITTED: (
+        "clearinghouse: acknowledgment of the file (TA1, 999)",
+        "the 999",
+        "an alert that the acknowledgment is missing",
+    ),
+    Stage.ACKNOWLEDGED: (
+        "payer: acknowledgment of the claim (277CA)",
+        "the 277CA",
+        "an alert that the acknowledgment is missing",
+    ),
+    Stage.ACCEPTED: (
+        "payer: the remittance (835)",
+        "the 835",
+        "an alert that the payment is late",
+    ),
+    Stage.PATIENT_BALANCE: (
+        "patient: the share that the payer left to them",
+        "the patient's payment",
+        "the statement is due for another look",
+    ),
+}
+
+
+class Why(Record):
+    """The five answers: who is waited for, since when, what comes next and when, what releases it,
+    what happens if nothing does."""
+
+    waiting_for: str
+    since: Instant | None
+    next_step: str
+    next_at: Instant | None
+    released_by: str
+    otherwise: str
+
+
+def why(state: ClaimState) -> Why:
+    """The answers for ``state``; an ended claim says that nothing is awaited."""
+    if state.hold is not None:
+        kind = HOLDS[state.hold.code]
+        return Why(
+            waiting_for=f"{state.hold.code}: {kind.waits_for}",
+            since=state.hold.since,
+            next_step=_reminder(state),
+            next_at=state.due_at,
+            released_by=kind.released_by,
+            otherwise="it stays held, is looked at again each time, and the filing limit runs",
+        )
+    if state.ended:
+        reason = f" ({state.reason})" if state.reason else ""
+        return Why(
+            waiting_for=f"nothing: {state.stage.replace('_', ' ')}{reason}",
+            since=state.since,
+            next_step="none",
+            next_at=None,
+            released_by="a corrected attendance or a later remittance takes it up again",
+            otherwise="it stays as it is",
+        )
+    if state.stage in _WAITS:
+        waits_for, released_by, next_step = _WAITS[state.stage]
+        return Why(
+            waiting_for=waits_for,
+            since=state.since,
+            next_step=next_step if state.due_at else "none before the answer",
+            next_at=state.due_at,
+            released_by=released_by,
+            otherwise="an alert is raised and the date is set anew",
+        )
+    return Why(
+        waiting_for=f"groupclaim: {state.stage.replace('_', ' ')} is being worked on",
+        since=state.since,
+        next_step=(state.resume or state.stage).replace("_", " "),
+        next_at=None,
+        released_by="the step's own end; it is retried until then",
+        otherwise="engineers are told: a step that fails for long shows in the metrics",
+    )
+
+
+def _reminder(state: ClaimState) -> str:
+    return "a reminder before the filing limit" if state.due_at else "none: a person decides"

@@ -1,0 +1,84 @@
+"""A claim's versions and lines, and what a remittance says of one."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from groupclaim.model.base import Record
+from groupclaim.model.money import Cents
+from groupclaim.model.practice import ProcedureCode
+
+Modifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2}$")]
+
+ORIGINAL: Literal["1"] = "1"
+REPLACEMENT: Literal["7"] = "7"
+VOID: Literal["8"] = "8"
+
+
+class ClaimLine(Record):
+    """One service line. ``line_control_number`` comes back in 835 and 277CA (REF*6R)."""
+
+    line_control_number: str
+    code: ProcedureCode
+    modifiers: Annotated[tuple[Modifier, ...], Field(max_length=4)] = ()
+    charge: Annotated[Cents, Field(gt=0)]
+    units: Annotated[int, Field(gt=0)]
+    place_of_service: str
+    diagnosis_pointers: Annotated[tuple[int, ...], Field(min_length=1, max_length=4)]
+    service_date: date
+
+
+class ClaimVersion(Record):
+    """What one version of a claim says; a version that has been sent never changes."""
+
+    claim_number: str
+    version: Annotated[int, Field(ge=1)]
+    control_number: str
+    frequency: Literal["1", "7", "8"]
+    original_reference: str | None = None
+    prior_authorization: str | None = None
+    diagnoses: Annotated[tuple[str, ...], Field(min_length=1, max_length=12)]
+    place_of_service: str
+    patient_paid: Annotated[Cents, Field(ge=0)] = Cents(0)
+    lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=50)]
+
+    @model_validator(mode="after")
+    def _refers_to_what_it_replaces(self) -> ClaimVersion:
+        if (self.frequency != ORIGINAL) != (self.original_reference is not None):
+            raise ValueError("original_reference: given exactly when a claim is replaced or voided")
+        return self
+
+    @property
+    def charge(self) -> Cents:
+        return Cents(sum(line.charge for line in self.lines))
+
+
+class Adjustment(Record):
+    """Why less than the charge was paid. ``group``: CO, PR, OA, PI or CR; ``reason``: a CARC."""
+
+    group: str
+    reason: str
+    cents: Cents
+
+
+class ClaimPayment(Record):
+    """What one remittance says of one claim version, in figures."""
+
+    remittance_id: int
+    position: int
+    control_number: str
+    status: str
+    charge: Cents
+    paid: Cents
+    patient: Cents
+    allowed: Cents | None
+    payer_claim_number: str | None
+    adjustments: tuple[Adjustment, ...]
+    remarks: tuple[str, ...] = ()
+
+    def adjusted(self, group: str) -> Cents:
+        """The sum of this payment's adjustments of one group code."""
+        return Cents(sum(item.cents for item in self.adjustments if item.group == group))

@@ -1,0 +1,182 @@
+"""The practice and whom it deals with: locations, clinicians, payers, contracts, connections."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from enum import StrEnum
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from groupclaim.model.base import Name, Record, Reference
+from groupclaim.model.identity import Npi
+from groupclaim.model.money import Cents
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("not a time zone of the IANA database") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+State = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+ZipCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{9}$")]
+Taxonomy = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{9}X$")]
+ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{5}$")]
+TelephoneNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
+
+
+class Address(Record):
+    """A street address in the United States, with the nine-digit ZIP code that claims need."""
+
+    line: Annotated[str, StringConstraints(min_length=1, max_length=55)]
+    city: Annotated[str, StringConstraints(min_length=2, max_length=30)]
+    state: State
+    zip: ZipCode
+
+
+class Dated(Record):
+    """Something in force from a first to a last day, both included; no last day is open-ended."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    effective_from: Annotated[date, Field(alias="from")]
+    effective_to: Annotated[date | None, Field(alias="to")] = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Dated:
+        if self.effective_to is not None and self.effective_to < self.effective_from:
+            raise ValueError("ends before it begins")
+        return self
+
+    def in_force(self, day: date) -> bool:
+        return self.effective_from <= day and (
+            self.effective_to is None or day <= self.effective_to
+        )
+
+
+class Contact(Record):
+    name: Name
+    phone: TelephoneNumber
+
+
+class Practice(Record):
+    """The billing provider."""
+
+    ref: Reference
+    name: Name
+    npi: Npi
+    tax_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{9}$")]
+    taxonomy: Taxonomy
+    time_zone: TimeZone
+    address: Address
+    contact: Contact
+
+
+class Location(Record):
+    """Where groups meet. ``medicare_locality`` names the fee-schedule locality, as ``TX-31``."""
+
+    ref: Reference
+    name: Name
+    address: Address
+    place_of_service: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")]
+    medicare_locality: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[0-9]{2}$")]
+    time_zone: TimeZone
+
+
+class LicenceKind(StrEnum):
+    """What a clinician is licensed as; payers price and accept by it."""
+
+    PSYCHIATRIST = "psychiatrist"
+    PSYCHOLOGIST = "psychologist"
+    NURSE_PRACTITIONER = "nurse_practitioner"
+    LCSW = "lcsw"
+    LMFT = "lmft"
+    LPC = "lpc"
+    LPC_ASSOCIATE = "lpc_associate"
+
+
+class Licence(Record):
+    kind: LicenceKind
+    state: State
+    number: Annotated[str, StringConstraints(min_length=1, max_length=30)]
+    valid_from: date
+    valid_to: date
+
+    def valid_on(self, day: date) -> bool:
+        return self.valid_from <= day <= self.valid_to
+
+
+class Clinician(Record):
+    """A rendering provider."""
+
+    ref: Reference
+    first_name: Name
+    last_name: Name
+    npi: Npi
+    taxonomy: Taxonomy
+    licences: Annotated[tuple[Licence, ...], Field(min_length=1)]
+
+    def licence_on(self, day: date, state: str) -> Licence | None:
+        """The licence that lets this clinician treat in ``state`` on ``day``, if any."""
+        return next(
+            (item for item in self.licences if item.state == state and item.valid_on(day)), None
+        )
+
+
+class Connection(Record):
+    """A clearinghouse that takes claims. Ready claims are cut into a batch at ``cutoff_local``."""
+
+    ref: Reference
+    sender_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,15}$")]
+    receiver_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,15}$")]
+    cutoff_local: time
+    time_zone: TimeZone
+
+
+class Payer(Record):
+    """Who pays. ``policy`` names the dated rules it follows (``groupclaim/policy``)."""
+
+    ref: Reference
+    name: Name
+    payer_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,80}$")]
+    policy: str
+    filing_indicator: Literal["12", "13", "16", "BL", "CH", "CI", "HM", "MB", "MC", "ZZ"]
+    connection: Reference
+
+
+class Fee(Dated):
+    """What the practice charges for a code, whoever pays."""
+
+    code: ProcedureCode
+    cents: Annotated[Cents, Field(gt=0)]
+
+
+class ContractRate(Record):
+    """A contracted amount; no ``licence`` means any."""
+
+    code: ProcedureCode
+    licence: LicenceKind | None = None
+    cents: Annotated[Cents, Field(gt=0)]
+
+
+class FeeScheduleContract(Dated):
+    """The payer allows the amounts listed here."""
+
+    payer: Reference
+    method: Literal["fee_schedule"]
+    rates: Annotated[tuple[ContractRate, ...], Field(min_length=1)]
+
+
+class MedicareContract(Dated):
+    """The payer allows what the Medicare physician fee schedule gives for the locality."""
+
+    payer: Reference
+    method: Literal["medicare_physician_fee_schedule"]
+
+
+Contract = Annotated[FeeScheduleContract | MedicareContract, Field(discriminator="method")]
