@@ -1,0 +1,52 @@
+# Two commands are enough: `make demo` and `make test`. Both set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo chaos up test lint lock histories postgres clean
+
+help: ## what there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/ready ## make .venv with the command groupclaim; nothing to do the second time
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## play the sample practice from session files to audited payments, and judge it
+	$(BIN)/groupclaim demo
+
+chaos: setup ## the same with the worker killed on the way; the table must be the same
+	$(BIN)/groupclaim demo --chaos
+
+up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
+	$(BIN)/groupclaim up
+
+test: setup postgres ## every test, on SQLite and PostgreSQL
+	$(BIN)/pytest --durations=10
+
+lint: setup ## formatting, lint, strict types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+postgres: ## PostgreSQL for the tests, from Debian's packages where there is none
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; \
+	  else echo "PostgreSQL is missing: its tests will say so (Debian: apt-get install postgresql)"; fi
+
+histories: setup ## record the workflow histories anew that the replay tests use
+	$(BIN)/python -m tests.workflows.record_histories
+
+lock: setup ## resolve the dependencies anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --python-version 3.11 --upgrade -q -o requirements.lock
+
+clean: ## remove what was made
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
