@@ -1,0 +1,1 @@
+"""Dated payer policies, the Medicare fee schedule, the business calendar: data and readers."""
