@@ -1,0 +1,249 @@
+"""The payers' side of the simulated world, read from one JSON file and never changed afterwards.
+
+It is the payers' truth, not the practice's: who is covered, under which member id, at what rate,
+and what each payer really demands before it pays.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+Cents = Annotated[int, Field(ge=0, le=100_000_000)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{0,29}$")]
+ProcedureCode = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{5}$")]
+Npi = Annotated[str, StringConstraints(pattern=r"^[12][0-9]{9}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
+
+
+class WorldError(ValueError):
+    """The payers' file cannot be used; `problems` names every fault by its place in the file."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("payers file refused:\n" + "\n".join(f"- {line}" for line in problems))
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+
+class Period(_Record):
+    """Days from `first` to `last`, both included; no `last` means still running."""
+
+    first: date = Field(alias="from")
+    last: date | None = Field(alias="to")
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day and (self.last is None or day <= self.last)
+
+    def overlaps(self, other: "Period") -> bool:
+        """True when at least one day lies in both periods."""
+        return self.first in other or other.first in self
+
+
+class MemberId(Period):
+    """A member id and the days on which it is the one in force."""
+
+    id: Identifier
+
+
+class AuthorizationDemand(_Record):
+    """What the payer says about prior authorization (EB11) and what its adjudication demands."""
+
+    answered: Literal["Y", "N", "U"]
+    required: bool
+
+
+class Member(_Record):
+    """A person insured by one payer."""
+
+    member_ids: tuple[MemberId, ...] = Field(min_length=1)
+    first_name: Name
+    last_name: Name
+    birth_date: date
+    sex: Literal["F", "M", "U"]
+    coverage: tuple[Period, ...]
+    copay_cents: Cents
+    coinsurance_percent: int = Field(ge=0, le=100)
+    deductible_remaining_cents: Cents
+    authorization: AuthorizationDemand
+
+    @property
+    def key(self) -> str:
+        """The first id ever issued: it stays the same when an id is reissued."""
+        return min(self.member_ids, key=lambda issued: issued.first).id
+
+    def id_on(self, day: date) -> str | None:
+        """The member id in force on that day."""
+        return next((issued.id for issued in self.member_ids if day in issued), None)
+
+    def holds(self, member_id: str) -> bool:
+        """True when this id was ever issued to this member."""
+        return any(issued.id == member_id for issued in self.member_ids)
+
+    def covered_on(self, day: date) -> bool:
+        """True when the service date lies inside a coverage period."""
+        return any(day in period for period in self.coverage)
+
+
+class Authorization(Period):
+    """A prior authorization as the payer has it on file."""
+
+    number: Identifier
+    member_id: Identifier
+    codes: tuple[ProcedureCode, ...] = Field(min_length=1)
+    units: int = Field(ge=1)
+
+
+class Rate(Period):
+    """What the payer allows for a code on one day, for one rendering NPI or (no `npi`) anyone."""
+
+    code: ProcedureCode
+    npi: Npi | None
+    cents: Cents
+
+
+class RemittanceCopies(_Record):
+    """How many different files deliver the payment of that date."""
+
+    payment_date: date
+    copies: int = Field(ge=1, le=5)
+
+
+class Payer(_Record):
+    """One payer: its members, its prices, its pace."""
+
+    payer_id: Identifier
+    name: Name
+    filing_indicator: Literal["MB", "MC", "CI"]
+    acknowledges_after_hours: int = Field(ge=1)
+    pays_after_days: int = Field(ge=1)
+    members: tuple[Member, ...]
+    authorizations: tuple[Authorization, ...]
+    rates: tuple[Rate, ...]
+    sequestration_basis_points: int = Field(ge=0, le=10_000)
+    remittance_copies: tuple[RemittanceCopies, ...]
+
+    def member_with(self, member_id: str) -> Member | None:
+        """The member to whom this id was ever issued."""
+        return next((member for member in self.members if member.holds(member_id)), None)
+
+    def member_named(
+        self, first_name: str, last_name: str, birth_date: date, sex: str
+    ) -> Member | None:
+        """The only member with this name, birth date and sex; none when several answer to it."""
+        found = [
+            member
+            for member in self.members
+            if member.first_name.casefold() == first_name.strip().casefold()
+            and member.last_name.casefold() == last_name.strip().casefold()
+            and (member.birth_date, member.sex) == (birth_date, sex)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def rate_cents(self, code: str, rendering_npi: str, day: date) -> int | None:
+        """The rate of that service date; one for the rendering NPI goes before one for anyone."""
+        rates = [rate for rate in self.rates if rate.code == code and day in rate]
+        in_force = {rate.npi: rate.cents for rate in rates}
+        return in_force.get(rendering_npi, in_force.get(None))
+
+    def copies_of(self, payment_date: date) -> int:
+        """The number of files that deliver the payment of that date."""
+        for entry in self.remittance_copies:
+            if entry.payment_date == payment_date:
+                return entry.copies
+        return 1
+
+
+class World(_Record):
+    """All payers behind the clearinghouse; `seed` flavours every number that they invent."""
+
+    seed: int
+    payers: tuple[Payer, ...] = Field(min_length=1)
+
+    def payer(self, payer_id: str) -> Payer | None:
+        """The payer with this id."""
+        return next((payer for payer in self.payers if payer.payer_id == payer_id), None)
+
+
+def load_world(path: Path) -> World:
+    """Read the payers' file. Raises WorldError with all its problems, OSError when unreadable."""
+    return parse_world(path.read_bytes())
+
+
+def parse_world(content: bytes) -> World:
+    """Read the payers' file from its bytes. Raises WorldError with all its problems."""
+    try:
+        world = World.model_validate_json(content)
+    except ValidationError as error:
+        raise WorldError(
+            [
+                f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+                for problem in error.errors(include_input=False, include_url=False)
+            ]
+        ) from None
+    problems = list(_contradictions(world))
+    if problems:
+        raise WorldError(problems)
+    return world
+
+
+def _contradictions(world: World) -> Iterable[str]:
+    """Faults that no single field shows. Members are named by position: no personal data."""
+    yield from _repeated("payers.payer_id", (payer.payer_id for payer in world.payers))
+    for number, payer in enumerate(world.payers):
+        place = f"payers.{number}"
+        # Received in the day's last minute, a claim must still be acknowledged before the
+        # remittance of 06:00 UTC speaks about it.
+        if payer.acknowledges_after_hours > (payer.pays_after_days - 1) * 24 + 6:
+            yield (
+                f"{place}.acknowledges_after_hours: would acknowledge claims after paying them;"
+                " lower it or raise pays_after_days"
+            )
+        holders = Counter(
+            member_id
+            for member in payer.members
+            for member_id in {issued.id for issued in member.member_ids}
+        )
+        for position, member in enumerate(payer.members):
+            spot = f"{place}.members.{position}"
+            yield from _reversed_or_overlapping(f"{spot}.member_ids", member.member_ids)
+            yield from _reversed_or_overlapping(f"{spot}.coverage", member.coverage)
+            if any(holders[issued.id] > 1 for issued in member.member_ids):
+                yield f"{spot}.member_ids: an id is issued to another member too"
+            if member.copay_cents and member.coinsurance_percent:
+                yield f"{spot}: has both copay_cents and coinsurance_percent; one must be 0"
+        yield from _repeated(
+            f"{place}.authorizations.number", (entry.number for entry in payer.authorizations)
+        )
+        for position, authorization in enumerate(payer.authorizations):
+            spot = f"{place}.authorizations.{position}"
+            yield from _reversed_or_overlapping(spot, [authorization])
+            if payer.member_with(authorization.member_id) is None:
+                yield f"{spot}.member_id: no member of this payer holds it"
+        groups = sorted({(rate.code, rate.npi or "") for rate in payer.rates})
+        for code, npi in groups:
+            same = [rate for rate in payer.rates if (rate.code, rate.npi or "") == (code, npi)]
+            yield from _reversed_or_overlapping(f"{place}.rates ({code}, {npi or 'any'})", same)
+        yield from _repeated(
+            f"{place}.remittance_copies.payment_date",
+            (entry.payment_date.isoformat() for entry in payer.remittance_copies),
+        )
+
+
+def _reversed_or_overlapping(place: str, periods: Sequence[Period]) -> Iterable[str]:
+    if any(period.last is not None and period.last < period.first for period in periods):
+        yield f"{place}: a period ends before it begins"
+    if any(one.overlaps(other) for one, other in combinations(periods, 2)):
+        yield f"{place}: periods overlap"
+
+
+def _repeated(place: str, values: Iterable[str]) -> Iterable[str]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield f"{place}: {value} appears {count} times"
