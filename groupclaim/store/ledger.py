@@ -1,0 +1,587 @@
+"""The money ledger: each row one transfer from a credit to a debit account, never changed.
+
+    charge accepted by the clearinghouse   payer_receivable   <- charges
+    payment in the bank                    deposits           <- clearing
+    payment applied to a claim             clearing           <- payer_receivable
+    contract and sequestration reductions  contractual | sequestration <- payer_receivable
+    the patient's share                    patient_receivable <- payer_receivable
+    the patient pays what is open          patient_cash       <- patient_receivable
+    the patient pays before that           patient_cash       <- unapplied
+    ... and it becomes due                 unapplied          <- patient_receivable
+    a reduction beyond the contract        payer_receivable   <- contractual
+    a shortfall given up, with a reason    write_off          <- payer_receivable
+    money without a claim of ours          clearing           <- unapplied
+
+What takes something back runs the other way: amounts are always above zero. Every booking has a
+key; the same happening booked again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from sqlalchemy import ColumnElement, case, func, literal, select
+
+from groupclaim.model.money import Cents
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.schema import (
+    claim,
+    claim_version,
+    provider_adjustment,
+    remittance,
+    remittance_adjustment,
+    remittance_claim,
+    transfer,
+)
+
+
+class Account(StrEnum):
+    PAYER_RECEIVABLE = "payer_receivable"
+    PATIENT_RECEIVABLE = "patient_receivable"
+    CHARGES = "charges"
+    CONTRACTUAL = "contractual"
+    SEQUESTRATION = "sequestration"
+    OTHER_ADJUSTMENT = "other_adjustment"
+    CLEARING = "clearing"
+    DEPOSITS = "deposits"
+    PATIENT_CASH = "patient_cash"
+    WRITE_OFF = "write_off"
+    UNAPPLIED = "unapplied"
+
+
+class KeyReused(Exception):
+    """A booking's key was used before for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is open on a claim: ``charge`` = ``applied`` + ``payer_open`` + ``patient_receivable``.
+
+    ``prepaid`` is what the patient has paid beyond what is due so far.
+    """
+
+    charge: Cents
+    payer_open: Cents
+    patient_receivable: Cents
+    prepaid: Cents
+
+    @property
+    def applied(self) -> Cents:
+        return self.charge - self.payer_open - self.patient_receivable
+
+    @property
+    def patient_open(self) -> Cents:
+        """What the patient still owes; below zero when they have paid too much."""
+        return self.patient_receivable - self.prepaid
+
+
+async def book(
+    tx: Transaction,
+    key: str,
+    at: datetime,
+    kind: str,
+    debit: Account,
+    credit: Account,
+    cents: int,
+    *,
+    claim_number: str | None = None,
+    remittance_id: int | None = None,
+    remittance_position: int | None = None,
+) -> bool:
+    """Move ``cents`` from ``credit`` to ``debit``; a negative amount moves back, zero is nothing.
+
+    True when this call booked it, False when ``key`` had. Raises :class:`KeyReused` when the key
+    stands for another amount, other accounts or another claim.
+    """
+    if cents == 0:
+        return False
+    if cents < 0:
+        debit, credit, cents = credit, debit, -cents
+    row = {
+        "debit": debit.value,
+        "credit": credit.value,
+        "cents": int(cents),
+        "claim_number": claim_number,
+        "remittance_id": remittance_id,
+        "remittance_position": remittance_position,
+        "kind": kind,
+    }
+    if await tx.insert_new(transfer, {**row, "key": key, "posted_at": at}):
+        return True
+    stored = await tx.first(select(transfer).where(transfer.c.key == key))
+    if stored is None or any(getattr(stored, name) != value for name, value in row.items()):
+        raise KeyReused(f"transfer {key} stands for something else")
+    return False
+
+
+async def lock_claim(tx: Transaction, claim_number: str) -> None:
+    """Whoever books by difference holds the claim until its transaction ends."""
+    await lock_claims(tx, [claim_number])
+
+
+async def lock_claims(tx: Transaction, claim_numbers: Collection[str]) -> None:
+    """Hold several claims, always in the same order, so that two who do so never block each
+    other."""
+    await tx.execute(
+        select(claim.c.claim_number)
+        .where(claim.c.claim_number.in_(claim_numbers))
+        .order_by(claim.c.claim_number)
+        .with_for_update(key_share=True)
+    )
+
+
+async def book_charge(tx: Transaction, claim_number: str, version: int, at: datetime) -> bool:
+    """The clearinghouse took this version: what it charges is receivable from the payer.
+
+    A claim is charged once. A later version with another charge books the difference; an earlier
+    one that is told of late books nothing. True when something was booked.
+    """
+    return await book_charges(tx, [(claim_number, version)], at) == 1
+
+
+async def book_charges(tx: Transaction, versions: Sequence[tuple[str, int]], at: datetime) -> int:
+    """As :func:`book_charge`, for one version each of many claims; how many were booked."""
+    wanted = dict(versions)
+    await lock_claims(tx, wanted)
+    charges = {
+        (row.claim_number, row.version): row.charge_cents
+        for row in await tx.rows(
+            select(claim_version).where(claim_version.c.claim_number.in_(wanted))
+        )
+    }
+    booked: dict[str, tuple[int, int]] = {}
+    for row in await tx.rows(
+        select(transfer).where(transfer.c.claim_number.in_(wanted), transfer.c.kind == "charge")
+    ):
+        newest, cents = booked.get(row.claim_number, (0, 0))
+        cents += row.cents if row.debit == Account.PAYER_RECEIVABLE else -row.cents
+        booked[row.claim_number] = max(newest, int(row.key.rsplit("|", 1)[1])), cents
+    count = 0
+    for claim_number, version in sorted(wanted.items()):
+        newest, cents = booked.get(claim_number, (0, 0))
+        if version > newest:
+            count += await book(
+                tx,
+                f"charge|{claim_number}|{version}",
+                at,
+                "charge",
+                Account.PAYER_RECEIVABLE,
+                Account.CHARGES,
+                charges[claim_number, version] - cents,
+                claim_number=claim_number,
+            )
+    return count
+
+
+async def book_copay(tx: Transaction, claim_number: str, paid: Cents, at: datetime) -> bool:
+    """``paid`` is what the patient has paid at the session in all; a correction books the rest."""
+    await lock_claim(tx, claim_number)
+    rows = await tx.rows(
+        select(transfer.c.key, transfer.c.debit, transfer.c.cents).where(
+            transfer.c.claim_number == claim_number, transfer.c.kind == "copay"
+        )
+    )
+    booked = sum(row.cents if row.debit == Account.PATIENT_CASH else -row.cents for row in rows)
+    corrections = len({row.key.split("|")[2] for row in rows})
+    return await _patient_money(
+        tx, claim_number, f"copay|{claim_number}|{corrections + 1}", "copay", paid - booked, at
+    )
+
+
+async def book_patient_payment(
+    tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
+) -> bool:
+    """The patient paid ``cents``; ``key`` names the payment, so that one is booked once."""
+    return await _once(tx, claim_number, "patient_payment", key, cents, 1, at)
+
+
+async def book_patient_refund(
+    tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
+) -> bool:
+    """``cents`` went back to the patient; ``key`` names the refund, so that one is booked once."""
+    return await _once(tx, claim_number, "patient_refund", key, cents, -1, at)
+
+
+async def _once(
+    tx: Transaction,
+    claim_number: str,
+    kind: str,
+    key: str,
+    cents: Cents,
+    sign: Literal[1, -1],
+    at: datetime,
+) -> bool:
+    if cents <= 0:
+        raise ValueError("an amount of money paid is above zero")
+    await lock_claim(tx, claim_number)
+    booking = f"{kind}|{claim_number}|{key}"
+    rows = await tx.rows(
+        select(transfer.c.cents).where(transfer.c.key.in_((booking, f"{booking}|prepaid")))
+    )
+    if rows:
+        if sum(row.cents for row in rows) != cents:
+            raise KeyReused(f"{booking} was of another amount")
+        return False
+    return await _patient_money(tx, claim_number, booking, kind, Cents(cents * sign), at)
+
+
+async def _patient_money(
+    tx: Transaction, claim_number: str, key: str, kind: str, cents: Cents, at: datetime
+) -> bool:
+    """Money from the patient, or back to them: what is open is settled first, the rest is held for
+    them as unapplied, because nobody can owe less than nothing."""
+    now = await balance(tx, claim_number)
+    if cents >= 0:
+        settled = max(0, min(cents, now.patient_receivable))
+    else:
+        settled = min(0, cents + now.prepaid)
+    for suffix, account, part in (
+        ("", Account.PATIENT_RECEIVABLE, settled),
+        ("|prepaid", Account.UNAPPLIED, cents - settled),
+    ):
+        await book(
+            tx, key + suffix, at, kind, Account.PATIENT_CASH, account, part,
+            claim_number=claim_number,
+        )  # fmt: skip
+    return cents != 0
+
+
+async def apply_prepaid(tx: Transaction, claim_number: str, key: str, at: datetime) -> bool:
+    """Set what the patient paid in advance against what has become due; ``key`` names the cause."""
+    now = await balance(tx, claim_number)
+    return await book(
+        tx,
+        f"prepaid|{claim_number}|{key}",
+        at,
+        "prepaid",
+        Account.UNAPPLIED,
+        Account.PATIENT_RECEIVABLE,
+        max(0, min(now.prepaid, now.patient_receivable)),
+        claim_number=claim_number,
+    )
+
+
+async def book_underpayment(
+    tx: Transaction,
+    claim_number: str,
+    remittance_id: int,
+    remittance_position: int,
+    owed: Cents,
+    at: datetime,
+) -> bool:
+    """By the contract the payer still owes ``owed`` in all: what the remittance took off as
+    contractual beyond that is receivable again.
+
+    Booked once for a remittance, and not at all when it was reversed; a reversal later takes this
+    back too. True when something was booked.
+    """
+    await lock_claim(tx, claim_number)
+    key = f"underpayment|{claim_number}|{remittance_id}|{remittance_position}"
+    mine = (
+        transfer.c.claim_number == claim_number,
+        transfer.c.remittance_id == remittance_id,
+        transfer.c.remittance_position == remittance_position,
+    )
+    posted = await tx.first(
+        select(
+            func.coalesce(func.max(case((transfer.c.key == key, 1), else_=0)), 0).label("done"),
+            _SIGNED[Account.CONTRACTUAL].label("contractual"),
+        ).where(*mine)
+    )
+    reversed_by = await tx.scalar(
+        select(remittance_claim.c.reversed_by).filter_by(
+            remittance_id=remittance_id, position=remittance_position
+        )
+    )
+    if posted is None or posted.done or reversed_by is not None:
+        return False
+    open_now = (await balance(tx, claim_number)).payer_open
+    return await book(
+        tx,
+        key,
+        at,
+        "underpayment",
+        Account.PAYER_RECEIVABLE,
+        Account.CONTRACTUAL,
+        max(0, min(owed - open_now, int(posted.contractual))),
+        claim_number=claim_number,
+        remittance_id=remittance_id,
+        remittance_position=remittance_position,
+    )
+
+
+async def write_off(
+    tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
+) -> bool:
+    """Give up ``cents`` that the payer owes; who decided so and why stands in the audit log."""
+    return await book(
+        tx,
+        f"write_off|{claim_number}|{key}",
+        at,
+        "write_off",
+        Account.WRITE_OFF,
+        Account.PAYER_RECEIVABLE,
+        cents,
+        claim_number=claim_number,
+    )
+
+
+# --- reading
+
+_SIGNED: dict[Account, ColumnElement[int]] = {
+    account: func.coalesce(
+        func.sum(
+            case(
+                (transfer.c.debit == account.value, transfer.c.cents),
+                (transfer.c.credit == account.value, -transfer.c.cents),
+                else_=0,
+            )
+        ),
+        0,
+    )
+    for account in Account
+}
+
+
+_PREPAID = func.coalesce(
+    func.sum(
+        case(
+            (transfer.c.remittance_id.is_not(None), 0),
+            (transfer.c.credit == Account.UNAPPLIED.value, transfer.c.cents),
+            (transfer.c.debit == Account.UNAPPLIED.value, -transfer.c.cents),
+            else_=0,
+        )
+    ),
+    0,
+)
+"""Unapplied money of patients belongs to no remittance; that of payers does."""
+
+
+async def balance(reading: Reading, claim_number: str) -> Balance:
+    """What is open on one claim."""
+    row = await reading.first(
+        select(
+            _SIGNED[Account.CHARGES],
+            _SIGNED[Account.PAYER_RECEIVABLE],
+            _SIGNED[Account.PATIENT_RECEIVABLE],
+            _PREPAID,
+        ).where(transfer.c.claim_number == claim_number)
+    )
+    charges, payer, patient, prepaid = (Cents(int(value)) for value in row or (0, 0, 0, 0))
+    return Balance(-charges, payer, patient, prepaid)
+
+
+async def trial_balance(reading: Reading) -> dict[Account, Cents]:
+    """Every account's debits less credits; they add up to zero."""
+    row = await reading.first(select(*(_SIGNED[account].label(account) for account in Account)))
+    return {account: Cents(int(getattr(row, account.value)) if row else 0) for account in Account}
+
+
+# --- invariant I4, and of I3 and I10 what the tables can show
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something the books may never say. ``subject`` names the row: ids only."""
+
+    rule: str
+    subject: str
+    expected: int
+    found: int
+
+
+async def verify(reading: Reading) -> tuple[Violation, ...]:
+    """Compare the ledger with itself and with what the remittances say; empty when all is well."""
+    return (
+        *await _check_rows(reading),
+        *await _check_remittances(reading),
+        *await _check_remittance_claims(reading),
+        *await _check_claims(reading),
+    )
+
+
+async def _check_rows(reading: Reading) -> list[Violation]:
+    accounts = [account.value for account in Account]
+    strange = await reading.rows(
+        select(transfer.c.id, transfer.c.cents).where(
+            (transfer.c.cents <= 0)
+            | (transfer.c.debit == transfer.c.credit)
+            | transfer.c.debit.not_in(accounts)
+            | transfer.c.credit.not_in(accounts)
+        )
+    )
+    return [
+        Violation("a transfer moves cents between two accounts", f"transfer {row.id}", 1, row.cents)
+        for row in strange
+    ]
+
+
+async def _check_remittances(reading: Reading) -> list[Violation]:
+    """What is posted: BPR02 = sum(CLP04) - sum(PLB), deposited once, nothing left in between."""
+    paid = (
+        select(func.coalesce(func.sum(remittance_claim.c.paid_cents), 0))
+        .where(remittance_claim.c.remittance_id == remittance.c.id)
+        .scalar_subquery()
+    )
+    withheld = (
+        select(func.coalesce(func.sum(provider_adjustment.c.cents), 0))
+        .where(provider_adjustment.c.remittance_id == remittance.c.id)
+        .scalar_subquery()
+    )
+    rows = await reading.rows(
+        select(
+            remittance.c.id,
+            remittance.c.state,
+            remittance.c.paid_cents,
+            (paid - withheld).label("parts"),
+            _SIGNED[Account.DEPOSITS].label("deposited"),
+            _SIGNED[Account.CLEARING].label("left"),
+            func.count(transfer.c.id).label("transfers"),
+        )
+        .join(transfer, transfer.c.remittance_id == remittance.c.id, isouter=True)
+        .group_by(remittance.c.id, remittance.c.state, remittance.c.paid_cents)
+    )
+    found = []
+    for row in rows:
+        subject = f"remittance {row.id}"
+        if row.state != "posted":
+            checks = [(f"nothing of a {row.state} payment is in the ledger", 0, row.transfers)]
+        else:
+            checks = [
+                ("a payment is its claims less provider adjustments", row.parts, row.paid_cents),
+                ("a payment is deposited once", row.paid_cents, row.deposited),
+                ("a payment leaves nothing in clearing", 0, row.left),
+            ]
+        found += [Violation(rule, subject, int(a), int(b)) for rule, a, b in checks if a != b]
+    loose = await reading.rows(
+        select(transfer.c.id, transfer.c.cents).where(
+            transfer.c.remittance_id.is_(None),
+            transfer.c.debit.in_(_OF_PAYERS) | transfer.c.credit.in_(_OF_PAYERS),
+        )
+    )
+    return found + [
+        Violation("money of a payer belongs to a remittance", f"transfer {row.id}", 0, row.cents)
+        for row in loose
+    ]
+
+
+_OF_PAYERS = (Account.CLEARING.value, Account.DEPOSITS.value)
+
+
+async def _check_remittance_claims(reading: Reading) -> list[Violation]:
+    """What was moved for each claim of a payment is what the payment says of it."""
+    shares = (
+        select(
+            remittance_adjustment.c.remittance_id,
+            remittance_adjustment.c.claim_position,
+            func.sum(
+                case(
+                    (remittance_adjustment.c.group_code == "PR", remittance_adjustment.c.cents),
+                    else_=0,
+                )
+            ).label("patient"),
+        )
+        .group_by(remittance_adjustment.c.remittance_id, remittance_adjustment.c.claim_position)
+        .subquery()
+    )
+    rows = await reading.rows(
+        select(
+            remittance_claim.c.remittance_id,
+            remittance_claim.c.position,
+            remittance_claim.c.posting,
+            remittance_claim.c.paid_cents,
+            func.coalesce(shares.c.patient, 0).label("patient"),
+            _SIGNED[Account.CLEARING].label("moved"),
+            _SIGNED[Account.PATIENT_RECEIVABLE].label("to_patient"),
+        )
+        .join(
+            transfer,
+            (transfer.c.remittance_id == remittance_claim.c.remittance_id)
+            & (transfer.c.remittance_position == remittance_claim.c.position),
+            isouter=True,
+        )
+        .join(
+            shares,
+            (shares.c.remittance_id == remittance_claim.c.remittance_id)
+            & (shares.c.claim_position == remittance_claim.c.position),
+            isouter=True,
+        )
+        .group_by(
+            remittance_claim.c.remittance_id,
+            remittance_claim.c.position,
+            remittance_claim.c.posting,
+            remittance_claim.c.paid_cents,
+            shares.c.patient,
+        )
+    )
+    found = []
+    for row in rows:
+        subject = f"remittance {row.remittance_id} claim {row.position}"
+        moves_money = row.posting in ("applied", "reversal", "unapplied")
+        paid = row.paid_cents if moves_money else 0
+        if row.moved != paid:
+            found.append(Violation("what is paid is moved", subject, paid, int(row.moved)))
+        share = row.patient if row.posting == "applied" else 0
+        if row.to_patient > max(share, 0):
+            found.append(
+                Violation("only group PR reaches a patient", subject, share, int(row.to_patient))
+            )
+    return found
+
+
+async def _check_claims(reading: Reading) -> list[Violation]:
+    """Receivables are the charge less what was applied, and nothing is open on a closed claim."""
+    rows = await reading.rows(
+        select(
+            claim.c.claim_number,
+            claim.c.stage,
+            _SIGNED[Account.CHARGES].label("charges"),
+            _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
+            _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
+            _PREPAID.label("prepaid"),
+            sum((_SIGNED[account] for account in _APPLIED), literal(0)).label("applied"),
+        )
+        .join(transfer, transfer.c.claim_number == claim.c.claim_number)
+        .group_by(claim.c.claim_number, claim.c.stage)
+    )
+    versions: dict[str, set[int]] = {}
+    for row in await reading.rows(
+        select(claim_version.c.claim_number, claim_version.c.charge_cents)
+    ):
+        versions.setdefault(row.claim_number, {0}).add(row.charge_cents)
+    found = []
+    for row in rows:
+        subject = f"claim {row.claim_number}"
+        charge = -int(row.charges)
+        due = charge - int(row.applied)
+        if row.payer + row.patient != due:
+            found.append(
+                Violation(
+                    "receivables are the charge less what is applied",
+                    subject,
+                    due,
+                    int(row.payer + row.patient),
+                )
+            )
+        if charge not in versions.get(row.claim_number, {0}):
+            found.append(Violation("the charge is a version's charge", subject, 0, charge))
+        if row.prepaid < 0:
+            found.append(Violation("what is held for a patient", subject, 0, int(row.prepaid)))
+        if row.stage == "closed":
+            found += [
+                Violation("nothing is open on a closed claim", subject, 0, int(amount))
+                for amount in (row.payer, row.patient, row.prepaid)
+                if amount
+            ]
+    return found
+
+
+_APPLIED = tuple(
+    account
+    for account in Account
+    if account not in (Account.PAYER_RECEIVABLE, Account.PATIENT_RECEIVABLE, Account.CHARGES)
+)

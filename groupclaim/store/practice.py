@@ -1,0 +1,595 @@
+"""Intake: the practice's own data and its sessions, and the facts of one claim read back from them.
+
+Loading is idempotent: records are recognised by the practice's own ids, so the same file twice
+changes nothing. Nothing is deleted by loading; a record is corrected by loading it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import ColumnElement, Table, func, select, update
+
+from groupclaim.lifecycle.state import ENDED, ClaimState
+from groupclaim.model.base import InputRefused
+from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
+from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
+from groupclaim.model.patient import Authorization, Coverage, Patient, TreatmentPlan
+from groupclaim.model.practice import (
+    Clinician,
+    Connection,
+    Contract,
+    Fee,
+    Location,
+    Payer,
+    Practice,
+)
+from groupclaim.model.session import Attendance, GroupSession, OtherService
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.schema import (
+    authorization,
+    claim,
+    clinician,
+    connection,
+    contract,
+    coverage,
+    eligibility,
+    fee,
+    group_session,
+    location,
+    note,
+    other_service,
+    participant,
+    patient,
+    payer,
+    practice,
+    treatment_plan,
+)
+
+NO_PAYER = "none"
+"""The payer key of a claim whose day of service no coverage on file covers."""
+
+_CONTRACT: TypeAdapter[Contract] = TypeAdapter(Contract)
+
+
+class UnknownRecord(LookupError):
+    """An opaque id or claim number that the store does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading changed. ``patients``: opaque ids of those whose coverage, authorizations or
+    plan are not what they were; their open claims may want to look again."""
+
+    added: int
+    changed: int
+    unchanged: int
+    patients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAdded:
+    """A session of a file. ``new`` is False when it was known, with nothing changed."""
+
+    session_id: str
+    claims: tuple[str, ...]
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RosterRow:
+    patient_id: str
+    claim_number: str
+    payer_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRoster:
+    """Who is on the roster of a session now. Times and zone are those of the session's place."""
+
+    session_id: str
+    starts_at: datetime
+    ends_at: datetime
+    time_zone: str
+    attendance_recorded: bool
+    rows: tuple[RosterRow, ...]
+
+
+async def load_practice(tx: Transaction, file: PracticeFile, source: str = "practice") -> Loaded:
+    """Take over a practice's data. Raises :class:`InputRefused` for dangling references."""
+    file.check_references(source)
+    keys = tx.keyring
+    loader = _Loader(tx, keys.opaque("practice", file.practice.ref))
+    await loader.put(practice, loader.practice_id, file.practice)
+    for place in file.locations:
+        await loader.put(location, keys.opaque("location", place.ref), place)
+    for person in file.clinicians:
+        await loader.put(clinician, keys.opaque("clinician", person.ref), person)
+    for line in file.connections:
+        await loader.put(connection, keys.connection_id(line.ref), line)
+    for who in file.payers:
+        await loader.put(
+            payer,
+            keys.payer_key(who.ref),
+            who,
+            payer_id=who.payer_id,
+            connection_id=keys.connection_id(who.connection),
+        )
+    for price in file.fees:
+        await loader.put(
+            fee, keys.opaque("fee", f"{price.code}|{price.effective_from}"), price,
+            code=price.code, **_days(price),
+        )  # fmt: skip
+    for agreement in file.contracts:
+        await loader.put(
+            contract,
+            keys.opaque("contract", f"{agreement.payer}|{agreement.effective_from}"),
+            agreement,
+            payer_key=keys.payer_key(agreement.payer),
+            **_days(agreement),
+        )
+    for invited in file.patients:
+        await loader.put(patient, keys.patient_id(invited.ref), invited)
+    for cover in file.coverages:
+        await loader.put(
+            coverage,
+            keys.opaque(
+                "coverage",
+                f"{cover.patient}|{cover.payer}|{cover.priority}|{cover.effective_from}",
+            ),
+            cover,
+            patient_id=keys.patient_id(cover.patient),
+            payer_key=keys.payer_key(cover.payer),
+            priority=cover.priority,
+            member_id_index=keys.blind_index("coverage.member_id", cover.member_id),
+            **_days(cover),
+        )
+    for plan in file.treatment_plans:
+        await loader.put(
+            treatment_plan,
+            keys.opaque("treatment_plan", f"{plan.patient}|{plan.ref}"),
+            plan,
+            patient_id=keys.patient_id(plan.patient),
+            valid_from=plan.valid_from,
+            valid_to=plan.valid_to,
+        )
+    for permit in file.authorizations:
+        await _put_authorization(loader, permit)
+    await _assign_payers(tx, loader.patients)
+    return loader.result()
+
+
+async def record_authorization(tx: Transaction, given: Authorization) -> Loaded:
+    """Take over one authorization, or its correction. Unknown references are refused."""
+    keys = tx.keyring
+    problems = []
+    for field, table, key in (
+        ("patient", patient, keys.patient_id(given.patient)),
+        ("payer", payer, keys.payer_key(given.payer)),
+        ("clinician", clinician, given.clinician and keys.opaque("clinician", given.clinician)),
+    ):
+        if key is not None and not await _exists(tx, table, key):
+            problems.append(f"authorization.{field}: no such record")
+    if problems:
+        raise InputRefused("authorization", problems)
+    practice_id = await tx.scalar(
+        select(patient.c.practice_id).where(patient.c.id == keys.patient_id(given.patient))
+    )
+    loader = _Loader(tx, practice_id)
+    await _put_authorization(loader, given)
+    return loader.result()
+
+
+async def _put_authorization(loader: _Loader, given: Authorization) -> None:
+    keys = loader.tx.keyring
+    await loader.put(
+        authorization,
+        keys.opaque("authorization", f"{given.patient}|{given.payer}|{given.number}"),
+        given,
+        patient_id=keys.patient_id(given.patient),
+        payer_key=keys.payer_key(given.payer),
+        **_days(given),
+    )
+
+
+class _Loader:
+    """Puts records under their opaque ids, counting what that changed."""
+
+    def __init__(self, tx: Transaction, practice_id: str) -> None:
+        self.tx = tx
+        self.practice_id = practice_id
+        self.patients: set[str] = set()
+        self._counts = {"added": 0, "changed": 0, "unchanged": 0}
+
+    async def put(self, table: Table, key: str, record: BaseModel, **plain: Any) -> None:
+        outcome = await self._put(table, key, record, plain)
+        self._counts[outcome] += 1
+        if outcome != "unchanged" and "patient_id" in plain:
+            self.patients.add(plain["patient_id"])
+
+    async def _put(self, table: Table, key: str, record: BaseModel, plain: dict[str, Any]) -> str:
+        if table is not practice:
+            plain = {**plain, "practice_id": self.practice_id}
+        values = {**plain, "document": self.tx.seal(table, record)}
+        if await self.tx.insert_new(table, {"id": key, **values}):
+            return "added"
+        stored = await self.tx.scalar(
+            select(table.c.document).where(table.c.id == key).with_for_update(key_share=True)
+        )
+        if self.tx.unseal(table, stored, type(record)) == record:
+            return "unchanged"
+        await self.tx.execute(update(table).where(table.c.id == key).values(values))
+        return "changed"
+
+    def result(self) -> Loaded:
+        return Loaded(**self._counts, patients=tuple(sorted(self.patients)))
+
+
+def _days(record: Any) -> dict[str, date | None]:
+    return {"effective_from": record.effective_from, "effective_to": record.effective_to}
+
+
+async def _exists(reading: Reading, table: Table, key: str) -> bool:
+    return await reading.first(select(table.c.id).where(table.c.id == key)) is not None
+
+
+async def _assign_payers(tx: Transaction, patient_ids: Iterable[str]) -> None:
+    """Note anew who pays for the open claims of patients whose coverage changed."""
+    rows = await tx.rows(
+        select(claim.c.claim_number, claim.c.patient_id, claim.c.service_date).where(
+            claim.c.patient_id.in_(tuple(patient_ids)), claim.c.stage.not_in(tuple(ENDED))
+        )
+    )
+    for row in rows:
+        key = await _payer_key(tx, row.patient_id, row.service_date)
+        await tx.execute(
+            update(claim).where(claim.c.claim_number == row.claim_number).values(payer_key=key)
+        )
+
+
+async def _payer_key(reading: Reading, patient_id: str, day: date) -> str:
+    key: str | None = await reading.scalar(
+        select(coverage.c.payer_key)
+        .where(coverage.c.patient_id == patient_id, _in_force(coverage, day))
+        .order_by(coverage.c.priority)
+        .limit(1)
+    )
+    return key or NO_PAYER
+
+
+def _in_force(table: Table, day: date) -> ColumnElement[bool]:
+    return (table.c.effective_from <= day) & (
+        table.c.effective_to.is_(None) | (table.c.effective_to >= day)
+    )
+
+
+# --- sessions
+
+
+async def add_sessions(
+    tx: Transaction, sessions: Sequence[GroupSession], at: datetime, source: str = "sessions"
+) -> tuple[SessionAdded, ...]:
+    """Take over sessions with their rosters; one claim for each roster row.
+
+    A session known before is left as it is: rosters are amended and attendance recorded, not
+    loaded again. Raises :class:`InputRefused` naming every reference to something not on file.
+    """
+    await _check_references(tx, sessions, source)
+    practice_id = await tx.scalar(select(practice.c.id))
+    return tuple([await _add_session(tx, practice_id, item, at) for item in sessions])
+
+
+async def _check_references(
+    reading: Reading, sessions: Sequence[GroupSession], source: str
+) -> None:
+    keys = reading.keyring
+    known: dict[str, set[str]] = {
+        table.name: {row.id for row in await reading.rows(select(table.c.id))}
+        for table in (location, clinician, patient)
+    }
+    problems = []
+    refs = [item.ref for item in sessions]
+
+    def refer(place: str, kind: str, ref: str | None) -> None:
+        if ref is not None and keys.opaque(kind, ref) not in known[kind]:
+            problems.append(f"{place}: no such {kind} on file")
+
+    for index, item in enumerate(sessions):
+        if refs.index(item.ref) != index:
+            problems.append(f"[{index}].ref: the same ref is used more than once")
+        refer(f"[{index}].location", "location", item.location)
+        refer(f"[{index}].clinician", "clinician", item.clinician)
+        for place, ref in enumerate(item.roster):
+            refer(f"[{index}].roster[{place}]", "patient", ref)
+        for place, service in enumerate(item.other_services):
+            refer(f"[{index}].other_services[{place}].patient", "patient", service.patient)
+            refer(f"[{index}].other_services[{place}].clinician", "clinician", service.clinician)
+    if problems:
+        raise InputRefused(source, problems)
+
+
+async def _add_session(
+    tx: Transaction, practice_id: str, item: GroupSession, at: datetime
+) -> SessionAdded:
+    keys = tx.keyring
+    session_id = keys.session_id(item.ref)
+    where = await _open(tx, location, keys.opaque("location", item.location), Location)
+    day = item.starts_at.astimezone(ZoneInfo(where.time_zone)).date()
+    new = await tx.insert_new(
+        group_session,
+        {
+            "id": session_id,
+            "practice_id": practice_id,
+            "location_id": keys.opaque("location", item.location),
+            "clinician_id": keys.opaque("clinician", item.clinician),
+            "starts_at": item.starts_at,
+            "service_date": day,
+            "stage": "open",
+            "ended_claims": 0,
+            "document": tx.seal(group_session, item),
+        },
+    )
+    if not new:
+        numbers = await tx.rows(
+            select(participant.c.claim_number)
+            .where(participant.c.session_id == session_id)
+            .order_by(participant.c.claim_number)
+        )
+        return SessionAdded(session_id, tuple(row.claim_number for row in numbers), False)
+    claims = [
+        await add_participant(tx, practice_id, session_id, keys.patient_id(ref), day, at)
+        for ref in item.roster
+    ]
+    for place, service in enumerate(item.other_services):
+        await tx.insert_new(
+            other_service,
+            {
+                "id": keys.opaque("other_service", f"{item.ref}|{place}"),
+                "session_id": session_id,
+                "patient_id": keys.patient_id(service.patient),
+                "code": service.code,
+                "starts_at": service.starts_at,
+                "document": tx.seal(other_service, service),
+            },
+        )
+    return SessionAdded(session_id, tuple(claims), True)
+
+
+async def add_participant(
+    tx: Transaction, practice_id: str, session_id: str, patient_id: str, day: date, at: datetime
+) -> str:
+    """Put a patient on a session's roster with a claim of their own; returns its number."""
+    number = tx.keyring.claim_number(practice_id, session_id, patient_id)
+    state = ClaimState(claim_number=number)
+    await tx.insert_new(
+        claim,
+        {
+            "claim_number": number,
+            "session_id": session_id,
+            "patient_id": patient_id,
+            "payer_key": await _payer_key(tx, patient_id, day),
+            "service_date": day,
+            "stage": state.stage.value,
+            "version": 0,
+            "sequence": 0,
+            "state": state.model_dump_json(),
+            "created_at": at,
+            "updated_at": at,
+        },
+    )
+    row = {"session_id": session_id, "patient_id": patient_id}
+    if not await tx.insert_new(
+        participant,
+        {
+            **row,
+            "claim_number": number,
+            "on_roster": True,
+            "minutes": 0,
+            "copay_cents": 0,
+            "revision": 0,
+        },
+    ):
+        await tx.execute(
+            update(participant)
+            .filter_by(**row, on_roster=False)
+            .values(on_roster=True, not_billable=None, revision=participant.c.revision + 1)
+        )
+    return number
+
+
+async def session_roster(reading: Reading, session_id: str) -> SessionRoster:
+    """The session and those on its roster now. Raises :class:`UnknownRecord`."""
+    held = await reading.first(select(group_session).where(group_session.c.id == session_id))
+    if held is None:
+        raise UnknownRecord(f"session {session_id}")
+    item = reading.unseal(group_session, held.document, GroupSession)
+    where = await _open(reading, location, held.location_id, Location)
+    rows = await reading.rows(
+        select(participant.c.patient_id, participant.c.claim_number, claim.c.payer_key)
+        .join(claim, claim.c.claim_number == participant.c.claim_number)
+        .where(participant.c.session_id == session_id, participant.c.on_roster)
+        .order_by(participant.c.claim_number)
+    )
+    return SessionRoster(
+        session_id,
+        item.starts_at,
+        item.ends_at,
+        where.time_zone,
+        held.attendance_recorded_at is not None,
+        tuple(RosterRow(row.patient_id, row.claim_number, row.payer_key) for row in rows),
+    )
+
+
+# --- what the steps learn
+
+
+async def record_eligibility(tx: Transaction, claim_number: str, answer: EligibilityAnswer) -> None:
+    """Keep the last 271 answer about the claim's day of service; an older one changes nothing."""
+    document = tx.seal(eligibility, answer)
+    values = {"checked_at": answer.checked_at, "document": document}
+    if not await tx.insert_new(eligibility, {"claim_number": claim_number, **values}):
+        await tx.execute(
+            update(eligibility)
+            .where(
+                eligibility.c.claim_number == claim_number,
+                eligibility.c.checked_at <= answer.checked_at,
+            )
+            .values(values)
+        )
+
+
+async def record_note_signed(
+    tx: Transaction, session_id: str, patient_id: str, signed_at: datetime, digest: str | None
+) -> bool:
+    """Note that a participant's note is signed; its text stays in its source.
+
+    ``digest``: SHA-256 of the note as it was signed, if known. True when this is news.
+    """
+    values = {"signed_at": signed_at, "digest": digest}
+    row = {"session_id": session_id, "patient_id": patient_id}
+    if await tx.insert_new(note, {**row, **values}):
+        return True
+    known = await tx.first(select(note).filter_by(**row).with_for_update(key_share=True))
+    if known is not None and (known.signed_at, known.digest) == (signed_at, digest):
+        return False
+    await tx.execute(update(note).filter_by(**row).values(values))
+    return True
+
+
+# --- reading back
+
+
+Kept = TypeVar("Kept", bound=BaseModel)
+
+
+async def _open(reading: Reading, table: Table, key: str, record: type[Kept]) -> Kept:
+    document = await reading.scalar(select(table.c.document).where(table.c.id == key))
+    if document is None:
+        raise UnknownRecord(f"{table.name} {key}")
+    return reading.unseal(table, document, record)
+
+
+async def _open_all(
+    reading: Reading, table: Table, record: type[Kept], *where: ColumnElement[bool]
+) -> tuple[Kept, ...]:
+    rows = await reading.rows(select(table.c.document).where(*where).order_by(table.c.id))
+    return tuple(reading.unseal(table, row.document, record) for row in rows)
+
+
+async def read_connection(reading: Reading, connection_id: str) -> Connection:
+    return await _open(reading, connection, connection_id, Connection)
+
+
+async def connection_ids(reading: Reading) -> tuple[str, ...]:
+    rows = await reading.rows(select(connection.c.id).order_by(connection.c.id))
+    return tuple(row.id for row in rows)
+
+
+async def read_practice(reading: Reading) -> Practice:
+    """The practice of this database. Raises :class:`UnknownRecord` before it is loaded."""
+    practice_id = await reading.scalar(select(practice.c.id))
+    return await _open(reading, practice, practice_id or "", Practice)
+
+
+async def read_payer(reading: Reading, payer_key: str) -> Payer:
+    return await _open(reading, payer, payer_key, Payer)
+
+
+async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
+    """Everything on file that bears on one claim. Raises :class:`UnknownRecord`."""
+    row = await reading.first(
+        select(participant, group_session, claim.c.service_date.label("day"))
+        .join(group_session, group_session.c.id == participant.c.session_id)
+        .join(claim, claim.c.claim_number == participant.c.claim_number)
+        .where(participant.c.claim_number == claim_number)
+    )
+    if row is None:
+        raise UnknownRecord(f"claim {claim_number}")
+    day, patient_id = row.day, row.patient_id
+    place = await _open(reading, location, row.location_id, Location)
+    covers = await _open_all(
+        reading,
+        coverage,
+        Coverage,
+        coverage.c.patient_id == patient_id,
+        _in_force(coverage, day),
+    )
+    cover = min(covers, key=lambda item: item.priority, default=None)
+    payer_key = reading.keyring.payer_key(cover.payer) if cover else None
+    plans = await _open_all(
+        reading,
+        treatment_plan,
+        TreatmentPlan,
+        treatment_plan.c.patient_id == patient_id,
+        treatment_plan.c.valid_from <= day,
+        treatment_plan.c.valid_to >= day,
+    )
+    answer = await reading.scalar(
+        select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
+    )
+    attended = await reading.scalar(
+        select(func.count()).where(
+            participant.c.session_id == row.session_id,
+            participant.c.on_roster,
+            participant.c.attendance == Attendance.ATTENDED,
+        )
+    )
+    services = await reading.rows(
+        select(other_service.c.document, other_service.c.starts_at)
+        .where(other_service.c.patient_id == patient_id)
+        .order_by(other_service.c.starts_at, other_service.c.id)
+    )
+    zone = ZoneInfo(place.time_zone)
+    return ClaimFacts(
+        claim_number=claim_number,
+        session_id=row.session_id,
+        patient_id=patient_id,
+        practice=await _open(reading, practice, row.practice_id, Practice),
+        location=place,
+        clinician=await _open(reading, clinician, row.clinician_id, Clinician),
+        session=reading.unseal(group_session, row.document, GroupSession),
+        patient=await _open(reading, patient, patient_id, Patient),
+        payer=await _open(reading, payer, payer_key, Payer) if payer_key else None,
+        coverage=cover,
+        eligibility=reading.unseal(eligibility, answer, EligibilityAnswer) if answer else None,
+        plan=max(plans, key=lambda item: (item.signed_at, item.ref), default=None),
+        authorizations=await _open_all(
+            reading,
+            authorization,
+            Authorization,
+            authorization.c.patient_id == patient_id,
+            authorization.c.payer_key == (payer_key or NO_PAYER),
+        ),
+        contracts=await _contracts(reading, payer_key or NO_PAYER),
+        fees=await _open_all(reading, fee, Fee),
+        other_services=tuple(
+            reading.unseal(other_service, item.document, OtherService)
+            for item in services
+            if item.starts_at.astimezone(zone).date() == day
+        ),
+        attendance=Attendance(row.attendance) if row.attendance else None,
+        minutes=row.minutes,
+        copay_paid=Cents(row.copay_cents),
+        group_size=attended if row.attendance_recorded_at is not None else None,
+        note_signed_at=await reading.scalar(
+            select(note.c.signed_at).filter_by(session_id=row.session_id, patient_id=patient_id)
+        ),
+    )
+
+
+async def _contracts(reading: Reading, payer_key: str) -> tuple[Contract, ...]:
+    rows = await reading.rows(
+        select(contract.c.document)
+        .where(contract.c.payer_key == payer_key)
+        .order_by(contract.c.effective_from, contract.c.id)
+    )
+    return tuple(
+        _CONTRACT.validate_json(reading.keyring.fields.open("contract.document", row.document))
+        for row in rows
+    )

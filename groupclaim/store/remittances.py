@@ -1,0 +1,672 @@
+"""Payments of payers: registered once, posted whole or not at all.
+
+A payment is named for ever by payer and trace. Delivered again it is a duplicate; the same name
+with another amount, date or content is suspended. Posting writes what the 835 says and the ledger's
+transfers in one transaction: if any sum of the 835 does not come out, only what it says is written,
+nothing is transferred, and the payment stands in suspense until a person clears it.
+
+Denials write nothing off: what a payer refuses stays receivable until someone decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+from sqlalchemy import Row, case, select, update
+
+from groupclaim.model import claim as model
+from groupclaim.model.identity import split_control_number
+from groupclaim.model.money import Cents
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.ledger import Account, apply_prepaid, book, book_charge, lock_claims
+from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.schema import (
+    acknowledgment,
+    claim_version,
+    provider_adjustment,
+    remittance,
+    remittance_adjustment,
+    remittance_claim,
+    remittance_line,
+    transfer,
+)
+from groupclaim.x12.remittance import ClaimPayment, Difference, Payment, balance
+
+Posting = Literal["applied", "denied", "reversal", "unapplied", "information", "suspended"]
+
+_NOT_DECISIONS = frozenset({"23", "25"})
+"""CLP02: not theirs and forwarded, predetermination. Neither decides anything about money."""
+
+_CONTRACTUAL = frozenset({"45", "131", "P24"})
+"""CARCs by which a contract lowers the charge: they are written off under group CO."""
+
+_SEQUESTRATION = "253"
+
+_AFTER_PRICING = frozenset({"104", "144", "161", "237", "245"})
+"""CARCs that payers take (or, negative, give) from their own part after pricing."""
+
+_PRIOR_PAYER = "23"
+
+_NOT_COLLECTIBLE = frozenset({"N781", "N782", "N783"})
+"""RARCs: a qualified Medicare beneficiary, from whom deductible, coinsurance and copay may not be
+collected (42 U.S.C. 1396a(n)(3)). The amount stays open, for the next payer."""
+
+
+class PaymentChanged(Exception):
+    """The payment handed in for posting is not the one that was registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """``new`` are those of the file to be posted or looked at; ``repeated`` were known before."""
+
+    new: tuple[int, ...]
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostedClaim:
+    """What became of one claim of a payment. ``posting``: ``applied``; ``denied`` (nothing paid or
+    left to the patient, nothing written off); ``reversal``; ``unapplied`` money, with ``reason``;
+    ``information`` only; ``suspended`` with its payment."""
+
+    position: int
+    control_number: str
+    claim_number: str | None
+    version: int | None
+    posting: Posting
+    paid: Cents
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """``difference_cents`` is what a suspended payment states beyond what its parts add up to."""
+
+    remittance_id: int
+    state: Literal["posted", "suspended", "duplicate"]
+    difference_cents: int
+    reason: str
+    claims: tuple[PostedClaim, ...]
+
+
+# --- registering
+
+
+async def register(
+    tx: Transaction, file_digest: str, payments: Sequence[Payment], at: datetime
+) -> Registered:
+    """Note the payments of a file, in its order. Repeating it gives the same answer."""
+    rows = [
+        await _register(tx, file_digest, position, payment, at)
+        for position, payment in enumerate(payments)
+    ]
+    new = tuple(row.id for row in rows if row.state != "duplicate")
+    return Registered(new, len(rows) - len(new))
+
+
+async def _register(
+    tx: Transaction, file_digest: str, position: int, payment: Payment, at: datetime
+) -> Row[Any]:
+    here = select(remittance).filter_by(file_digest=file_digest, file_position=position)
+    values = {
+        "payer_id": payment.payer_identifier,
+        "trace": payment.trace_number,
+        "payment_date": payment.payment_date,
+        "paid_cents": _paid(payment),
+        "method": payment.method,
+        "content_digest": _content_digest(payment),
+        "file_digest": file_digest,
+        "file_position": position,
+        "registered_at": at,
+        "difference_cents": 0,
+        "reason": "",
+    }
+    identity = sha256(
+        json.dumps([payment.payer_identifier, payment.trace_number]).encode()
+    ).hexdigest()
+    if await tx.first(here) is None and not await tx.insert_new(
+        remittance, {**values, "state": "registered", "identity": identity}
+    ):
+        # Someone registers this file at the same time, or the payment was here before.
+        known = await tx.first(select(remittance).where(remittance.c.identity == identity))
+        if known is not None and (known.file_digest, known.file_position) != (
+            file_digest,
+            position,
+        ):
+            await tx.insert_new(remittance, {**values, **_compared(known, values)})
+    row = await tx.first(here)
+    if row is None:
+        raise UnknownRecord(f"payment {position} of file {file_digest}")
+    return row
+
+
+def _compared(known: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What a payment is that carries the trace of one ``known``: its duplicate, or suspect."""
+    names = {
+        "paid_cents": "amount",
+        "payment_date": "payment date",
+        "content_digest": "content",
+    }
+    other = [text for name, text in names.items() if getattr(known, name) != values[name]]
+    if not other:
+        return {"state": "duplicate", "duplicate_of": known.id}
+    return {
+        "state": "suspended",
+        "difference_cents": values["paid_cents"] - known.paid_cents,
+        "reason": f"same payer and trace as remittance {known.id}, other {', '.join(other)}",
+    }
+
+
+def _paid(payment: Payment) -> int:
+    return -payment.paid_cents if payment.is_debit else payment.paid_cents
+
+
+def _content_digest(payment: Payment) -> str:
+    """Of what the payment decides, whatever file it came in."""
+    content = [
+        [
+            claim.control_number,
+            claim.status,
+            claim.charge_cents,
+            claim.paid_cents,
+            claim.patient_responsibility_cents,
+            claim.payer_claim_number,
+            [[item.group_code, item.reason_code, item.cents] for item in claim.adjustments],
+            [
+                [
+                    line.code,
+                    line.modifiers,
+                    line.charge_cents,
+                    line.paid_cents,
+                    line.allowed_cents,
+                    line.line_control_number,
+                    [[item.group_code, item.reason_code, item.cents] for item in line.adjustments],
+                ]
+                for line in claim.lines
+            ],
+        ]
+        for claim in payment.claims
+    ]
+    withheld = [[a.reason_code, a.reference, a.cents] for a in payment.provider_adjustments]
+    return sha256(json.dumps([content, withheld]).encode()).hexdigest()
+
+
+async def file_of(reading: Reading, remittance_id: int) -> tuple[str, int]:
+    """The digest of the file a payment came in, and its place there, from 0."""
+    row = await reading.first(
+        select(remittance.c.file_digest, remittance.c.file_position).where(
+            remittance.c.id == remittance_id
+        )
+    )
+    if row is None:
+        raise UnknownRecord(f"remittance {remittance_id}")
+    return row.file_digest, row.file_position
+
+
+# --- posting
+
+
+async def post(tx: Transaction, remittance_id: int, payment: Payment, at: datetime) -> Posted:
+    """Post a registered payment, whole, or leave it whole in suspense.
+
+    Posting again gives the stored result. Raises :class:`PaymentChanged` when ``payment`` is not
+    the one registered.
+    """
+    row = await tx.first(
+        select(remittance).where(remittance.c.id == remittance_id).with_for_update(key_share=True)
+    )
+    if row is None:
+        raise UnknownRecord(f"remittance {remittance_id}")
+    if (row.content_digest, row.paid_cents) != (_content_digest(payment), _paid(payment)):
+        raise PaymentChanged(f"remittance {remittance_id} was registered with other content")
+    if row.posted_at is None and row.state != "duplicate":
+        await _post(tx, row, payment, at)
+    return await posted(tx, remittance_id)
+
+
+async def _post(tx: Transaction, row: Row[Any], payment: Payment, at: datetime) -> None:
+    difference, reason = row.difference_cents, row.reason
+    if row.state == "registered":
+        difference, reason = _suspicion(payment)
+    poster = _Poster(tx, row.id, at)
+    await poster.write(payment, suspended=bool(reason))
+    if not reason:
+        await poster.transfer(payment)
+    await tx.execute(
+        update(remittance)
+        .where(remittance.c.id == row.id)
+        .values(
+            state="suspended" if reason else "posted",
+            difference_cents=difference,
+            reason=reason,
+            posted_at=at,
+        )
+    )
+
+
+def _suspicion(payment: Payment) -> tuple[int, str]:
+    """Why a payment may not be posted, with the difference in cents; an empty reason if it may."""
+    found: Sequence[Difference] = balance(payment)
+    if found:
+        worst = next((item for item in found if item.level == "payment"), found[0])
+        return worst.cents, "; ".join(
+            f"{item.place}: {item.rule} differs by {item.cents} cents" for item in found[:20]
+        )
+    if not payment.complete:
+        return 0, "the transaction has no end: part of it may be missing"
+    if payment.payment_date is None or not payment.trace_number:
+        return 0, "the payment has no date or no trace number"
+    return 0, ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    claim_number: str
+    version: int
+
+
+class _Poster:
+    """Writes one payment."""
+
+    def __init__(self, tx: Transaction, remittance_id: int, at: datetime) -> None:
+        self._tx = tx
+        self._id = remittance_id
+        self._at = at
+        self._matches: dict[int, _Match] = {}
+
+    async def write(self, payment: Payment, *, suspended: bool) -> None:
+        """What the 835 says, with the claim of ours that each of its claims means."""
+        claims, lines, adjustments = [], [], []
+        for position, paid in enumerate(payment.claims, 1):
+            match = await self._match(paid)
+            if match is not None:
+                self._matches[position] = match
+            claims.append(
+                {
+                    "remittance_id": self._id,
+                    "position": position,
+                    "control_number": paid.control_number,
+                    "claim_number": match.claim_number if match else None,
+                    "version": match.version if match else None,
+                    "status": paid.status,
+                    "charge_cents": paid.charge_cents,
+                    "paid_cents": paid.paid_cents,
+                    "patient_cents": paid.patient_responsibility_cents,
+                    "allowed_cents": _allowed(paid),
+                    "payer_claim_number": paid.payer_claim_number or None,
+                    "remarks": " ".join(sorted(_remarks(paid))),
+                    "posting": "suspended" if suspended else "information",
+                    "reason": "",
+                }
+            )
+            lines += self._line_rows(position, paid)
+            adjustments += self._adjustment_rows(position, paid)
+        await self._tx.insert_all(remittance_claim, claims)
+        await self._tx.insert_all(remittance_line, lines)
+        await self._tx.insert_all(remittance_adjustment, adjustments)
+        await self._tx.insert_all(
+            provider_adjustment,
+            [
+                {
+                    "remittance_id": self._id,
+                    "position": position,
+                    "reason_code": item.reason_code,
+                    "reference": item.reference,
+                    "cents": item.cents,
+                }
+                for position, item in enumerate(payment.provider_adjustments, 1)
+            ],
+        )
+
+    def _line_rows(self, claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
+        return [
+            {
+                "remittance_id": self._id,
+                "claim_position": claim_position,
+                "line_position": position,
+                "code": line.code,
+                "modifiers": ":".join(line.modifiers),
+                "charge_cents": line.charge_cents,
+                "paid_cents": line.paid_cents,
+                "allowed_cents": line.allowed_cents,
+                "line_control_number": line.line_control_number,
+            }
+            for position, line in enumerate(paid.lines, 1)
+        ]
+
+    def _adjustment_rows(self, claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
+        groups = [paid.adjustments, *(line.adjustments for line in paid.lines)]
+        return [
+            {
+                "remittance_id": self._id,
+                "claim_position": claim_position,
+                "line_position": line_position,
+                "position": position,
+                "group_code": item.group_code,
+                "reason_code": item.reason_code,
+                "cents": item.cents,
+            }
+            for line_position, group in enumerate(groups)
+            for position, item in enumerate(group, 1)
+        ]
+
+    async def _match(self, paid: ClaimPayment) -> _Match | None:
+        """Our claim version, by CLM01 or else by the payer's number and the same charge."""
+        ours = split_control_number(paid.control_number)
+        if ours is not None and await self._charge(_Match(*ours)) is not None:
+            return _Match(*ours)
+        if not paid.payer_claim_number:
+            return None
+        known = await self._tx.first(
+            select(acknowledgment.c.claim_number, acknowledgment.c.version)
+            .where(
+                acknowledgment.c.payer_claim_number == paid.payer_claim_number,
+                acknowledgment.c.claim_number.is_not(None),
+            )
+            .order_by(acknowledgment.c.id.desc())
+            .limit(1)
+        )
+        if known is None:
+            return None
+        match = _Match(known.claim_number, known.version)
+        return match if await self._charge(match) == abs(paid.charge_cents) else None
+
+    async def _charge(self, match: _Match) -> int | None:
+        charge: int | None = await self._tx.scalar(
+            select(claim_version.c.charge_cents).filter_by(
+                claim_number=match.claim_number, version=match.version
+            )
+        )
+        return charge
+
+    # --- the ledger
+
+    async def transfer(self, payment: Payment) -> None:
+        """Deposit the payment, apply each claim, and hold what belongs to no claim."""
+        await self._book("deposit", "deposit", Account.DEPOSITS, Account.CLEARING, _paid(payment))
+        await lock_claims(self._tx, {match.claim_number for match in self._matches.values()})
+        claims = list(enumerate(payment.claims, 1))
+        # A correction may stand before the reversal that makes room for it, in the same file.
+        waiting = []
+        for position, paid in claims:
+            if paid.is_reversal and not await self._reverse(position, paid):
+                waiting.append((position, paid))
+        for position, paid in claims:
+            if not paid.is_reversal:
+                await self._apply(position, paid)
+        for position, paid in waiting:
+            if not await self._reverse(position, paid):
+                await self._hold_money(position, paid, "a reversal of nothing posted before")
+        for position, item in enumerate(payment.provider_adjustments, 1):
+            await self._book(
+                f"plb|{position}",
+                f"provider_adjustment {item.reason_code}",
+                Account.UNAPPLIED,
+                Account.CLEARING,
+                item.cents,
+            )
+
+    async def _book(
+        self,
+        key: str,
+        kind: str,
+        debit: Account,
+        credit: Account,
+        cents: int,
+        claim_number: str | None = None,
+        position: int | None = None,
+    ) -> None:
+        await book(
+            self._tx,
+            f"remittance|{self._id}|{key}",
+            self._at,
+            kind,
+            debit,
+            credit,
+            cents,
+            claim_number=claim_number,
+            remittance_id=self._id,
+            remittance_position=position,
+        )
+
+    async def _decided(self, position: int, posting: Posting, reason: str = "") -> None:
+        await self._tx.execute(
+            update(remittance_claim)
+            .filter_by(remittance_id=self._id, position=position)
+            .values(posting=posting, reason=reason)
+        )
+
+    async def _hold_money(self, position: int, paid: ClaimPayment, reason: str) -> None:
+        await self._decided(position, "unapplied", reason)
+        await self._book(
+            f"{position}|unapplied",
+            "unapplied",
+            Account.CLEARING,
+            Account.UNAPPLIED,
+            paid.paid_cents,
+            position=position,
+        )
+
+    async def _apply(self, position: int, paid: ClaimPayment) -> None:
+        match = self._matches.get(position)
+        if match is None:
+            await self._hold_money(position, paid, "no claim of ours")
+        elif paid.status in _NOT_DECISIONS:
+            if paid.paid_cents:
+                await self._hold_money(position, paid, f"money under claim status {paid.status}")
+        elif _is_denial(paid):
+            await book_charge(self._tx, match.claim_number, match.version, self._at)
+            await self._decided(position, "denied")
+        elif await self._is_paid(match.claim_number):
+            await self._hold_money(
+                position, paid, "the claim is paid already and that payment was not reversed"
+            )
+        else:
+            await self._decided(position, "applied")
+            await self._apply_amounts(position, paid, match)
+
+    async def _apply_amounts(self, position: int, paid: ClaimPayment, match: _Match) -> None:
+        number = match.claim_number
+        # A payer who pays has the claim, whether or not an acknowledgment came first.
+        await book_charge(self._tx, number, match.version, self._at)
+        await self._book(
+            f"{position}|payment", "payment", Account.CLEARING, Account.PAYER_RECEIVABLE,
+            paid.paid_cents, number, position,
+        )  # fmt: skip
+        for account, cents in _reductions(paid).items():
+            await self._book(
+                f"{position}|{account}", account, account, Account.PAYER_RECEIVABLE,
+                cents, number, position,
+            )  # fmt: skip
+        await apply_prepaid(self._tx, number, f"{self._id}|{position}", self._at)
+
+    async def _is_paid(self, claim_number: str) -> bool:
+        row = await self._tx.first(
+            select(remittance_claim.c.position).where(
+                remittance_claim.c.claim_number == claim_number,
+                remittance_claim.c.posting == "applied",
+                remittance_claim.c.reversed_by.is_(None),
+            )
+        )
+        return row is not None
+
+    async def _reverse(self, position: int, paid: ClaimPayment) -> bool:
+        """Take back what was booked for the payment that this one mirrors; False without one."""
+        match = self._matches.get(position)
+        if match is None:
+            return False
+        before = await self._mirrored(match, paid)
+        if before is None:
+            return False
+        key = {"remittance_id": before.remittance_id}
+        booked = await self._tx.rows(
+            select(transfer)
+            .filter_by(**key, remittance_position=before.position)
+            .order_by(transfer.c.id)
+        )
+        for number, item in enumerate(booked, 1):
+            await self._book(
+                f"{position}|reversal|{number}",
+                f"reversal of {item.kind}",
+                Account(item.credit),
+                Account(item.debit),
+                item.cents,
+                item.claim_number,
+                position,
+            )
+        await self._tx.execute(
+            update(remittance_claim)
+            .filter_by(**key, position=before.position)
+            .values(reversed_by=f"{self._id}|{position}")
+        )
+        await self._decided(position, "reversal")
+        return True
+
+    async def _mirrored(self, match: _Match, paid: ClaimPayment) -> Row[Any] | None:
+        return await self._tx.first(
+            select(remittance_claim)
+            .where(
+                remittance_claim.c.claim_number == match.claim_number,
+                remittance_claim.c.posting.in_(("applied", "denied", "unapplied")),
+                remittance_claim.c.reversed_by.is_(None),
+                remittance_claim.c.status != "22",
+                remittance_claim.c.charge_cents == -paid.charge_cents,
+                remittance_claim.c.paid_cents == -paid.paid_cents,
+            )
+            .order_by(
+                case((remittance_claim.c.posting == "applied", 0), else_=1),
+                remittance_claim.c.remittance_id.desc(),
+                remittance_claim.c.position.desc(),
+            )
+            .limit(1)
+        )
+
+
+def _remarks(paid: ClaimPayment) -> set[str]:
+    return set(paid.remark_codes).union(*(line.remark_codes for line in paid.lines))
+
+
+def _adjustments(paid: ClaimPayment) -> list[Any]:
+    return [*paid.adjustments, *(item for line in paid.lines for item in line.adjustments)]
+
+
+def _is_denial(paid: ClaimPayment) -> bool:
+    """Nothing paid, and nothing left to the patient or the payer's own status says denied.
+
+    Judged by the amounts first, because some payers deny under status 1.
+    """
+    share = sum(item.cents for item in _adjustments(paid) if item.group_code == "PR")
+    return paid.paid_cents == 0 and (paid.status == "4" or share == 0)
+
+
+def _reductions(paid: ClaimPayment) -> dict[Account, int]:
+    """What of the charge goes where. A reduction that nothing here names stays receivable from the
+    payer: it is a denial of a part, or somebody else's turn."""
+    collectible = not _remarks(paid) & _NOT_COLLECTIBLE
+    sums: dict[Account, int] = {}
+    for item in _adjustments(paid):
+        account = _account(item.group_code, item.reason_code)
+        if account is not None and (account is not Account.PATIENT_RECEIVABLE or collectible):
+            sums[account] = sums.get(account, 0) + item.cents
+    return sums
+
+
+def _account(group: str, reason: str) -> Account | None:
+    if group == "PR":
+        return Account.PATIENT_RECEIVABLE
+    if group in ("CO", "OA", "CR"):
+        if reason == _SEQUESTRATION:
+            return Account.SEQUESTRATION
+        if reason in _AFTER_PRICING or (group, reason) == ("OA", _PRIOR_PAYER):
+            return Account.OTHER_ADJUSTMENT
+        if group != "OA" and reason in _CONTRACTUAL:
+            return Account.CONTRACTUAL
+    return None
+
+
+def _allowed(paid: ClaimPayment) -> int | None:
+    """What the payer says it allowed (AMT*B6 of the lines); None when it does not say."""
+    said = [line.allowed_cents for line in paid.lines if line.allowed_cents is not None]
+    return sum(said) if said else None
+
+
+# --- reading
+
+
+async def posted(reading: Reading, remittance_id: int) -> Posted:
+    """The stored result of posting. Raises :class:`UnknownRecord` before it was posted."""
+    row = await reading.first(select(remittance).where(remittance.c.id == remittance_id))
+    if row is None or row.state == "registered":
+        raise UnknownRecord(f"posted remittance {remittance_id}")
+    claims = await reading.rows(
+        select(remittance_claim)
+        .where(remittance_claim.c.remittance_id == remittance_id)
+        .order_by(remittance_claim.c.position)
+    )
+    return Posted(
+        remittance_id,
+        row.state,
+        row.difference_cents,
+        row.reason,
+        tuple(
+            PostedClaim(
+                item.position,
+                item.control_number,
+                item.claim_number,
+                item.version,
+                item.posting,
+                Cents(item.paid_cents),
+                item.reason,
+            )
+            for item in claims
+        ),
+    )
+
+
+async def claim_payments(reading: Reading, claim_number: str) -> tuple[model.ClaimPayment, ...]:
+    """What payers decided about a claim and has not been reversed, the oldest first."""
+    rows = await reading.rows(
+        select(remittance_claim)
+        .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+        .where(
+            remittance_claim.c.claim_number == claim_number,
+            remittance_claim.c.posting.in_(("applied", "denied")),
+            remittance_claim.c.reversed_by.is_(None),
+        )
+        .order_by(
+            remittance.c.payment_date, remittance_claim.c.remittance_id, remittance_claim.c.position
+        )
+    )
+    return tuple([await _claim_payment(reading, row) for row in rows])
+
+
+async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
+    adjustments = await reading.rows(
+        select(remittance_adjustment)
+        .filter_by(remittance_id=row.remittance_id, claim_position=row.position)
+        .order_by(remittance_adjustment.c.line_position, remittance_adjustment.c.position)
+    )
+    return model.ClaimPayment(
+        remittance_id=row.remittance_id,
+        position=row.position,
+        control_number=row.control_number,
+        status=row.status,
+        charge=Cents(row.charge_cents),
+        paid=Cents(row.paid_cents),
+        patient=Cents(row.patient_cents),
+        allowed=Cents(row.allowed_cents) if row.allowed_cents is not None else None,
+        payer_claim_number=row.payer_claim_number,
+        adjustments=tuple(
+            model.Adjustment(
+                group=item.group_code, reason=item.reason_code, cents=Cents(item.cents)
+            )
+            for item in adjustments
+        ),
+        remarks=tuple(row.remarks.split()),
+    )

@@ -1,0 +1,651 @@
+"""The tables: one schema for SQLite and PostgreSQL, without features of only one.
+
+A practice's records are kept whole, as one encrypted JSON document each, beside the few plain
+columns they are found by: opaque ids, dates, payer keys, codes. Where the practice's own id must be
+found, a blind index stands beside. Rows of ``transfer``, ``claim_event``, ``audit_entry`` and
+``audit_seal`` are never changed or deleted: triggers refuse it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant with its offset, kept in UTC: ISO 8601 text of one length, or ``timestamptz``."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(32))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored moment needs a time zone offset")
+        utc = value.astimezone(UTC)
+        return utc.isoformat(timespec="microseconds") if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return read.astimezone(UTC)
+
+
+_ID = String(64)
+_CLAIM = String(16)
+_CONTROL = String(38)
+_CODE = String(40)
+_DIGEST = String(64)
+
+_Counting = BigInteger().with_variant(Integer(), "sqlite")
+"""A number given by the database; SQLite counts only plain INTEGER primary keys."""
+
+
+def _document() -> Column[bytes]:
+    """One encrypted JSON document."""
+    return Column("document", LargeBinary, nullable=False)
+
+
+def _claim(**options: Any) -> Column[str]:
+    return Column("claim_number", _CLAIM, ForeignKey("claim.claim_number"), **options)
+
+
+# --- the practice
+
+practice = Table(
+    "practice",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _document(),
+)
+
+
+def _of_practice() -> Column[str]:
+    return Column("practice_id", _ID, ForeignKey("practice.id"), nullable=False)
+
+
+def _patient() -> Column[str]:
+    return Column("patient_id", _ID, ForeignKey("patient.id"), nullable=False, index=True)
+
+
+def _dated() -> tuple[Column[Any], Column[Any]]:
+    return Column("effective_from", Date, nullable=False), Column("effective_to", Date)
+
+
+location = Table(
+    "location", metadata, Column("id", _ID, primary_key=True), _of_practice(), _document()
+)
+clinician = Table(
+    "clinician", metadata, Column("id", _ID, primary_key=True), _of_practice(), _document()
+)
+connection = Table(
+    "connection", metadata, Column("id", _ID, primary_key=True), _of_practice(), _document()
+)
+payer = Table(
+    "payer",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    Column("payer_id", String(80), nullable=False, index=True),
+    Column("connection_id", _ID, ForeignKey("connection.id"), nullable=False),
+    _document(),
+)
+contract = Table(
+    "contract",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False, index=True),
+    *_dated(),
+    _document(),
+)
+fee = Table(
+    "fee",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    Column("code", String(5), nullable=False),
+    *_dated(),
+    _document(),
+)
+patient = Table(
+    "patient", metadata, Column("id", _ID, primary_key=True), _of_practice(), _document()
+)
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    _patient(),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False),
+    Column("priority", Integer, nullable=False),
+    *_dated(),
+    Column("member_id_index", _DIGEST, nullable=False, index=True),
+    _document(),
+)
+treatment_plan = Table(
+    "treatment_plan",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    _patient(),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    _document(),
+)
+authorization = Table(
+    "authorization",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    _patient(),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False),
+    *_dated(),
+    _document(),
+)
+
+# --- sessions and who took part
+
+group_session = Table(
+    "group_session",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    Column("location_id", _ID, ForeignKey("location.id"), nullable=False),
+    Column("clinician_id", _ID, ForeignKey("clinician.id"), nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    Column("service_date", Date, nullable=False, index=True),
+    Column("stage", String(10), nullable=False),
+    Column("attendance_recorded_at", Moment),
+    Column("ended_claims", Integer, nullable=False),
+    _document(),
+    CheckConstraint("stage IN ('open', 'closed')", name="stage"),
+)
+participant = Table(
+    "participant",
+    metadata,
+    Column("session_id", _ID, ForeignKey("group_session.id"), primary_key=True),
+    Column("patient_id", _ID, ForeignKey("patient.id"), primary_key=True, index=True),
+    _claim(nullable=False, unique=True),
+    Column("on_roster", Boolean, nullable=False),
+    Column("attendance", String(10)),
+    Column("minutes", Integer, nullable=False),
+    Column("copay_cents", BigInteger, nullable=False),
+    Column("not_billable", _CODE),
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("attendance IN ('attended', 'no_show', 'excused')", name="attendance"),
+    CheckConstraint("copay_cents >= 0", name="copay"),
+)
+other_service = Table(
+    "other_service",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("session_id", _ID, ForeignKey("group_session.id"), nullable=False),
+    _patient(),
+    Column("code", String(5), nullable=False),
+    Column("starts_at", Moment, nullable=False),
+    _document(),
+)
+eligibility = Table(
+    "eligibility",
+    metadata,
+    _claim(primary_key=True),
+    Column("checked_at", Moment, nullable=False),
+    _document(),
+)
+note = Table(
+    "note",
+    metadata,
+    Column("session_id", _ID, primary_key=True),
+    Column("patient_id", _ID, primary_key=True),
+    Column("digest", _DIGEST),
+    Column("signed_at", Moment, nullable=False),
+    ForeignKeyConstraint(
+        ["session_id", "patient_id"], ["participant.session_id", "participant.patient_id"]
+    ),
+)
+
+# --- claims
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("claim_number", _CLAIM, primary_key=True),
+    Column("session_id", _ID, ForeignKey("group_session.id"), nullable=False, index=True),
+    Column("patient_id", _ID, ForeignKey("patient.id"), nullable=False, index=True),
+    Column("payer_key", _ID, nullable=False, index=True),
+    Column("service_date", Date, nullable=False, index=True),
+    Column("stage", _CODE, nullable=False, index=True),
+    Column("hold_code", _CODE, index=True),
+    Column("held_since", Moment),
+    Column("reason", _CODE),
+    Column("since", Moment),
+    Column("due_at", Moment, index=True),
+    Column("version", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+claim_version = Table(
+    "claim_version",
+    metadata,
+    _claim(primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("control_number", _CONTROL, nullable=False, unique=True),
+    Column("frequency", String(1), nullable=False),
+    Column("charge_cents", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    _document(),
+    CheckConstraint("charge_cents > 0", name="charge"),
+)
+claim_event = Table(
+    "claim_event",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    _claim(nullable=False, index=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("sequence", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", _CODE, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("detail", JSON, nullable=False),
+)
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    _claim(nullable=False, index=True),
+    Column("step", _CODE, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("rule", String(80), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("hold", _CODE),
+    Column("releasable", Boolean, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("source_policy", String(120)),
+    Column("source_version", String(80)),
+    Column("source_citation", Text),
+    Column("source_verified", Boolean),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("claim_number", "step", "position"),
+)
+
+# --- on the way to the payers
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("connection_id", _ID, ForeignKey("connection.id"), nullable=False, index=True),
+    Column("cut_key", String(200), nullable=False, unique=True),
+    Column("interchange_control", String(9), nullable=False),
+    Column("group_control", String(9), nullable=False),
+    Column("transaction_control", String(9), nullable=False),
+    Column("state", String(10), nullable=False, index=True),
+    Column("claims", Integer, nullable=False),
+    Column("file_digest", _DIGEST),
+    Column("cut_at", Moment, nullable=False),
+    Column("send_started_at", Moment),
+    Column("sends", Integer, nullable=False),
+    Column("sent_at", Moment),
+    Column("grace_until", Moment),
+    Column("next_at", Moment),
+    Column("answer", String(80)),
+    UniqueConstraint("connection_id", "interchange_control"),
+    UniqueConstraint("connection_id", "group_control"),
+    UniqueConstraint("connection_id", "transaction_control"),
+    CheckConstraint(
+        "state IN ('cut', 'built', 'sending', 'in_doubt', 'accepted', 'refused')", name="state"
+    ),
+)
+ready_claim = Table(
+    "ready_claim",
+    metadata,
+    _claim(primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("control_number", _CONTROL, nullable=False, unique=True),
+    Column("connection_id", _ID, ForeignKey("connection.id"), nullable=False, index=True),
+    Column("queued_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),
+    Column("batch_id", _ID, ForeignKey("batch.id"), index=True),
+    ForeignKeyConstraint(
+        ["claim_number", "version"], ["claim_version.claim_number", "claim_version.version"]
+    ),
+    CheckConstraint("batch_id IS NULL OR withdrawn_at IS NULL", name="withdrawn"),
+)
+batch_claim = Table(
+    "batch_claim",
+    metadata,
+    Column("batch_id", _ID, ForeignKey("batch.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _claim(nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("control_number", _CONTROL, nullable=False, unique=True),
+    UniqueConstraint("claim_number", "version"),
+)
+x12_file = Table(
+    "x12_file",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("direction", String(8), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("connection_id", _ID, ForeignKey("connection.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    CheckConstraint("direction IN ('inbound', 'outbound')", name="direction"),
+)
+mailbox_item = Table(
+    "mailbox_item",
+    metadata,
+    Column("connection_id", _ID, ForeignKey("connection.id"), primary_key=True),
+    Column("mailbox_id", String(200), primary_key=True),
+    Column("digest", _DIGEST, ForeignKey("x12_file.digest"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("fetched_at", Moment, nullable=False),
+    Column("acknowledged_at", Moment),
+)
+acknowledgment = Table(
+    "acknowledgment",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("kind", String(5), nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("digest", _DIGEST, ForeignKey("x12_file.digest"), nullable=False),
+    Column("batch_id", _ID, ForeignKey("batch.id"), index=True),
+    _claim(index=True),
+    Column("version", Integer),
+    Column("codes", String(200), nullable=False),
+    Column("payer_claim_number", String(50)),
+    Column("received_at", Moment, nullable=False),
+    CheckConstraint("kind IN ('TA1', '999', '277CA')", name="kind"),
+)
+
+# --- money
+
+remittance = Table(
+    "remittance",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("payer_id", String(80), nullable=False),
+    Column("trace", String(50), nullable=False),
+    Column("payment_date", Date),
+    Column("paid_cents", BigInteger, nullable=False),
+    Column("method", String(3), nullable=False),
+    Column("state", String(10), nullable=False, index=True),
+    Column("difference_cents", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("content_digest", _DIGEST, nullable=False),
+    Column("identity", _DIGEST, unique=True),
+    Column("duplicate_of", _Counting, ForeignKey("remittance.id")),
+    Column("file_digest", _DIGEST, ForeignKey("x12_file.digest"), nullable=False),
+    Column("file_position", Integer, nullable=False),
+    Column("registered_at", Moment, nullable=False),
+    Column("posted_at", Moment),
+    UniqueConstraint("file_digest", "file_position"),
+    CheckConstraint("state IN ('registered', 'posted', 'suspended', 'duplicate')", name="state"),
+    CheckConstraint("(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate"),
+    Index("ix_remittance_trace", "payer_id", "trace"),
+)
+remittance_claim = Table(
+    "remittance_claim",
+    metadata,
+    Column("remittance_id", _Counting, ForeignKey("remittance.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("control_number", _CONTROL, nullable=False, index=True),
+    _claim(index=True),
+    Column("version", Integer),
+    Column("status", String(2), nullable=False),
+    Column("charge_cents", BigInteger, nullable=False),
+    Column("paid_cents", BigInteger, nullable=False),
+    Column("patient_cents", BigInteger, nullable=False),
+    Column("allowed_cents", BigInteger),
+    Column("payer_claim_number", String(50)),
+    Column("remarks", String(200), nullable=False),
+    Column("posting", String(12), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reversed_by", String(40)),
+    CheckConstraint(
+        "posting IN ('applied', 'denied', 'reversal', 'unapplied', 'information', 'suspended')",
+        name="posting",
+    ),
+)
+remittance_line = Table(
+    "remittance_line",
+    metadata,
+    Column("remittance_id", _Counting, primary_key=True),
+    Column("claim_position", Integer, primary_key=True),
+    Column("line_position", Integer, primary_key=True),
+    Column("code", String(48), nullable=False),
+    Column("modifiers", String(20), nullable=False),
+    Column("charge_cents", BigInteger, nullable=False),
+    Column("paid_cents", BigInteger, nullable=False),
+    Column("allowed_cents", BigInteger),
+    Column("line_control_number", String(50), nullable=False),
+    ForeignKeyConstraint(
+        ["remittance_id", "claim_position"],
+        ["remittance_claim.remittance_id", "remittance_claim.position"],
+    ),
+)
+remittance_adjustment = Table(
+    "remittance_adjustment",
+    metadata,
+    Column("remittance_id", _Counting, primary_key=True),
+    Column("claim_position", Integer, primary_key=True),
+    Column("line_position", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("group_code", String(2), nullable=False),
+    Column("reason_code", String(5), nullable=False),
+    Column("cents", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["remittance_id", "claim_position"],
+        ["remittance_claim.remittance_id", "remittance_claim.position"],
+    ),
+)
+provider_adjustment = Table(
+    "provider_adjustment",
+    metadata,
+    Column("remittance_id", _Counting, ForeignKey("remittance.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("reason_code", String(5), nullable=False),
+    Column("reference", String(50), nullable=False),
+    Column("cents", BigInteger, nullable=False),
+)
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("posted_at", Moment, nullable=False),
+    Column("debit", String(20), nullable=False),
+    Column("credit", String(20), nullable=False),
+    Column("cents", BigInteger, nullable=False),
+    _claim(index=True),
+    Column("remittance_id", _Counting, ForeignKey("remittance.id"), index=True),
+    Column("remittance_position", Integer),
+    Column("kind", _CODE, nullable=False),
+    CheckConstraint("cents > 0", name="cents"),
+    CheckConstraint("debit <> credit", name="two_accounts"),
+)
+
+# --- audit, clock, counting
+
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", _CODE, nullable=False),
+    Column("subject", String(80), nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+    Column("nonce", String(32), nullable=False),
+    Column("key_id", String(255), nullable=False),
+    Column("code", _DIGEST, nullable=False),
+)
+audit_seal = Table(
+    "audit_seal",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("entries", Text, nullable=False),
+    Column("digest", _DIGEST, nullable=False),
+    Column("key_id", String(255), nullable=False),
+    Column("head", _DIGEST, nullable=False),
+    Column("sealed_at", Moment, nullable=False),
+)
+practice_clock = Table(
+    "practice_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("mode", String(6), nullable=False),
+    Column("instant", Moment),
+    CheckConstraint("id = 1", name="one_row"),
+    CheckConstraint("mode IN ('wall', 'stored')", name="mode"),
+    CheckConstraint("(mode = 'stored') = (instant IS NOT NULL)", name="instant"),
+)
+wakeup = Table(
+    "wakeup",
+    metadata,
+    Column("workflow_id", String(200), primary_key=True),
+    Column("due_at", Moment, nullable=False, index=True),
+)
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+APPEND_ONLY = ("transfer", "claim_event", "audit_entry", "audit_seal")
+
+
+def append_only_ddl(table: str, dialect: str) -> list[str]:
+    """The statements that make a table refuse every change of a row once written."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {table}_no_{change} BEFORE {change.upper()} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            for change in ("update", "delete")
+        ]
+    return [
+        f"CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$",
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()",
+    ]
+
+
+def _net(debit: str, credit: str) -> str:
+    """What flowed from ``credit`` into ``debit``, less what flowed back."""
+    return (
+        f"CASE WHEN t.debit = '{debit}' AND t.credit = '{credit}' THEN t.cents "
+        f"WHEN t.debit = '{credit}' AND t.credit = '{debit}' THEN -t.cents ELSE 0 END"
+    )
+
+
+def _balance(account: str) -> str:
+    return (
+        f"CASE WHEN t.debit = '{account}' THEN t.cents "
+        f"WHEN t.credit = '{account}' THEN -t.cents ELSE 0 END"
+    )
+
+
+def _sum(expression: str) -> str:
+    return f"CAST(COALESCE(SUM({expression}), 0) AS BIGINT)"
+
+
+VIEWS = {
+    # One row per roster row ever put on a roster. A hold after billing shows as billed, with the
+    # hold as its reason; nothing is the reason of a closed claim.
+    "participant_standing": """CREATE VIEW participant_standing AS
+SELECT r.session_id, r.patient_id, r.claim_number, r.attendance, r.standing,
+  CASE WHEN r.hold_code IS NOT NULL THEN r.hold_code
+       WHEN r.reason IS NOT NULL THEN r.reason
+       WHEN r.stage = 'closed' THEN ''
+       ELSE r.stage END AS reason,
+  CASE WHEN r.standing = 'held' THEN 'held' ELSE r.stage END AS stage
+FROM (
+  SELECT p.session_id, p.patient_id, p.claim_number,
+    COALESCE(p.attendance, 'expected') AS attendance, c.hold_code, c.reason, c.stage,
+    CASE WHEN c.stage = 'not_billable' THEN 'not_billable'
+         WHEN EXISTS (
+           SELECT 1 FROM batch_claim b JOIN batch s ON s.id = b.batch_id
+           WHERE b.claim_number = c.claim_number AND b.version = c.version
+             AND s.state = 'accepted'
+         ) AND NOT EXISTS (
+           SELECT 1 FROM acknowledgment a
+           WHERE a.claim_number = c.claim_number AND a.version = c.version
+             AND a.accepted = {false}
+         ) THEN 'billed'
+         WHEN c.hold_code IS NOT NULL THEN 'held'
+         ELSE 'in_progress' END AS standing
+  FROM participant p JOIN claim c ON c.claim_number = p.claim_number
+) r""",
+    "claim_money": f"""CREATE VIEW claim_money AS
+SELECT c.claim_number,
+  {_sum(_net("payer_receivable", "charges"))} AS charge_cents,
+  (SELECT CAST(SUM(r.allowed_cents) AS BIGINT) FROM remittance_claim r
+    WHERE r.claim_number = c.claim_number AND r.posting = 'applied' AND r.reversed_by IS NULL
+  ) AS allowed_cents,
+  {_sum(_net("clearing", "payer_receivable"))} AS paid_cents,
+  {_sum(_net("contractual", "payer_receivable"))}
+    + {_sum(_net("sequestration", "payer_receivable"))} AS contractual_cents,
+  {_sum(_net("patient_receivable", "payer_receivable"))} AS patient_cents,
+  {_sum(_balance("patient_cash"))} AS patient_paid_cents,
+  {_sum(_balance("patient_receivable"))} AS patient_open_cents,
+  {_sum(_balance("payer_receivable"))} AS payer_open_cents
+FROM claim c LEFT JOIN transfer t ON t.claim_number = c.claim_number
+GROUP BY c.claim_number""",  # noqa: S608 - constants only
+}
+
+
+def view_ddl(dialect: str) -> list[str]:
+    """The statements that make the views that people, dashboards and the judge read."""
+    return [
+        text.replace("{false}", "0" if dialect == "sqlite" else "FALSE") for text in VIEWS.values()
+    ]

@@ -1,0 +1,63 @@
+"""What is still open, and wake-ups told.
+
+In production Temporal's timers wake workflows. Where the practice clock is a stored instant,
+whoever moves it needs to know what is due, and whether anything is still in progress.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.schema import (
+    acknowledgment,
+    batch,
+    claim,
+    group_session,
+    mailbox_item,
+    wakeup,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """Ids of what has begun and not ended: open sessions, claims that have been taken up, batches
+    without a 999, inbound files (by digest) not yet acknowledged to their mailbox."""
+
+    sessions: tuple[str, ...]
+    claims: tuple[str, ...]
+    batches: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+async def clear_wakeup(tx: Transaction, workflow_id: str, due_at: datetime) -> None:
+    """The wake-up for ``due_at`` has been told; one set anew meanwhile stays."""
+    await tx.execute(
+        delete(wakeup).where(wakeup.c.workflow_id == workflow_id, wakeup.c.due_at == due_at)
+    )
+
+
+async def open_work(tx: Reading) -> OpenWork:
+    sessions = await tx.rows(select(group_session.c.id).where(group_session.c.stage == "open"))
+    claims = await tx.rows(
+        select(claim.c.claim_number).where(
+            claim.c.sequence > 0,
+            claim.c.stage.not_in(("closed", "not_billable")) | claim.c.hold_code.is_not(None),
+        )
+    )
+    acknowledged = select(acknowledgment.c.batch_id).where(
+        acknowledgment.c.kind == "999", acknowledgment.c.batch_id.is_not(None)
+    )
+    batches = await tx.rows(select(batch.c.id).where(batch.c.id.not_in(acknowledged)))
+    files = await tx.rows(
+        select(mailbox_item.c.digest).where(mailbox_item.c.acknowledged_at.is_(None)).distinct()
+    )
+    return OpenWork(
+        sessions=tuple(row.id for row in sessions),
+        claims=tuple(row.claim_number for row in claims),
+        batches=tuple(row.id for row in batches),
+        files=tuple(row.digest for row in files),
+    )
