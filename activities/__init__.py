@@ -1,0 +1,1 @@
+"""WHAT is done outside: one module per step, each idempotent, each retryable."""

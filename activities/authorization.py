@@ -1,0 +1,33 @@
+"""Does the payer ask for a prior authorization, and does one on file fit?"""
+
+from __future__ import annotations
+
+from activities import steps
+from activities.on_file import on_file
+from activities.outside import Outside, performs
+from groupclaim.lifecycle.events import AuthorizationChecked
+from groupclaim.rules.authorization import check_authorization
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
+from groupclaim.rules.deadlines import attendance_deadline
+from groupclaim.rules.holding import held
+from groupclaim.store import claims
+
+
+class Authorization:
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    @performs(steps.CHECK_AUTHORIZATION)
+    async def check_authorization(self, step: steps.ClaimStep) -> AuthorizationChecked:
+        """Look at the authorizations on file; before attendance, the claim then waits for it."""
+        async with self._outside.database.transaction() as tx:
+            found = await on_file(self._outside, tx, step.claim_number)
+            check = check_authorization(found.facts, found.to_bill.policy, GROUP_PSYCHOTHERAPY)
+            await claims.replace_findings(
+                tx, step.claim_number, steps.CHECK_AUTHORIZATION.name, check.findings, found.now
+            )
+        hold = held(check.findings, step.waivers)
+        if hold is not None:
+            return AuthorizationChecked(at=found.now, held=hold, due_at=found.look_again())
+        attendance_due = attendance_deadline(found.facts.session.ends_at).at
+        return AuthorizationChecked(at=found.now, due_at=attendance_due)

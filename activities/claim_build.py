@@ -1,0 +1,170 @@
+"""Makes a version of the claim: control number, lines, references; nothing unfit ever leaves."""
+
+from __future__ import annotations
+
+import asyncio
+
+from activities import composing, steps
+from activities.on_file import OnFile, connection_of, on_file
+from activities.outside import Outside, performs
+from activities.reading import read_note
+from groupclaim import x12
+from groupclaim.lifecycle.events import ClaimBuilt
+from groupclaim.model.base import Record
+from groupclaim.model.claim import ORIGINAL, ClaimLine, ClaimVersion
+from groupclaim.model.finding import Finding, Severity
+from groupclaim.model.identity import VERSION_LETTERS, control_number
+from groupclaim.model.practice import Connection
+from groupclaim.rules.authorization import fitting_authorization
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
+from groupclaim.rules.holding import held
+from groupclaim.store import batches, claims, remittances
+from groupclaim.store.database import Reading
+
+_MOST_PROBLEMS = 20
+
+
+class _Draft(Record):
+    """A version as it would be sent, or what stands against it."""
+
+    version: ClaimVersion | None
+    findings: tuple[Finding, ...]
+
+
+class ClaimBuild:
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    @performs(steps.BUILD_CLAIM)
+    async def build_claim(self, step: steps.ClaimStep) -> ClaimBuilt:
+        """Make the next version. One made by an earlier attempt is kept as it is."""
+        outside = self._outside
+        async with outside.database.reading() as reading:
+            found = await on_file(outside, reading, step.claim_number)
+            _, connection = await connection_of(reading, found.to_bill.payer)
+            replaced = await _replaced(reading, step)
+        note = await read_note(outside, found.facts, "claim build", found.now)
+        coded = code_claim(
+            found.facts, found.to_bill.policy, outside.fees, note.diagnosis if note else None
+        )
+        hold = held(coded.findings, step.waivers)
+        findings = coded.findings
+        version = None
+        if hold is None:
+            draft = _draft(step, found, coded, replaced)
+            findings = (*findings, *draft.findings)
+            if draft.version is not None:
+                findings = (
+                    *findings,
+                    *await asyncio.to_thread(
+                        _outbound_findings, found, connection, draft.version, outside.production
+                    ),
+                )
+                version = draft.version
+            hold = held(findings, step.waivers)
+        async with outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.BUILD_CLAIM.name, findings, found.now
+            )
+            if hold is None and version is not None:
+                version = await claims.make_version(tx, version, found.now)
+        if hold is not None or version is None:
+            return ClaimBuilt(at=found.now, held=hold, due_at=found.look_again())
+        return ClaimBuilt(at=found.now, version=version.version)
+
+
+async def _replaced(reading: Reading, step: steps.ClaimStep) -> str | None:
+    """The payer's own number of the claim to be replaced or voided: of its last decision, else of
+    its acknowledgment."""
+    if step.frequency == ORIGINAL:
+        return None
+    for payment in reversed(await remittances.claim_payments(reading, step.claim_number)):
+        if payment.payer_claim_number:
+            return payment.payer_claim_number
+    return await batches.payer_claim_number(reading, step.claim_number)
+
+
+def _draft(step: steps.ClaimStep, found: OnFile, coded: Coded, replaced: str | None) -> _Draft:
+    facts, number = found.facts, step.version + 1
+    if step.frequency != ORIGINAL and replaced is None:
+        return _Draft(
+            version=None,
+            findings=(
+                _refused(
+                    step.claim_number,
+                    "no_original_reference",
+                    "The payer's number of the claim to be replaced is not known.",
+                    "Ask the payer for its claim number.",
+                ),
+            ),
+        )
+    if number > len(VERSION_LETTERS):
+        return _Draft(
+            version=None,
+            findings=(
+                _refused(
+                    step.claim_number,
+                    "too_many_versions",
+                    f"The claim has been made {step.version} times already.",
+                    "Settle the claim with the payer by other means.",
+                ),
+            ),
+        )
+    control = control_number(step.claim_number, number)
+    authorization = fitting_authorization(facts, GROUP_PSYCHOTHERAPY)
+    return _Draft(
+        version=ClaimVersion.model_validate(
+            {
+                "claim_number": step.claim_number,
+                "version": number,
+                "control_number": control,
+                "frequency": step.frequency,
+                "original_reference": replaced,
+                "prior_authorization": authorization.number if authorization else None,
+                "diagnoses": coded.diagnoses,
+                "place_of_service": coded.place_of_service,
+                "patient_paid": facts.copay_paid,
+                "lines": tuple(
+                    ClaimLine(line_control_number=f"{control}L{place}", **dict(line))
+                    for place, line in enumerate(coded.lines, 1)
+                ),
+            }
+        ),
+        findings=(),
+    )
+
+
+def _outbound_findings(
+    found: OnFile, connection: Connection, version: ClaimVersion, production: bool
+) -> tuple[Finding, ...]:
+    """What a payer would refuse in an 837P with nothing but this claim."""
+    facts = found.facts
+    try:
+        claim = composing.professional_claim(facts, found.to_bill.payer, version)
+        frame = composing.envelope(connection, facts.practice, 1, 1, found.now, test=not production)
+        content = composing.batch_bytes(frame, facts.practice, (claim,), 1, "CHECK")
+    except x12.X12WriteError as error:
+        return tuple(
+            _refused(facts.claim_number, "unwritable", problem, "Correct the named field.")
+            for problem in error.problems[:_MOST_PROBLEMS]
+        )
+    return tuple(
+        _refused(
+            facts.claim_number,
+            problem.code,
+            f"{problem.loop} {problem.element or problem.segment}: {problem.text}.".lstrip(),
+            problem.repair or "Correct the named field.",
+        )
+        for problem in x12.check_outbound(content)[:_MOST_PROBLEMS]
+    )
+
+
+def _refused(claim_number: str, rule: str, sentence: str, fix: str) -> Finding:
+    return Finding(
+        rule=f"outbound:{rule}",
+        severity=Severity.BLOCK,
+        sentence=sentence,
+        fix=fix,
+        evidence=(claim_number,),
+        hold="CLAIM_REFUSED",
+    )

@@ -1,0 +1,34 @@
+"""What was done and whether it may be billed so: code, modifiers, place, group size, licence."""
+
+from __future__ import annotations
+
+from activities import steps
+from activities.on_file import on_file
+from activities.outside import Outside, performs
+from activities.reading import read_note
+from groupclaim.lifecycle.events import CodingChecked
+from groupclaim.rules.coding import code_claim
+from groupclaim.rules.holding import held
+from groupclaim.store import claims
+
+
+class Coding:
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    @performs(steps.CHECK_CODING)
+    async def check_coding(self, step: steps.ClaimStep) -> CodingChecked:
+        """Code the service as the note and the treatment plan support it."""
+        outside = self._outside
+        async with outside.database.reading() as reading:
+            found = await on_file(outside, reading, step.claim_number)
+        note = await read_note(outside, found.facts, "coding", found.now)
+        coded = code_claim(
+            found.facts, found.to_bill.policy, outside.fees, note.diagnosis if note else None
+        )
+        async with outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.CHECK_CODING.name, coded.findings, found.now
+            )
+        hold = held(coded.findings, step.waivers)
+        return CodingChecked(at=found.now, held=hold, due_at=found.look_again() if hold else None)

@@ -1,0 +1,208 @@
+"""From what is on file to the records that X12 is written from, and back: pure, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from groupclaim import x12
+from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.facts import ClaimFacts
+from groupclaim.model.money import Cents
+from groupclaim.model.practice import Address, Connection, Payer, Practice
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
+from groupclaim.rules.eligibility import Benefit, BenefitResponse
+
+_MENTAL_HEALTH = "MH"
+_GROUP_NUMBER = "6P"
+_RANGES, _BEGINS, _ENDS = ("291", "292", "307"), ("346", "348", "356"), ("347", "349", "357")
+"""DTP01 of plan, benefit and eligibility: as a range (or its first day alone), begin and end."""
+
+
+def envelope(
+    connection: Connection, practice: Practice, number: int, group: int, at: datetime, *, test: bool
+) -> x12.Envelope:
+    """ISA and GS of an interchange to ``connection``, dated by the practice's own time zone."""
+    return x12.Envelope(
+        sender_id=connection.sender_id,
+        receiver_id=connection.receiver_id,
+        interchange_control_number=number,
+        group_control_number=group,
+        at=at.astimezone(ZoneInfo(practice.time_zone)),
+        test=test,
+    )
+
+
+# --- eligibility
+
+
+def inquiry(facts: ClaimFacts, payer: Payer, member_id: str, trace: str) -> x12.EligibilityInquiry:
+    """The question whether the payer covers group psychotherapy of this patient on that day."""
+    practice, patient = facts.practice, facts.patient
+    return x12.EligibilityInquiry(
+        reference=trace,
+        trace_number=trace,
+        # TRN03: ten characters, a 1 before the employer identification number.
+        trace_originator=f"1{practice.tax_id}",
+        payer=x12.Party(payer.name, payer.payer_id, qualifier="PI"),
+        provider=x12.Party(practice.name, practice.npi, qualifier="XX"),
+        subscriber=x12.Member(
+            patient.last_name,
+            patient.first_name,
+            member_id,
+            birth_date=patient.birth_date,
+            sex=patient.sex,
+        ),
+        service_date=facts.service_date,
+        service_types=(_MENTAL_HEALTH,),
+        procedure_code=GROUP_PSYCHOTHERAPY,
+    )
+
+
+def benefits(response: x12.EligibilityResponse) -> BenefitResponse:
+    """What one 271 says, as the rules look at it."""
+    member = response.subscriber
+    plan = _days(response.dates)
+    return BenefitResponse(
+        member_id=member.member_id or None,
+        group_number=next(
+            (item.value for item in member.references if item.qualifier == _GROUP_NUMBER), None
+        ),
+        benefits=tuple(_benefit(item, plan) for item in response.benefits),
+        rejections=tuple(
+            item.reason
+            for item in (
+                *response.rejections,
+                *(each for benefit in response.benefits for each in benefit.rejections),
+            )
+        ),
+    )
+
+
+_Days = tuple[date | None, date | None]
+
+
+def _benefit(item: x12.Benefit, plan: _Days) -> Benefit:
+    own = _days(item.dates)
+    first, last = own if own != (None, None) else plan
+    return Benefit(
+        information=item.information,
+        service_types=item.service_types,
+        insurance_type=item.insurance_type,
+        cents=None if item.cents is None else Cents(item.cents),
+        percent=item.percent,
+        authorization=item.authorization,
+        in_network=item.in_network,
+        procedure_code=item.procedure_code,
+        first_day=first,
+        last_day=last,
+        administrator=bool(item.entities),
+    )
+
+
+def _days(dates: Iterable[x12.Period]) -> _Days:
+    """First and last day of a plan or benefit, from its range or from its begin and end."""
+    first: date | None = None
+    last: date | None = None
+    for item in dates:
+        if item.qualifier in _RANGES and item.first != item.last:
+            first, last = item.first, item.last
+        elif item.qualifier in (*_RANGES, *_BEGINS):
+            first = first or item.first
+        elif item.qualifier in _ENDS:
+            last = item.last
+    return first, last
+
+
+# --- claims
+
+
+def professional_claim(
+    facts: ClaimFacts, payer: Payer, version: ClaimVersion
+) -> x12.ProfessionalClaim:
+    """One version of a claim as the 837P carries it."""
+    patient, clinician, coverage = facts.patient, facts.clinician, facts.coverage
+    answer = facts.eligibility
+    member_id = (answer.member_id if answer else None) or (coverage.member_id if coverage else "")
+    group = (coverage.group_number if coverage else None) or (
+        answer.group_number if answer else None
+    )
+    elsewhere = facts.location.address != facts.practice.address
+    return x12.ProfessionalClaim(
+        control_number=version.control_number,
+        charge_cents=version.charge,
+        place_of_service=version.place_of_service,
+        diagnoses=version.diagnoses,
+        subscriber=x12.Subscriber(
+            patient.last_name,
+            patient.first_name,
+            member_id,
+            birth_date=patient.birth_date,
+            sex=patient.sex,
+            address=_address(patient.address),
+            group_number=group or "",
+        ),
+        payer=x12.Payer(payer.name, payer.payer_id, payer.filing_indicator),
+        lines=tuple(
+            x12.ServiceLine(
+                line.line_control_number,
+                line.code,
+                line.charge,
+                line.service_date,
+                modifiers=line.modifiers,
+                units=line.units,
+                diagnosis_pointers=line.diagnosis_pointers,
+            )
+            for line in version.lines
+        ),
+        frequency=version.frequency,
+        rendering=x12.Provider(
+            clinician.last_name, clinician.first_name, clinician.npi, clinician.taxonomy
+        ),
+        original_reference=version.original_reference or "",
+        prior_authorization=version.prior_authorization or "",
+        facility=x12.Facility(
+            facts.location.name, facts.practice.npi, _address(facts.location.address)
+        )
+        if elsewhere
+        else None,
+        patient_paid_cents=version.patient_paid,
+    )
+
+
+def batch_bytes(
+    frame: x12.Envelope,
+    practice: Practice,
+    claims: Sequence[x12.ProfessionalClaim],
+    transaction: int,
+    reference: str,
+) -> bytes:
+    """The 837P with ``claims``; the same arguments give the same bytes.
+
+    Raises :class:`groupclaim.x12.X12WriteError` naming every element that cannot be written.
+    """
+    return x12.build_837p(
+        frame,
+        submitter=x12.Party(
+            practice.name,
+            frame.sender_id,
+            contact_name=practice.contact.name,
+            contact_phone=practice.contact.phone,
+        ),
+        receiver=x12.Party(frame.receiver_id, frame.receiver_id),
+        billing_provider=x12.BillingProvider(
+            practice.name,
+            practice.npi,
+            practice.tax_id,
+            _address(practice.address),
+            taxonomy=practice.taxonomy,
+        ),
+        claims=claims,
+        transaction_control_number=transaction,
+        batch_reference=reference,
+    )
+
+
+def _address(address: Address) -> x12.Address:
+    return x12.Address(address.line, address.city, address.state, address.zip)

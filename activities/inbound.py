@@ -1,0 +1,399 @@
+"""Files from the mailbox: taken once, read, and each acknowledgment told to whom it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from activities import steps
+from activities.claims_told import DeadlinesOf, Told, claims_told
+from activities.messages import Messages
+from activities.on_file import later
+from activities.outside import Outside, performs
+from groupclaim import x12
+from groupclaim.clearinghouse.port import MailboxFile, Unreachable
+from groupclaim.lifecycle.events import Acknowledged
+from groupclaim.store import audit, batches, files
+from groupclaim.store.batches import Batch
+from groupclaim.store.clock import practice_now, sleep_until
+from groupclaim.store.database import Transaction
+from groupclaim.store.files import StoredFile
+from groupclaim.store.practice import UnknownRecord
+from workflows import inbound, submission
+
+_ACKNOWLEDGMENTS = ("999", "997", "277CA")
+_PAYMENT = "835"
+_PASSED_ON = frozenset({"A0", "A1"})
+"""277CA categories that say a claim was received or passed on, and not yet that it was accepted."""
+
+
+class Inbound:
+    def __init__(self, outside: Outside, messages: Messages) -> None:
+        self._outside = outside
+        self._messages = messages
+
+    # --- the mailbox
+
+    @performs(steps.POLL_MAILBOX)
+    async def poll_mailbox(self, connection: steps.ConnectionRef) -> steps.Polled:
+        """Fetch and keep what is new, and start the work on each file that is still listed."""
+        connection_id = connection.connection_id
+        try:
+            listed = await self._outside.clearinghouse.list_mailbox()
+        except Unreachable as error:
+            raise later(error, "mailbox") from None
+        async with self._outside.database.reading() as reading:
+            known = await files.fetched(reading, connection_id)
+        taken = 0
+        for file in listed:
+            digest = known.get(file.id)
+            if digest is None:
+                digest = await self._fetch(connection_id, file)
+                taken += digest is not None
+            if digest is not None:
+                await self._start(connection_id, file.id, digest)
+        return steps.Polled(files=taken)
+
+    async def _fetch(self, connection_id: str, file: MailboxFile) -> str | None:
+        """Keep the bytes of a file; None when somebody else has taken it meanwhile."""
+        try:
+            content = await self._outside.clearinghouse.download(file)
+        except Unreachable as error:
+            raise later(error, "download") from None
+        if content is None:
+            return None
+        kind = await asyncio.to_thread(_kind, content)
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            digest = await files.keep_file(
+                tx, connection_id, "inbound", kind, file.name, content, now
+            )
+            await files.record_fetched(tx, connection_id, file.id, file.name, digest, now)
+        return digest
+
+    async def _start(self, connection_id: str, mailbox_id: str, digest: str) -> None:
+        ref = steps.FileRef(digest=digest, connection_id=connection_id)
+        try:
+            await self._outside.client.start_workflow(
+                inbound.NAME,
+                ref,
+                id=inbound.workflow_id(digest),
+                task_queue=self._outside.task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary="file from the mailbox",
+            )
+        except WorkflowAlreadyStartedError:
+            async with self._outside.database.reading() as reading:
+                known = await files.fetched(reading, connection_id)
+                open_ids = await files.unacknowledged(reading, connection_id, digest)
+            same = {item for item, other in known.items() if other == digest}
+            # The same bytes once more, or our acknowledgment was lost: they are dealt with.
+            if same - set(open_ids):
+                await self._acknowledge(connection_id, mailbox_id)
+
+    @performs(steps.ACKNOWLEDGE_FILE)
+    async def acknowledge_file(self, file: steps.FileRef) -> steps.Recorded:
+        """Everything in the file is dealt with: the mailbox need not keep it."""
+        async with self._outside.database.reading() as reading:
+            waiting = await files.unacknowledged(reading, file.connection_id, file.digest)
+        for mailbox_id in waiting:
+            await self._acknowledge(file.connection_id, mailbox_id)
+        return steps.Recorded()
+
+    async def _acknowledge(self, connection_id: str, mailbox_id: str) -> None:
+        try:
+            await self._outside.clearinghouse.acknowledge(mailbox_id)
+        except Unreachable as error:
+            raise later(error, "acknowledgment to the mailbox") from None
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            await files.record_acknowledged(tx, connection_id, mailbox_id, now)
+
+    # --- what is in a file
+
+    @performs(steps.READ_FILE)
+    async def read_file(self, ref: steps.FileRef) -> steps.FileContents:
+        """Count what a file holds. Its envelope faults go into the audit log, by their codes."""
+        async with self._outside.database.reading() as reading:
+            file = await files.read_file(reading, ref.digest)
+        interchanges, problems = await asyncio.to_thread(x12.kinds, file.content)
+        names = [one.name for interchange in interchanges for one in interchange.transactions]
+        unexpected = [name for name in names if name not in (*_ACKNOWLEDGMENTS, _PAYMENT)]
+        if problems or unexpected:
+            codes = sorted({problem.code for problem in problems} | set(unexpected))
+            async with self._outside.database.transaction() as tx:
+                now = await practice_now(tx)
+                await audit.record(
+                    tx, now, "groupclaim", "file_problems", ref.digest, {"codes": codes[:50]}
+                )
+        return steps.FileContents(
+            acknowledgments=sum(name in _ACKNOWLEDGMENTS for name in names)
+            + sum(one.interchange_acknowledgments for one in interchanges),
+            payments=names.count(_PAYMENT),
+            problems=len(problems) + len(unexpected),
+        )
+
+    # --- acknowledgments
+
+    @performs(steps.ROUTE_ACKNOWLEDGMENTS)
+    async def route_acknowledgments(self, ref: steps.FileRef) -> steps.Routed:
+        """Keep every TA1, 999 and 277CA and tell batches and claims; what fits none is kept too."""
+        database = self._outside.database
+        async with database.reading() as reading:
+            file = await files.read_file(reading, ref.digest)
+        answers = await asyncio.to_thread(_answers, file.content)
+        async with database.transaction() as tx:
+            route = _Route(self._outside, tx, file, await practice_now(tx))
+            for place, ta1 in enumerate(answers.interchanges, 1):
+                await route.interchange(place, ta1)
+            for place, group in enumerate(answers.groups, 1):
+                await route.group(place, group)
+            for report in answers.reports:
+                await route.report(report)
+        for batch_id, by in route.batches:
+            await self._messages.tell_submission(batch_id, by)
+        for told, event in route.news:
+            signal = "ack_999" if event.by == "999" else "ack_277ca"
+            await self._messages.tell_claim(told.claim.payer_key, told.claim.state, signal, event)
+        return steps.Routed(
+            claims=len(route.news), batches=len(route.batches), unmatched=route.unmatched
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    interchanges: tuple[x12.InterchangeAcknowledgment, ...]
+    groups: tuple[x12.GroupAcknowledgment, ...]
+    reports: tuple[x12.ClaimAcknowledgmentReport, ...]
+
+
+def _answers(content: bytes) -> _Answers:
+    return _Answers(x12.read_ta1(content)[0], x12.read_999(content)[0], x12.read_277ca(content)[0])
+
+
+def _kind(content: bytes) -> str:
+    """What a file is called in lists: its first transaction, ``TA1``, or ``unknown``."""
+    interchanges, _ = x12.kinds(content)
+    for interchange in interchanges:
+        if interchange.transactions:
+            return interchange.transactions[0].name[:10]
+        if interchange.interchange_acknowledgments:
+            return "TA1"
+    return "unknown"
+
+
+class _Route:
+    """One file's acknowledgments: rows written, and who is to be told of them afterwards."""
+
+    def __init__(self, outside: Outside, tx: Transaction, file: StoredFile, now: datetime) -> None:
+        self._tx = tx
+        self._file = file
+        self._now = now
+        self._deadlines = DeadlinesOf(outside, tx)
+        self._claims: dict[str, tuple[Told, ...]] = {}
+        self.batches: list[tuple[str, str]] = []
+        self.news: list[tuple[Told, Acknowledged]] = []
+        self.unmatched = 0
+
+    async def interchange(self, place: int, ta1: x12.InterchangeAcknowledgment) -> None:
+        batch = await batches.batch_of_interchange(
+            self._tx, self._file.connection_id, ta1.interchange_control_number
+        )
+        accepted = ta1.code != "R"
+        await self._keep("TA1", str(place), accepted, f"{ta1.code}:{ta1.note_code}", batch)
+        if batch is None:
+            return
+        self.batches.append((batch.batch_id, "TA1"))
+        if not accepted:
+            await self._reject(batch, "999", "TA1", str(place), f"TA1:{ta1.note_code}")
+
+    async def group(self, place: int, group: x12.GroupAcknowledgment) -> None:
+        batch = None
+        if group.functional_code == "HC":
+            batch = await batches.batch_of_group(
+                self._tx, self._file.connection_id, group.group_control_number
+            )
+        ours = next(
+            (
+                item
+                for item in group.transactions
+                if batch is not None and _same(item.control_number, batch.transaction_control)
+            ),
+            None,
+        )
+        status = ours.status if ours else group.status
+        accepted = status in ("A", "E")
+        await self._keep("999", str(place), accepted, f"{group.status}:{status}", batch)
+        if batch is None:
+            return
+        await sleep_until(self._tx, submission.workflow_id(batch.batch_id), None)
+        self.batches.append((batch.batch_id, "999"))
+        if not accepted:
+            await self._reject(batch, "999", "999", str(place), f"999:{status}")
+            return
+        for told in await self._of(batch):
+            deadlines = await self._deadlines.of(told.claim)
+            self.news.append(
+                (
+                    told,
+                    Acknowledged(
+                        at=self._now,
+                        key=f"999:{self._file.digest[:16]}:{place}",
+                        due_at=deadlines.acknowledgment_277ca(self._now).at,
+                        by="999",
+                        version=told.version,
+                        accepted=True,
+                    ),
+                )
+            )
+
+    async def report(self, report: x12.ClaimAcknowledgmentReport) -> None:
+        batch = await self._batch(report.batch_reference)
+        place = report.control_number
+        whole = (
+            report.statuses
+            if not report.accepted
+            else next(
+                (provider.statuses for provider in report.providers if not provider.accepted), None
+            )
+        )
+        if whole is not None:
+            cause = _cause(whole)
+            await self._keep("277CA", place, False, cause, batch)
+            if batch is not None:
+                await self._reject(batch, "277CA", "277CA", place, cause)
+            return
+        for position, answer in enumerate(report.claims, 1):
+            await self._claim(f"{place}|{position}", answer)
+
+    async def _claim(self, place: str, answer: x12.ClaimAcknowledgment) -> None:
+        told = await self._sent(answer.control_number)
+        cause = _cause(answer.statuses)
+        await batches.record_acknowledgment(
+            self._tx,
+            "277CA",
+            self._file.digest,
+            place,
+            accepted=answer.accepted,
+            codes=cause,
+            received_at=self._now,
+            claim_number=told.claim_number if told else None,
+            version=told.version if told else None,
+            payer_claim_number=answer.payer_claim_number or None,
+        )
+        if told is None:
+            self.unmatched += 1
+            return
+        categories = {status.category for status in answer.statuses}
+        if answer.accepted and categories <= _PASSED_ON:
+            return
+        deadlines = await self._deadlines.of(told.claim)
+        self.news.append(
+            (
+                told,
+                Acknowledged(
+                    at=self._now,
+                    key=f"277CA:{self._file.digest[:16]}:{place}",
+                    due_at=deadlines.remittance(self._now).at if answer.accepted else None,
+                    by="277CA",
+                    version=told.version,
+                    accepted=answer.accepted,
+                    cause=None if answer.accepted else cause,
+                ),
+            )
+        )
+
+    async def _keep(
+        self,
+        kind: Literal["TA1", "999", "277CA"],
+        place: str,
+        accepted: bool,
+        codes: str,
+        batch: Batch | None,
+    ) -> None:
+        await batches.record_acknowledgment(
+            self._tx,
+            kind,
+            self._file.digest,
+            place,
+            accepted=accepted,
+            codes=codes,
+            received_at=self._now,
+            batch_id=batch.batch_id if batch else None,
+        )
+        self.unmatched += batch is None
+
+    async def _reject(
+        self,
+        batch: Batch,
+        by: Literal["999", "277CA"],
+        kind: Literal["TA1", "999", "277CA"],
+        place: str,
+        cause: str,
+    ) -> None:
+        """Every claim of the batch was refused with it."""
+        for told in await self._of(batch):
+            await batches.record_acknowledgment(
+                self._tx,
+                kind,
+                self._file.digest,
+                f"{place}|{told.control_number}",
+                accepted=False,
+                codes=cause,
+                received_at=self._now,
+                batch_id=batch.batch_id,
+                claim_number=told.claim_number,
+                version=told.version,
+            )
+            self.news.append(
+                (
+                    told,
+                    Acknowledged(
+                        at=self._now,
+                        key=f"{kind}:{self._file.digest[:16]}:{place}",
+                        by=by,
+                        version=told.version,
+                        accepted=False,
+                        cause=cause,
+                    ),
+                )
+            )
+
+    async def _of(self, batch: Batch) -> tuple[Told, ...]:
+        if batch.batch_id not in self._claims:
+            self._claims[batch.batch_id] = await claims_told(self._tx, batch.batch_id)
+        return self._claims[batch.batch_id]
+
+    async def _batch(self, batch_id: str) -> Batch | None:
+        try:
+            return await batches.read_batch(self._tx, batch_id)
+        except UnknownRecord:
+            return None
+
+    async def _sent(self, control_number: str) -> Told | None:
+        sent = await batches.sent_claim(self._tx, control_number)
+        if sent is None:
+            return None
+        batch = await batches.read_batch(self._tx, sent.batch_id)
+        return next(item for item in await self._of(batch) if item.control_number == control_number)
+
+
+def _same(number: str, other: str) -> bool:
+    return number.lstrip("0") == other.lstrip("0")
+
+
+def _cause(statuses: Iterable[x12.Status]) -> str:
+    """``277CA:<category>:<status>`` of the status that decides: a rejecting one before others."""
+    listed = list(statuses)
+    decisive = next((item for item in listed if item.category not in _ACCEPTING), None)
+    chosen = decisive or (listed[0] if listed else x12.Status("", ""))
+    return f"277CA:{chosen.category}:{chosen.code}"
+
+
+_ACCEPTING = frozenset({"A0", "A1", "A2", "A5"})

@@ -1,0 +1,67 @@
+"""What steps tell workflows: signals that arrive whether or not the workflow runs at the moment.
+
+A signal may be told any number of times; who receives it knows it again by its key.
+"""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from groupclaim.lifecycle.events import OutsideEvent
+from groupclaim.lifecycle.state import ClaimState
+from workflows import batch, claim, submission
+
+
+class Messages:
+    """Speaks to the workflows on ``task_queue``."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+
+    async def tell_claim(
+        self, payer_key: str, state: ClaimState, signal: str, event: OutsideEvent
+    ) -> None:
+        """Signal a claim; one whose workflow has ended is taken up again from ``state``, the
+        snapshot in the store."""
+        number = state.claim_number
+        await self._client.start_workflow(
+            claim.NAME,
+            claim.ClaimStart(claim_number=number, payer_key=payer_key, state=state),
+            id=claim.workflow_id(number),
+            task_queue=self._task_queue,
+            start_signal=signal,
+            start_signal_args=[event],
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            search_attributes=claim.first_search_attributes(payer_key),
+            static_summary=f"90853 claim {number}",
+        )
+
+    async def tell_ready(self, connection_id: str) -> None:
+        """Wake the batch of a connection: a claim is ready."""
+        await self._client.start_workflow(
+            batch.NAME,
+            batch.BatchStart(connection_id=connection_id),
+            id=batch.workflow_id(connection_id),
+            task_queue=self._task_queue,
+            start_signal="ready",
+            start_signal_args=[batch.Ready()],
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=f"batch of connection {connection_id}",
+        )
+
+    async def tell_submission(self, batch_id: str, by: str) -> None:
+        """Tell a submission that a TA1 or 999 about it stands in the store.
+
+        One that has ended no longer waits for it.
+        """
+        handle = self._client.get_workflow_handle(submission.workflow_id(batch_id))
+        try:
+            await handle.signal("acknowledged", submission.BatchAcknowledged(by=by))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise

@@ -1,0 +1,115 @@
+"""What a step looks at before it decides, and the errors it raises when it must come again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.outside import Outside
+from activities.steps import INVALID
+from groupclaim.clearinghouse.port import NotTaken, Unreachable
+from groupclaim.model.facts import ClaimFacts
+from groupclaim.model.practice import Connection, Payer
+from groupclaim.policy.payer import PayerPolicy
+from groupclaim.rules.deadlines import Deadlines
+from groupclaim.store import practice
+from groupclaim.store.clock import practice_now
+from groupclaim.store.database import Reading
+from groupclaim.store.schema import remittance, remittance_claim
+
+LOOK_AGAIN = timedelta(days=7)
+"""When something that no policy dates is looked at again."""
+
+_BEFORE_APPEAL_LIMIT = tuple(timedelta(days=days) for days in (30, 14, 3, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """The payer of a claim with the rules and deadlines in force on the day of service."""
+
+    payer: Payer
+    policy: PayerPolicy
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """One claim as on file at ``now``; ``billed`` is None when nothing on file covers the day.
+
+    ``decided_on`` is the date of the payer's last decision that stands.
+    """
+
+    facts: ClaimFacts
+    billed: Billed | None
+    decided_on: date | None
+    now: datetime
+
+    @property
+    def to_bill(self) -> Billed:
+        """The payer, where a step is only reached with one. A coverage taken back meanwhile is for
+        a person to put right: the step is tried until then."""
+        if self.billed is None:
+            raise ApplicationError("nothing on file covers the day any more", type="NoCoverage")
+        return self.billed
+
+    def look_again(self) -> datetime:
+        """When a claim that waits for a person is looked at next: in time before the filing limit
+        and, once the payer has decided, before the limit to appeal."""
+        if self.billed is None:
+            return self.now + LOOK_AGAIN
+        deadlines = self.billed.deadlines
+        alerts = []
+        filing = deadlines.next_filing_alert(self.facts.service_date, self.now)
+        if filing is not None:
+            alerts.append(filing.at)
+        if self.decided_on is not None:
+            limit = deadlines.appeal_limit(self.decided_on).at
+            alerts += [limit - before for before in _BEFORE_APPEAL_LIMIT]
+        return min((alert for alert in alerts if alert > self.now), default=self.now + LOOK_AGAIN)
+
+
+async def on_file(outside: Outside, reading: Reading, claim_number: str) -> OnFile:
+    """Everything on file about a claim. Raises NoPolicy when its payer has none for the day."""
+    facts = await practice.claim_facts(reading, claim_number)
+    now = await practice_now(reading)
+    decided_on = await reading.scalar(
+        select(func.max(remittance.c.payment_date))
+        .join(remittance_claim, remittance_claim.c.remittance_id == remittance.c.id)
+        .where(
+            remittance_claim.c.claim_number == claim_number,
+            remittance_claim.c.posting.in_(("applied", "denied")),
+            remittance_claim.c.reversed_by.is_(None),
+        )
+    )
+    if facts.payer is None:
+        return OnFile(facts, None, decided_on, now)
+    policy = outside.policies.policy(facts.payer.policy, facts.service_date)
+    deadlines = Deadlines(policy, outside.calendar, facts.practice.time_zone)
+    return OnFile(facts, Billed(facts.payer, policy, deadlines), decided_on, now)
+
+
+async def connection_of(reading: Reading, payer: Payer) -> tuple[str, Connection]:
+    """Through whom a payer is reached: the connection's id and record."""
+    connection_id = reading.keyring.connection_id(payer.connection)
+    return connection_id, await practice.read_connection(reading, connection_id)
+
+
+def later(error: Unreachable | NotTaken, what: str) -> ApplicationError:
+    """The error that makes a step come again, no sooner than it was asked to."""
+    throttled = error.retry_after is not None
+    return ApplicationError(
+        f"{what}: {error.reason}",
+        type="Throttled" if throttled else "Transient",
+        next_retry_delay=error.retry_after,
+        category=ApplicationErrorCategory.BENIGN
+        if throttled
+        else ApplicationErrorCategory.UNSPECIFIED,
+    )
+
+
+def invalid(text: str) -> ApplicationError:
+    """The error that ends a step: trying again would give the same. ``text``: codes, no values."""
+    return ApplicationError(text[:200], type=INVALID, non_retryable=True)

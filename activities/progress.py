@@ -1,0 +1,59 @@
+"""Keeps where a claim stands, for lists, restarts and the clock; and what people have decided."""
+
+from __future__ import annotations
+
+from activities import steps
+from activities.outside import Outside, performs
+from groupclaim.store import audit, claims, ledger
+from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
+from workflows import claim
+
+
+class Progress:
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    @performs(steps.RECORD_PROGRESS)
+    async def record_progress(self, progress: steps.ClaimProgress) -> steps.Recorded:
+        """Keep the state with its deadline; one older than the state kept changes nothing."""
+        state = progress.state
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            await claims.record_progress(tx, state, now)
+            kept = await claims.load_state(tx, state.claim_number)
+            await sleep_until(tx, claim.workflow_id(state.claim_number), kept.due_at)
+            left = await ledger.balance(tx, state.claim_number)
+            return steps.Recorded(
+                timer_seconds=await timer_seconds(tx, state.due_at) if state.due_at else None,
+                billed=left.charge,
+                open=left.payer_open + left.patient_open,
+            )
+
+    @performs(steps.RECORD_DECISION)
+    async def record_decision(self, decision: steps.ClaimDecision) -> steps.DecisionRecorded:
+        """Who decided what and why: in the audit log before anything follows from it, once."""
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            new = await claims.append_event(
+                tx,
+                decision.claim_number,
+                f"decision|{decision.claim_number}|{decision.request}",
+                now,
+                "decision",
+                decision.by,
+                {"released": decision.code},
+            )
+            if new:
+                await audit.record(
+                    tx,
+                    now,
+                    decision.by,
+                    "release_hold",
+                    decision.claim_number,
+                    {
+                        "code": decision.code,
+                        "reason": decision.reason,
+                        "request": decision.request,
+                    },
+                )
+        return steps.DecisionRecorded(at=now)

@@ -1,0 +1,74 @@
+"""From ready to batched: the queue, the next cut-off, the cut."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from temporalio import activity
+
+from activities import steps
+from activities.messages import Messages
+from activities.on_file import connection_of, on_file
+from activities.outside import Outside, performs
+from groupclaim.lifecycle.events import ClaimQueued
+from groupclaim.store import batches, practice
+from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
+from groupclaim.store.database import Reading
+from workflows import batch
+
+MOST_CLAIMS_IN_A_BATCH = 1_000
+"""The guide recommends at most 5,000 in one transaction set; smaller files are mended sooner."""
+
+_TAKEN_AFTER_CUTOFF = timedelta(hours=4)
+"""By then a batch cut at the cut-off has been taken, even if its first sending got no answer."""
+
+
+class Queue:
+    def __init__(self, outside: Outside, messages: Messages) -> None:
+        self._outside = outside
+        self._messages = messages
+
+    @performs(steps.QUEUE_CLAIM)
+    async def queue_claim(self, step: steps.ClaimStep) -> ClaimQueued:
+        """Let the version wait for the next batch, and see to it that there is one."""
+        async with self._outside.database.transaction() as tx:
+            found = await on_file(self._outside, tx, step.claim_number)
+            connection_id, _ = await connection_of(tx, found.to_bill.payer)
+            await batches.queue_claim(tx, step.claim_number, step.version, connection_id, found.now)
+            cutoff = await self._cutoff(tx, connection_id, found.now)
+        await self._messages.tell_ready(connection_id)
+        return ClaimQueued(at=found.now, due_at=cutoff + _TAKEN_AFTER_CUTOFF)
+
+    @performs(steps.NEXT_CUTOFF)
+    async def next_cutoff(self, connection: steps.ConnectionRef) -> steps.NextLook:
+        """When ready claims are next cut into a batch."""
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            due_at = await self._cutoff(tx, connection.connection_id, now)
+            await sleep_until(tx, batch.workflow_id(connection.connection_id), due_at)
+            return steps.NextLook(due_at=due_at, timer_seconds=await timer_seconds(tx, due_at))
+
+    @performs(steps.CUT_BATCH)
+    async def cut_batch(self, connection: steps.ConnectionRef) -> steps.CutBatch:
+        """Cut what is ready. Tried again, the same cut gives the same batch."""
+        connection_id = connection.connection_id
+        info = activity.info()
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            await sleep_until(tx, batch.workflow_id(connection_id), None)
+            cut = await batches.cut_batch(
+                tx,
+                connection_id,
+                f"{info.workflow_run_id}|{info.activity_id}",
+                now,
+                MOST_CLAIMS_IN_A_BATCH,
+            )
+        if cut is None:
+            return steps.CutBatch(batch_id=None, claims=0)
+        return steps.CutBatch(batch_id=cut.batch_id, claims=cut.claims)
+
+    async def _cutoff(self, reading: Reading, connection_id: str, now: datetime) -> datetime:
+        connection = await practice.read_connection(reading, connection_id)
+        return self._outside.calendar.next_cutoff(
+            now, connection.cutoff_local, connection.time_zone
+        )

@@ -1,0 +1,48 @@
+"""Every activity of the house, in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel
+
+from activities.attendance import Room
+from activities.authorization import Authorization
+from activities.balance import BalanceDesk
+from activities.claim_build import ClaimBuild
+from activities.coding import Coding
+from activities.denial import Denial
+from activities.documentation import Documentation
+from activities.eligibility import Eligibility
+from activities.follow_up import FollowUp
+from activities.inbound import Inbound
+from activities.messages import Messages
+from activities.outside import Outside, performed_by
+from activities.payment_audit import PaymentAudit
+from activities.progress import Progress
+from activities.queue import Queue
+from activities.remittance import Remittances
+from activities.submission import Submission
+
+
+def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]]:
+    """What a worker offers: each step of ``activities.steps``, done with ``outside``."""
+    messages = Messages(outside.client, outside.task_queue)
+    desks: tuple[object, ...] = (
+        Eligibility(outside),
+        Authorization(outside),
+        Room(outside, messages),
+        Documentation(outside),
+        Coding(outside),
+        ClaimBuild(outside),
+        Queue(outside, messages),
+        Submission(outside, messages),
+        Inbound(outside, messages),
+        Remittances(outside, messages),
+        Denial(outside),
+        PaymentAudit(outside),
+        BalanceDesk(outside),
+        FollowUp(outside),
+        Progress(outside),
+    )
+    return [activity for desk in desks for activity in performed_by(desk)]

@@ -1,0 +1,112 @@
+"""Payments of an 835: registered once, posted whole or kept in suspense, told to their claims."""
+
+from __future__ import annotations
+
+import asyncio
+
+from activities import steps
+from activities.claims_told import known_claims
+from activities.messages import Messages
+from activities.on_file import invalid
+from activities.outside import Outside, performs
+from groupclaim import x12
+from groupclaim.lifecycle.events import RemittancePosted
+from groupclaim.model.claim import ClaimPayment
+from groupclaim.store import files, remittances
+from groupclaim.store.clock import practice_now
+from groupclaim.store.database import Reading
+
+_CONTRACTUAL = ("CO", "45")
+_CONCERNING = ("applied", "denied", "reversal")
+"""What of a payment changes where a claim stands; unapplied money waits for a person."""
+
+
+class Remittances:
+    def __init__(self, outside: Outside, messages: Messages) -> None:
+        self._outside = outside
+        self._messages = messages
+
+    @performs(steps.REGISTER_REMITTANCES)
+    async def register_remittances(self, ref: steps.FileRef) -> steps.Remittances:
+        """Note the payments of a file; one delivered before is recognised by payer and trace."""
+        async with self._outside.database.reading() as reading:
+            file = await files.read_file(reading, ref.digest)
+        payments, _ = await asyncio.to_thread(x12.read_835, file.content)
+        async with self._outside.database.transaction() as tx:
+            registered = await remittances.register(
+                tx, ref.digest, payments, await practice_now(tx)
+            )
+        return steps.Remittances(new=registered.new, repeated=registered.repeated)
+
+    @performs(steps.POST_REMITTANCE)
+    async def post_remittance(self, ref: steps.RemittanceRef) -> steps.Posted:
+        """Post one payment in one transaction, or leave it whole in payment suspense."""
+        async with self._outside.database.reading() as reading:
+            digest, position = await remittances.file_of(reading, ref.remittance_id)
+            file = await files.read_file(reading, digest)
+        payments, _ = await asyncio.to_thread(x12.read_835, file.content)
+        async with self._outside.database.transaction() as tx:
+            posted = await remittances.post(
+                tx, ref.remittance_id, payments[position], await practice_now(tx)
+            )
+        if posted.state == "duplicate":
+            raise invalid(f"remittance {ref.remittance_id} is a duplicate and is never posted")
+        return steps.Posted(
+            state=posted.state,
+            claims=len(posted.claims),
+            difference_cents=posted.difference_cents,
+        )
+
+    @performs(steps.ANNOUNCE_REMITTANCE)
+    async def announce_remittance(self, ref: steps.RemittanceRef) -> steps.Announced:
+        """Tell each claim what stands in the ledger now; one that has ended is taken up again."""
+        async with self._outside.database.reading() as reading:
+            now = await practice_now(reading)
+            posted = await remittances.posted(reading, ref.remittance_id)
+            concerned = [item for item in posted.claims if item.posting in _CONCERNING]
+            known = await known_claims(
+                reading, [item.claim_number for item in concerned if item.claim_number]
+            )
+            events = [
+                (
+                    known[item.claim_number],
+                    RemittancePosted(
+                        at=now,
+                        key=f"835:{ref.remittance_id}:{item.position}",
+                        version=item.version or 0,
+                        denied=item.posting == "denied",
+                        cause=await _cause(reading, item.claim_number, ref.remittance_id, item)
+                        if item.posting == "denied"
+                        else None,
+                    ),
+                )
+                for item in concerned
+                if item.claim_number in known
+            ]
+        for claim, event in events:
+            await self._messages.tell_claim(claim.payer_key, claim.state, "remit_835", event)
+        return steps.Announced(claims=len(events))
+
+
+async def _cause(
+    reading: Reading, claim_number: str, remittance_id: int, item: remittances.PostedClaim
+) -> str | None:
+    payment = next(
+        (
+            payment
+            for payment in await remittances.claim_payments(reading, claim_number)
+            if (payment.remittance_id, payment.position) == (remittance_id, item.position)
+        ),
+        None,
+    )
+    return denial_cause(payment) if payment is not None else None
+
+
+def denial_cause(payment: ClaimPayment) -> str | None:
+    """``<group>-<CARC>`` of the largest adjustment that is not what the contract takes off; the
+    first of equals, and the contractual one only when there is no other."""
+    ranked = sorted(
+        payment.adjustments,
+        key=lambda item: ((item.group, item.reason) == _CONTRACTUAL, -item.cents),
+    )
+    return f"{ranked[0].group}-{ranked[0].reason}" if ranked else None

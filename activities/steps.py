@@ -1,0 +1,363 @@
+"""Every step's name, input, output and patience: all that workflows know of activities.
+
+Free of I/O imports, so that workflow code may import it. A step is done in ``activities/<module>``
+by a function registered under the step's name; both sides share the records below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+from temporalio.common import RetryPolicy
+
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.state import ClaimState
+from groupclaim.lifecycle.state import Step as ClaimStepName
+from groupclaim.model.base import Instant, Record
+from groupclaim.model.money import Cents
+from groupclaim.model.session import Attendance
+
+INVALID = "Invalid"
+"""Error type that is never retried: what was asked for is wrong in itself, an engineer must look.
+Business refusals are results; an unknown outcome is a result too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one attempt may take and how it is tried again.
+
+    Workers heartbeat for every attempt by themselves, so ``heartbeat`` is how soon the death of a
+    worker is noticed.
+    """
+
+    start_to_close: timedelta
+    heartbeat: timedelta
+    retry: RetryPolicy
+
+
+def _retry(first: timedelta, longest: timedelta) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=first,
+        maximum_interval=longest,
+        non_retryable_error_types=[INVALID],
+    )
+
+
+DATABASE = Patience(
+    start_to_close=timedelta(seconds=90),
+    heartbeat=timedelta(seconds=8),
+    retry=_retry(timedelta(milliseconds=200), timedelta(seconds=30)),
+)
+"""Reads and writes of the store, and signals to other workflows."""
+
+GATEWAY = Patience(
+    start_to_close=timedelta(seconds=60),
+    heartbeat=timedelta(seconds=8),
+    retry=_retry(timedelta(seconds=1), timedelta(minutes=5)),
+)
+"""One exchange with the clearinghouse; the client's own time-out is shorter."""
+
+FILES = Patience(
+    start_to_close=timedelta(minutes=10),
+    heartbeat=timedelta(seconds=10),
+    retry=_retry(timedelta(seconds=1), timedelta(minutes=2)),
+)
+"""Work on whole X12 files and whole remittances."""
+
+Input = TypeVar("Input", bound=BaseModel)
+Output = TypeVar("Output", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Input, Output]):
+    name: str
+    input: type[Input]
+    output: type[Output]
+    patience: Patience
+
+
+# --- one claim
+
+
+class ClaimStep(Record):
+    """What a claim's step needs to know beyond the store. ``sequence`` makes its effects unique."""
+
+    claim_number: str
+    sequence: int
+    version: int = 0
+    frequency: str = "1"
+    cause: str | None = None
+    waivers: tuple[str, ...] = ()
+    corrections: tuple[str, ...] = ()
+    follow_ups: int = 0
+
+
+class ClaimProgress(Record):
+    """The claim's state after what just happened, to be kept for lists, restarts and people."""
+
+    state: ClaimState
+
+
+class Recorded(Record):
+    """``timer_seconds``: how long to sleep until the deadline; None when there is none, or when the
+    practice clock is not the wall clock and whoever moves it will wake the workflow. The amounts
+    are in cents: charged so far, and still open with payer and patient."""
+
+    timer_seconds: float | None = None
+    billed: int = 0
+    open: int = 0
+
+
+class ClaimDecision(Record):
+    """A person's release of a hold; ``request`` is the same when the same click comes twice."""
+
+    claim_number: str
+    code: str
+    by: str
+    reason: str
+    request: str
+
+
+class DecisionRecorded(Record):
+    at: Instant
+
+
+CHECK_ELIGIBILITY = Step(
+    ClaimStepName.CHECK_ELIGIBILITY.value, ClaimStep, events.EligibilityChecked, GATEWAY
+)
+CHECK_AUTHORIZATION = Step(
+    ClaimStepName.CHECK_AUTHORIZATION.value, ClaimStep, events.AuthorizationChecked, DATABASE
+)
+CHECK_DOCUMENTATION = Step(
+    ClaimStepName.CHECK_DOCUMENTATION.value, ClaimStep, events.DocumentationChecked, DATABASE
+)
+CHECK_CODING = Step(ClaimStepName.CHECK_CODING.value, ClaimStep, events.CodingChecked, DATABASE)
+BUILD_CLAIM = Step(ClaimStepName.BUILD_CLAIM.value, ClaimStep, events.ClaimBuilt, DATABASE)
+QUEUE_CLAIM = Step(ClaimStepName.QUEUE_CLAIM.value, ClaimStep, events.ClaimQueued, DATABASE)
+DECIDE_DENIAL = Step(ClaimStepName.DECIDE_DENIAL.value, ClaimStep, events.DenialDecided, DATABASE)
+AUDIT_PAYMENT = Step(ClaimStepName.AUDIT_PAYMENT.value, ClaimStep, events.PaymentAudited, DATABASE)
+SETTLE_BALANCE = Step(
+    ClaimStepName.SETTLE_BALANCE.value, ClaimStep, events.BalanceSettled, DATABASE
+)
+FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
+RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
+RECORD_PROGRESS = Step("record_progress", ClaimProgress, Recorded, DATABASE)
+
+CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
+    ClaimStepName(step.name): step
+    for step in (
+        CHECK_ELIGIBILITY,
+        CHECK_AUTHORIZATION,
+        CHECK_DOCUMENTATION,
+        CHECK_CODING,
+        BUILD_CLAIM,
+        QUEUE_CLAIM,
+        DECIDE_DENIAL,
+        AUDIT_PAYMENT,
+        SETTLE_BALANCE,
+        FOLLOW_UP,
+    )
+}
+
+# --- one session
+
+
+class SessionRef(Record):
+    session_id: str
+
+
+class RosterEntry(Record):
+    patient_id: str
+    claim_number: str
+    payer_key: str = "none"
+
+
+class Roster(Record):
+    """Who is on the roster now, and by when attendance is expected."""
+
+    entries: tuple[RosterEntry, ...]
+    attendance_due_at: Instant
+    timer_seconds: float | None
+
+
+class AttendanceEntry(Record):
+    patient_id: str
+    status: Attendance
+    minutes: int
+    copay_cents: Cents = Cents(0)
+
+
+class RecordAttendance(Record):
+    """The final attendance, or a correction of it; who says so stands in the audit log."""
+
+    session_id: str
+    entries: tuple[AttendanceEntry, ...]
+    by: str
+
+
+class AttendanceRecorded(Record):
+    """``changed``: how many claims learned something new."""
+
+    group_size: int
+    changed: int
+
+
+class AmendRoster(Record):
+    """Patients added to or taken off the roster after the session was started."""
+
+    session_id: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    by: str
+
+
+class SessionProgress(Record):
+    session_id: str
+    stage: Literal["open", "closed"]
+    attendance_recorded: bool
+    ended: int
+
+
+class SessionAlert(Record):
+    """Attendance is missing: tell people, and say when to look again."""
+
+    session_id: str
+    follow_ups: int
+
+
+class NextLook(Record):
+    due_at: Instant
+    timer_seconds: float | None
+
+
+LOAD_ROSTER = Step("load_roster", SessionRef, Roster, DATABASE)
+RECORD_ATTENDANCE = Step("record_attendance", RecordAttendance, AttendanceRecorded, DATABASE)
+AMEND_ROSTER = Step("amend_roster", AmendRoster, Roster, DATABASE)
+RECORD_SESSION = Step("record_session", SessionProgress, Recorded, DATABASE)
+FOLLOW_UP_ATTENDANCE = Step("follow_up_attendance", SessionAlert, NextLook, DATABASE)
+
+# --- batches and their submission
+
+
+class ConnectionRef(Record):
+    connection_id: str
+
+
+class BatchRef(Record):
+    batch_id: str
+
+
+class CutBatch(Record):
+    """The batch just cut; None when no claim was ready."""
+
+    batch_id: str | None
+    claims: int
+
+
+class BuiltBatch(Record):
+    digest: str
+    claims: int
+    size: int
+
+
+class Sent(Record):
+    """``accepted``: taken; ``refused``: answered and not taken; ``in_doubt``: no answer came.
+
+    ``next_at`` is when the acknowledgment is expected, or when a listing may first prove absence.
+    """
+
+    outcome: Literal["accepted", "refused", "in_doubt"]
+    next_at: Instant
+    timer_seconds: float | None
+
+
+class Reconciled(Record):
+    """``absent`` only when a listing taken after the grace period lacks our interchange and no
+    acknowledgment has been seen; ``unknown`` asks to look again at ``next_at``."""
+
+    outcome: Literal["received", "absent", "unknown"]
+    next_at: Instant
+    timer_seconds: float | None
+
+
+class Announce(Record):
+    """Tell each claim of the batch: it was taken, or it was refused whole."""
+
+    batch_id: str
+    accepted: bool
+
+
+class Announced(Record):
+    claims: int
+
+
+class BatchAlert(Record):
+    batch_id: str
+    follow_ups: int
+
+
+NEXT_CUTOFF = Step("next_cutoff", ConnectionRef, NextLook, DATABASE)
+CUT_BATCH = Step("cut_batch", ConnectionRef, CutBatch, DATABASE)
+BUILD_BATCH = Step("build_batch", BatchRef, BuiltBatch, FILES)
+SEND_BATCH = Step("send_batch", BatchRef, Sent, GATEWAY)
+RECONCILE_BATCH = Step("reconcile_batch", BatchRef, Reconciled, GATEWAY)
+ANNOUNCE_BATCH = Step("announce_batch", Announce, Announced, FILES)
+FOLLOW_UP_BATCH = Step("follow_up_batch", BatchAlert, NextLook, DATABASE)
+
+# --- files from outside
+
+
+class FileRef(Record):
+    """A stored inbound file, by the SHA-256 of its bytes."""
+
+    digest: str
+    connection_id: str
+
+
+class FileContents(Record):
+    """What a file holds. ``problems`` counts envelope faults; details stand in the store."""
+
+    acknowledgments: int
+    payments: int
+    problems: int
+
+
+class Routed(Record):
+    claims: int
+    batches: int
+    unmatched: int
+
+
+class RemittanceRef(Record):
+    remittance_id: int
+
+
+class Remittances(Record):
+    """Payments of the file that are new; ``repeated`` were delivered before."""
+
+    new: tuple[int, ...]
+    repeated: int
+
+
+class Posted(Record):
+    """``suspended`` payments stand whole in payment suspense, ``difference`` named in cents."""
+
+    state: Literal["posted", "suspended"]
+    claims: int
+    difference_cents: int
+
+
+class Polled(Record):
+    files: int
+
+
+POLL_MAILBOX = Step("poll_mailbox", ConnectionRef, Polled, FILES)
+READ_FILE = Step("read_file", FileRef, FileContents, FILES)
+ROUTE_ACKNOWLEDGMENTS = Step("route_acknowledgments", FileRef, Routed, FILES)
+REGISTER_REMITTANCES = Step("register_remittances", FileRef, Remittances, FILES)
+ACKNOWLEDGE_FILE = Step("acknowledge_file", FileRef, Recorded, GATEWAY)
+POST_REMITTANCE = Step("post_remittance", RemittanceRef, Posted, FILES)
+ANNOUNCE_REMITTANCE = Step("announce_remittance", RemittanceRef, Announced, FILES)

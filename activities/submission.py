@@ -1,0 +1,320 @@
+"""A batch on its way out: bytes fixed once, sent once, and sent again only when proven absent."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from temporalio.exceptions import ApplicationError
+
+from activities import composing, steps
+from activities.claims_told import DeadlinesOf, claims_told
+from activities.messages import Messages
+from activities.on_file import invalid, later, on_file
+from activities.outside import Outside, performs
+from groupclaim import x12
+from groupclaim.clearinghouse.port import (
+    DUPLICATE,
+    Listing,
+    NoAnswer,
+    NotTaken,
+    ReceivedInterchange,
+    Unreachable,
+)
+from groupclaim.lifecycle.events import Acknowledged, OutsideEvent, Submitted
+from groupclaim.store import batches, claims, files, practice
+from groupclaim.store.batches import Batch
+from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
+from groupclaim.store.database import Reading, Transaction
+from workflows import submission
+
+GRACE = timedelta(minutes=60)
+"""How long after sending began a listing may still lack an interchange that was received."""
+
+_LONGEST_REMINDER = timedelta(days=7)
+
+
+class Submission:
+    def __init__(self, outside: Outside, messages: Messages) -> None:
+        self._outside = outside
+        self._messages = messages
+
+    @performs(steps.BUILD_BATCH)
+    async def build_batch(self, ref: steps.BatchRef) -> steps.BuiltBatch:
+        """Fix the bytes: those first built are the batch's for good."""
+        database = self._outside.database
+        async with database.reading() as reading:
+            batch = await batches.read_batch(reading, ref.batch_id)
+        if batch.file_digest is None:
+            content = await self._compose(batch)
+            async with database.transaction() as tx:
+                digest = await files.keep_file(
+                    tx,
+                    batch.connection_id,
+                    "outbound",
+                    "837",
+                    _file_name(batch),
+                    content,
+                    batch.cut_at,
+                )
+                batch = await batches.record_built(tx, batch.batch_id, digest)
+        async with database.reading() as reading:
+            file = await files.read_file(reading, batch.file_digest or "")
+        return steps.BuiltBatch(digest=file.digest, claims=batch.claims, size=len(file.content))
+
+    async def _compose(self, batch: Batch) -> bytes:
+        composed = []
+        async with self._outside.database.reading() as reading:
+            connection = await practice.read_connection(reading, batch.connection_id)
+            billing = await practice.read_practice(reading)
+            for item in await batches.batch_claims(reading, batch.batch_id):
+                found = await on_file(self._outside, reading, item.claim_number)
+                version = await claims.read_version(reading, item.claim_number, item.version)
+                composed.append(
+                    composing.professional_claim(found.facts, found.to_bill.payer, version)
+                )
+        try:
+            content = composing.batch_bytes(
+                composing.envelope(
+                    connection,
+                    billing,
+                    int(batch.interchange_control),
+                    int(batch.group_control),
+                    batch.cut_at,
+                    test=not self._outside.production,
+                ),
+                billing,
+                composed,
+                int(batch.transaction_control),
+                batch.batch_id,
+            )
+        except x12.X12WriteError as error:
+            raise invalid(f"the batch cannot be written: {error.problems[0]}") from None
+        problems = await asyncio.to_thread(x12.check_outbound, content)
+        if problems:
+            codes = ", ".join(sorted({problem.code for problem in problems}))
+            raise invalid(f"the batch does not pass the outbound check: {codes}")
+        return content
+
+    @performs(steps.SEND_BATCH)
+    async def send_batch(self, ref: steps.BatchRef) -> steps.Sent:
+        """Send once. Where an earlier sending has begun and its outcome is not known, send nothing.
+
+        That sending begins stands in the store before the first byte leaves.
+        """
+        database = self._outside.database
+        async with database.transaction() as tx:
+            now = await practice_now(tx)
+            may_send = await batches.begin_send(tx, ref.batch_id, now, now + GRACE)
+            batch = await batches.read_batch(tx, ref.batch_id)
+            if not may_send:
+                return await self._outcome_so_far(tx, batch, now)
+            file = await files.read_file(tx, batch.file_digest or "")
+        try:
+            answer = await self._outside.clearinghouse.send_batch(file.name, file.content)
+        except NotTaken as error:
+            return await self._not_taken(batch, error)
+        except NoAnswer:
+            async with database.transaction() as tx:
+                return await self._outcome_so_far(
+                    tx, await batches.read_batch(tx, ref.batch_id), await practice_now(tx)
+                )
+        async with database.transaction() as tx:
+            return await self._accepted(tx, batch, answer.receipt)
+
+    async def _not_taken(self, batch: Batch, error: NotTaken) -> steps.Sent:
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            current = await batches.read_batch(tx, batch.batch_id)
+            if error.reason == DUPLICATE or current.sends != batch.sends:
+                # It has an interchange with our number: a listing says whether it is this one.
+                return await self._outcome_so_far(tx, current, now)
+            if error.final:
+                await batches.record_refused(tx, batch.batch_id, now, error.reason)
+                await sleep_until(tx, submission.workflow_id(batch.batch_id), None)
+                return steps.Sent(outcome="refused", next_at=now, timer_seconds=None)
+            if current.state == "sending":
+                await batches.record_in_doubt(tx, batch.batch_id, now, None)
+            await batches.record_absent(tx, batch.batch_id)
+        raise later(error, "the batch was not taken")
+
+    async def _outcome_so_far(self, tx: Transaction, batch: Batch, now: datetime) -> steps.Sent:
+        """What is known of a batch whose sending has begun before."""
+        if batch.state == "refused":
+            return steps.Sent(outcome="refused", next_at=now, timer_seconds=None)
+        if batch.state == "accepted":
+            next_at = batch.next_at or now
+            outcome = "accepted"
+        else:
+            next_at = max(batch.grace_until or now, now)
+            outcome = "in_doubt"
+            if batch.state == "sending":
+                await batches.record_in_doubt(tx, batch.batch_id, now, next_at)
+        return steps.Sent.model_validate(
+            {
+                "outcome": outcome,
+                "next_at": next_at,
+                "timer_seconds": await self._sleep(tx, batch, next_at),
+            }
+        )
+
+    async def _accepted(self, tx: Transaction, batch: Batch, answer: str) -> steps.Sent:
+        """The clearinghouse has it: the claims are charged, the 999 is expected."""
+        now = await practice_now(tx)
+        next_at = await self._acknowledgment_due(tx, batch.batch_id, now)
+        await batches.record_accepted(tx, batch.batch_id, now, next_at, answer)
+        return steps.Sent(
+            outcome="accepted",
+            next_at=next_at,
+            timer_seconds=await self._sleep(tx, batch, next_at),
+        )
+
+    async def _sleep(self, tx: Transaction, batch: Batch, until: datetime) -> float | None:
+        await sleep_until(tx, submission.workflow_id(batch.batch_id), until)
+        return await timer_seconds(tx, until)
+
+    async def _acknowledgment_due(
+        self, reading: Reading, batch_id: str, sent_at: datetime
+    ) -> datetime:
+        """The first moment at which any claim of the batch should have its 999."""
+        told = await claims_told(reading, batch_id)
+        deadlines = DeadlinesOf(self._outside, reading)
+        due = [(await deadlines.of(item.claim)).acknowledgment_999(sent_at).at for item in told]
+        return min(due)
+
+    @performs(steps.RECONCILE_BATCH)
+    async def reconcile_batch(self, ref: steps.BatchRef) -> steps.Reconciled:
+        """Was the batch received? Absence needs a listing taken after the grace period, and that no
+        TA1 or 999 has been seen; then the same bytes may go again."""
+        database = self._outside.database
+        async with database.transaction() as tx:
+            now = await practice_now(tx)
+            batch = await batches.read_batch(tx, ref.batch_id)
+            known = await self._known(tx, batch, now)
+            if known is not None:
+                return known
+            file_digest = batch.file_digest
+            sender_id = (await practice.read_connection(tx, batch.connection_id)).sender_id
+        try:
+            listing = await self._outside.clearinghouse.list_batches()
+        except Unreachable as error:
+            raise later(error, "listing") from None
+        listed = _listed(listing, sender_id, batch)
+        if listed is not None and listed.sha256 != file_digest:
+            raise ApplicationError(
+                "the clearinghouse holds other bytes under our control number",
+                type="ControlNumberConflict",
+                next_retry_delay=GRACE,
+            )
+        async with database.transaction() as tx:
+            now = await practice_now(tx)
+            batch = await batches.read_batch(tx, ref.batch_id)
+            known = await self._known(tx, batch, now)
+            if known is not None:
+                return known
+            if listed is not None:
+                sent = await self._accepted(tx, batch, "listed")
+                return _reconciled("received", sent)
+            grace_until = batch.grace_until or now
+            if listing.taken_at < grace_until:
+                next_at = now + (grace_until - listing.taken_at)
+                return steps.Reconciled(
+                    outcome="unknown",
+                    next_at=next_at,
+                    timer_seconds=await self._sleep(tx, batch, next_at),
+                )
+            await batches.record_absent(tx, batch.batch_id)
+            await sleep_until(tx, submission.workflow_id(batch.batch_id), None)
+            return steps.Reconciled(outcome="absent", next_at=now, timer_seconds=None)
+
+    async def _known(self, tx: Transaction, batch: Batch, now: datetime) -> steps.Reconciled | None:
+        """The answer where no listing is needed."""
+        if batch.state == "accepted":
+            return _reconciled("received", await self._outcome_so_far(tx, batch, now))
+        if batch.state == "built":
+            return steps.Reconciled(outcome="absent", next_at=now, timer_seconds=None)
+        if await batches.was_acknowledged(tx, batch.batch_id):
+            return _reconciled("received", await self._accepted(tx, batch, "acknowledged"))
+        if now < (batch.grace_until or now):
+            sent = await self._outcome_so_far(tx, batch, now)
+            return _reconciled("unknown", sent)
+        return None
+
+    @performs(steps.ANNOUNCE_BATCH)
+    async def announce_batch(self, announce: steps.Announce) -> steps.Announced:
+        """Tell each claim of the batch that it was taken, or that it was refused with the whole."""
+        async with self._outside.database.reading() as reading:
+            now = await practice_now(reading)
+            told = await claims_told(reading, announce.batch_id)
+            deadlines = DeadlinesOf(self._outside, reading)
+            due = [(await deadlines.of(item.claim)).acknowledgment_999(now).at for item in told]
+        for item, due_at in zip(told, due, strict=True):
+            event: OutsideEvent
+            if announce.accepted:
+                signal, event = (
+                    "submitted",
+                    Submitted(
+                        at=now,
+                        key=f"submitted:{announce.batch_id}",
+                        due_at=due_at,
+                        version=item.version,
+                    ),
+                )
+            else:
+                signal, event = (
+                    "ack_999",
+                    Acknowledged(
+                        at=now,
+                        key=f"refused:{announce.batch_id}",
+                        by="999",
+                        version=item.version,
+                        accepted=False,
+                        cause="refused",
+                    ),
+                )
+            await self._messages.tell_claim(item.claim.payer_key, item.claim.state, signal, event)
+        return steps.Announced(claims=len(told))
+
+    @performs(steps.FOLLOW_UP_BATCH)
+    async def follow_up_batch(self, alert: steps.BatchAlert) -> steps.NextLook:
+        """The 999 is missing: every claim of the batch says so, and it is looked at again later."""
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            batch = await batches.read_batch(tx, alert.batch_id)
+            for item in await batches.batch_claims(tx, alert.batch_id):
+                await claims.append_event(
+                    tx,
+                    item.claim_number,
+                    f"alert|{alert.batch_id}|{alert.follow_ups}|{item.claim_number}",
+                    now,
+                    "alert",
+                    "groupclaim",
+                    {"missing": "999", "batch": alert.batch_id, "level": alert.follow_ups},
+                )
+            days = timedelta(days=2 ** min(alert.follow_ups - 1, 3))
+            due_at = now + min(days, _LONGEST_REMINDER)
+            return steps.NextLook(due_at=due_at, timer_seconds=await self._sleep(tx, batch, due_at))
+
+
+def _file_name(batch: Batch) -> str:
+    return f"837P-{batch.interchange_control}.edi"
+
+
+def _listed(listing: Listing, sender_id: str, batch: Batch) -> ReceivedInterchange | None:
+    number = int(batch.interchange_control)
+    return next(
+        (
+            item
+            for item in listing.interchanges
+            if item.sender_id == sender_id
+            and item.control_number.isdecimal()
+            and int(item.control_number) == number
+        ),
+        None,
+    )
+
+
+def _reconciled(outcome: str, sent: steps.Sent) -> steps.Reconciled:
+    return steps.Reconciled.model_validate(
+        {"outcome": outcome, "next_at": sent.next_at, "timer_seconds": sent.timer_seconds}
+    )

@@ -1,0 +1,46 @@
+"""The notes of a JSON file, as the record system would have shown them at that moment."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from activities.notes import JsonNotes
+from groupclaim.model.base import InputRefused
+
+SIGNED_AT = datetime.fromisoformat("2026-02-03T18:20:00-06:00")
+
+
+def written(tmp_path: Path, content: object) -> Path:
+    path = tmp_path / "notes.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+async def test_before_its_signature_a_note_is_unsigned(tmp_path: Path) -> None:
+    note = {"topic": "t", "signed_by": "C1", "signed_at": SIGNED_AT.isoformat()}
+    notes = JsonNotes(written(tmp_path, {"S1": {"P01": note}}))
+    early = await notes.read("S1", "P01", SIGNED_AT - timedelta(minutes=1))
+    signed = await notes.read("S1", "P01", SIGNED_AT)
+    assert early is not None
+    assert signed is not None
+    assert (early.signed_by, early.signed_at, early.topic) == (None, None, "t")
+    assert signed.signed_at == SIGNED_AT
+    assert await notes.read("S1", "P02", SIGNED_AT) is None
+    assert await notes.read("S2", "P01", SIGNED_AT) is None
+
+
+def test_every_fault_of_the_file_is_named_without_its_content(tmp_path: Path) -> None:
+    content = {
+        "S1": {"P01": {"attended": "secret"}},
+        "S2": [],
+        "S3": {"P02": {"unknown": "secret"}},
+    }
+    with pytest.raises(InputRefused) as caught:
+        JsonNotes(written(tmp_path, content))
+    assert len(caught.value.problems) == 3
+    assert "secret" not in str(caught.value)
+    assert "sessions[0].notes[0].attended" in str(caught.value)

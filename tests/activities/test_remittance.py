@@ -1,0 +1,246 @@
+"""Payments: posted once and whole, or kept in suspense; each claim is told what stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from activities import steps
+from activities.remittance import denial_cause
+from groupclaim import x12
+from groupclaim.lifecycle.events import PatientPaid, RemittancePosted
+from groupclaim.lifecycle.state import ClaimState
+from groupclaim.model.claim import Adjustment, ClaimPayment
+from groupclaim.model.identity import control_number
+from groupclaim.model.money import Cents
+from groupclaim.store import claims, files, ledger
+from tests.activities.house import START, House
+
+ROSTER = {"S1": ("P04", "P06")}
+"""Both pay a flat contract rate: 25.20 without a share, 28.15 with a copay of 15.00."""
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path, ROSTER) as made:
+        await made.open_sessions()
+        for item in made.happenings():
+            if item["kind"] in ("attendance", "note_signed"):
+                await made.move_to(datetime.fromisoformat(item["at"]))
+                await made.from_outside(item)
+        cut = await made.cut("1")
+        assert cut is not None
+        await made.send(cut)
+        yield made
+
+
+def paid(claim: str, paid_cents: int, *adjustments: tuple[str, str, int]) -> x12.ClaimPayment:
+    parts = tuple(x12.Adjustment(*item) for item in adjustments)
+    line = x12.LinePayment(
+        "90853", 6000, paid_cents, adjustments=parts, service_date=date(2026, 2, 3)
+    )
+    share = sum(item.cents for item in parts if item.group_code == "PR")
+    return x12.ClaimPayment(
+        control_number(claim, 1), "1", 6000, paid_cents, share, "MC", "ICN7", lines=(line,)
+    )
+
+
+def x835(*payments: x12.ClaimPayment, trace: str = "T1", total: int | None = None) -> bytes:
+    sum_paid = sum(item.paid_cents for item in payments)
+    payment = x12.Payment(
+        trace_number=trace,
+        payer_identifier="1999999999",
+        payment_date=date(2026, 2, 20),
+        paid_cents=sum_paid if total is None else total,
+        payer=x12.PaymentParty("PAYER", "SIMTXM", "XV"),
+        payee=x12.PaymentParty("PRACTICE", "1999900107", "XX"),
+        claims=payments,
+    )
+    envelope = x12.Envelope(
+        sender_id="SIMCLEAR01",
+        receiver_id="MAKEBELIEVE01",
+        interchange_control_number=7,
+        group_control_number=7,
+        at=datetime(2026, 2, 20, tzinfo=UTC),
+        test=True,
+    )
+    return x12.build_835(envelope, (payment,), 1)
+
+
+async def arrives(house: House, content: bytes) -> steps.FileRef:
+    async with house.database.transaction() as tx:
+        digest = await files.keep_file(
+            tx, house.connection_id, "inbound", "835", "835.edi", content, START
+        )
+    return steps.FileRef(digest=digest, connection_id=house.connection_id)
+
+
+async def balance(house: House, claim: str) -> ledger.Balance:
+    async with house.database.reading() as reading:
+        return await ledger.balance(reading, claim)
+
+
+async def test_a_payment_registered_and_posted_twice_is_one_payment(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    file = await arrives(house, x835(paid(claim, 2520, ("CO", "45", 3480))))
+    first = await house.perform(steps.REGISTER_REMITTANCES, file)
+    assert await house.perform(steps.REGISTER_REMITTANCES, file) == first
+    ref = steps.RemittanceRef(remittance_id=first.new[0])
+    posted = await house.perform(steps.POST_REMITTANCE, ref)
+    assert (posted.state, posted.claims, posted.difference_cents) == ("posted", 1, 0)
+    transfers = await house.rows(text("SELECT COUNT(*) AS n FROM transfer"))
+    assert await house.perform(steps.POST_REMITTANCE, ref) == posted
+    assert await house.rows(text("SELECT COUNT(*) AS n FROM transfer")) == transfers
+    for _ in range(2):
+        await house.perform(steps.ANNOUNCE_REMITTANCE, ref)
+    events = [what for _, _, what in house.switchboard.signals]
+    assert len(events) == 2
+    assert all(isinstance(event, RemittancePosted) for event in events)
+    assert events[0] == events[1]
+    await house.settle()
+    assert house.states[claim].stage == "closed"
+    assert (await balance(house, claim)).payer_open == 0
+
+
+async def test_a_payment_that_does_not_balance_stands_whole_in_suspense(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    content = x835(paid(claim, 2520, ("CO", "45", 3480)), total=2500)
+    file = await arrives(house, content)
+    (remittance_id,) = (await house.perform(steps.REGISTER_REMITTANCES, file)).new
+    before = await balance(house, claim)
+    posted = await house.perform(
+        steps.POST_REMITTANCE, steps.RemittanceRef(remittance_id=remittance_id)
+    )
+    assert (posted.state, posted.difference_cents) == ("suspended", -20)
+    assert await balance(house, claim) == before
+
+
+async def test_a_denial_is_told_with_its_cause_and_moves_no_money(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    file = await arrives(house, x835(paid(claim, 0, ("CO", "197", 6000))))
+    await house.take_in(file)
+    ((workflow_id, signal, event),) = house.switchboard.signals
+    assert (workflow_id, signal) == (f"claim/{claim}", "remit_835")
+    assert isinstance(event, RemittancePosted)
+    assert (event.denied, event.cause, event.version) == (True, "CO-197", 1)
+    await house.settle()
+    hold = house.states[claim].hold
+    assert hold is not None
+    assert hold.code == "DENIED"
+    assert (await balance(house, claim)).payer_open == 6000
+
+
+async def test_a_deductible_is_no_denial_though_nothing_is_paid(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    content = x835(paid(claim, 0, ("CO", "45", 3480), ("PR", "1", 2520)))
+    await house.take_in(await arrives(house, content))
+    ((_, _, event),) = house.switchboard.signals
+    assert isinstance(event, RemittancePosted)
+    assert not event.denied
+    await house.settle()
+    assert house.states[claim].stage == "patient_balance"
+
+
+async def test_money_for_nobody_of_ours_is_told_to_nobody(house: House) -> None:
+    stranger = replace(paid("GC0000000000X", 2520, ("CO", "45", 3480)), control_number="STRANGE")
+    await house.take_in(await arrives(house, x835(stranger)))
+    assert not house.switchboard.signals
+    rows = await house.rows(text("SELECT posting FROM remittance_claim"))
+    assert [row.posting for row in rows] == ["unapplied"]
+
+
+async def test_a_closed_claim_is_taken_up_again_from_what_the_store_keeps(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    await house.take_in(await arrives(house, x835(paid(claim, 2520, ("CO", "45", 3480)))))
+    await house.settle()
+    reversal = paid(claim, -2520, ("CO", "45", -3480))
+    reversal = replace(
+        reversal,
+        status="22",
+        charge_cents=-6000,
+        lines=(replace(reversal.lines[0], charge_cents=-6000),),
+    )
+    await house.take_in(await arrives(house, x835(reversal, trace="T2")))
+    start = house.switchboard.started[f"claim/{claim}"]
+    state = getattr(start, "state", None)
+    assert isinstance(state, ClaimState)
+    assert state.stage == "closed"
+    await house.settle()
+    hold = house.states[claim].hold
+    assert hold is not None
+    assert hold.code == "UNDERPAYMENT_REVIEW"
+    assert (await balance(house, claim)).payer_open == 6000
+
+
+async def test_a_released_shortfall_is_written_off_once_and_a_new_one_is_reviewed_anew(
+    house: House,
+) -> None:
+    claim = await house.claim_of("S1", "P06")
+    content = x835(paid(claim, 710, ("CO", "45", 3790), ("PR", "3", 1500)))
+    await house.take_in(await arrives(house, content))
+    await house.settle()
+    assert (await balance(house, claim)).payer_open == 605
+    state = house.states[claim]
+    step = steps.ClaimStep(
+        claim_number=claim,
+        sequence=state.sequence,
+        version=1,
+        waivers=("UNDERPAYMENT_REVIEW",),
+    )
+    for _ in range(2):
+        settled = await house.perform(steps.SETTLE_BALANCE, step)
+        assert (settled.payer_open, settled.patient_open) == (0, 0)
+    async with house.database.transaction() as tx:
+        await ledger.write_off(tx, claim, Cents(-100), "reopened by hand", START)
+    assert (await house.perform(steps.SETTLE_BALANCE, step)).payer_open == 100
+
+
+async def test_what_the_patient_pays_too_much_stays_open_as_a_credit(house: House) -> None:
+    claim = await house.claim_of("S1", "P06")
+    await house.take_in(
+        await arrives(house, x835(paid(claim, 1315, ("CO", "45", 3185), ("PR", "3", 1500))))
+    )
+    await house.settle()
+    async with house.database.transaction() as tx:
+        await ledger.book_patient_payment(tx, claim, Cents(100), "receipt-1", START)
+        kept = await claims.load_state(tx, claim)
+    assert kept.stage == "closed"
+    await house.happens(claim, PatientPaid(at=START, key="receipt-1"))
+    hold = house.states[claim].hold
+    assert hold is not None
+    assert hold.code == "OVERPAYMENT_REVIEW"
+
+
+@pytest.mark.parametrize(
+    ("adjustments", "cause"),
+    [
+        ((("CO", "45", 3000), ("CO", "197", 3000)), "CO-197"),
+        ((("CO", "16", 100), ("PI", "29", 5900)), "PI-29"),
+        ((("CO", "45", 6000),), "CO-45"),
+        ((), None),
+    ],
+)
+def test_the_cause_is_the_largest_adjustment_that_no_contract_explains(
+    adjustments: tuple[tuple[str, str, int], ...], cause: str | None
+) -> None:
+    payment = ClaimPayment(
+        remittance_id=1,
+        position=1,
+        control_number="X",
+        status="4",
+        charge=Cents(6000),
+        paid=Cents(0),
+        patient=Cents(0),
+        allowed=None,
+        payer_claim_number=None,
+        adjustments=tuple(
+            Adjustment(group=group, reason=reason, cents=Cents(cents))
+            for group, reason, cents in adjustments
+        ),
+    )
+    assert denial_cause(payment) == cause

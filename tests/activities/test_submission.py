@@ -1,0 +1,240 @@
+"""Sending: what is known to have been taken, what is in doubt, and what may go again."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from temporalio.exceptions import ApplicationError
+
+from activities import steps
+from activities.submission import GRACE
+from groupclaim.clearinghouse.port import DUPLICATE, NotTaken
+from groupclaim.lifecycle.events import Acknowledged, Submitted
+from groupclaim.store import batches, files
+from tests.activities.house import House, Killed
+
+ROSTER = {"S1": ("P01", "P04")}
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """Two claims ready at the cut-off, nothing sent yet."""
+    async with House(tmp_path, ROSTER, careless=True) as made:
+        await made.open_sessions()
+        for item in made.happenings():
+            if item["kind"] in ("attendance", "note_signed") and item.get("session") == "S1":
+                await made.move_to(datetime.fromisoformat(item["at"]))
+                await made.from_outside(item)
+        await made.move_to(datetime.fromisoformat("2026-02-04T17:00:00-06:00"))
+        yield made
+
+
+@pytest.fixture
+async def batch(house: House) -> steps.BatchRef:
+    cut = await house.cut("1")
+    assert cut is not None
+    await house.perform(steps.BUILD_BATCH, cut)
+    return cut
+
+
+def arrived(house: House) -> list[bytes]:
+    """The bytes of every batch that the simulator received and took."""
+    return [
+        base64.b64decode(entry["body"])
+        for entry in house.wire()
+        if entry["channel"] == "batch" and entry["outcome"].startswith("accepted")
+    ]
+
+
+async def stored(house: House, batch: steps.BatchRef) -> Any:
+    async with house.database.reading() as reading:
+        return await batches.read_batch(reading, batch.batch_id)
+
+
+async def test_a_cut_and_a_build_done_twice_are_the_same(
+    house: House, batch: steps.BatchRef
+) -> None:
+    assert await house.cut("1") == batch
+    assert await house.cut("2") is None
+    once = await house.perform(steps.BUILD_BATCH, batch)
+    await house.move_to(await house.clock.now() + timedelta(hours=3))
+    assert await house.perform(steps.BUILD_BATCH, batch) == once
+    assert once.claims == 2
+
+
+async def test_a_batch_that_was_taken_is_sent_once_however_often_it_is_tried(
+    house: House, batch: steps.BatchRef
+) -> None:
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    assert sent.outcome == "accepted"
+    assert await house.perform(steps.SEND_BATCH, batch) == sent
+    assert len(arrived(house)) == 1
+    charged = await house.rows(text("SELECT SUM(cents) AS cents FROM transfer"))
+    assert charged[0].cents == 12000
+
+
+@pytest.mark.parametrize("kind", ["server_error", "throttle"])
+async def test_an_answer_that_nothing_was_taken_lets_it_go_again_at_once(
+    house: House, batch: steps.BatchRef, kind: str
+) -> None:
+    await house.spoil({"on": "batch", "kind": kind, "times": 1, "seconds": 7})
+    with pytest.raises(ApplicationError) as caught:
+        await house.perform(steps.SEND_BATCH, batch)
+    assert not caught.value.non_retryable
+    if kind == "throttle":
+        assert caught.value.next_retry_delay == timedelta(seconds=7)
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "accepted"
+    assert len(arrived(house)) == 1
+
+
+async def test_a_lost_answer_is_found_in_the_listing_and_nothing_goes_again(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "lose_answer", "times": 1})
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    assert sent.outcome == "in_doubt"
+    assert sent.next_at == await house.clock.now() + GRACE
+    assert await house.perform(steps.SEND_BATCH, batch) == sent
+    early = await house.perform(steps.RECONCILE_BATCH, batch)
+    assert (early.outcome, early.next_at) == ("unknown", sent.next_at)
+    await house.move_to(sent.next_at)
+    for _ in range(2):
+        look = await house.perform(steps.RECONCILE_BATCH, batch)
+        assert look.outcome == "received"
+    assert len(arrived(house)) == 1
+
+
+async def test_what_never_arrived_goes_again_with_the_same_bytes_after_the_grace_period(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "drop_before", "times": 1})
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    assert sent.outcome == "in_doubt"
+    await house.move_to(sent.next_at)
+    for _ in range(2):
+        assert (await house.perform(steps.RECONCILE_BATCH, batch)).outcome == "absent"
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "accepted"
+    found = await stored(house, batch)
+    assert found.sends == 2
+    async with house.database.reading() as reading:
+        kept = await files.read_file(reading, found.file_digest)
+    assert arrived(house) == [kept.content]
+
+
+async def test_a_worker_that_dies_while_sending_leaves_the_batch_in_doubt(
+    house: House, batch: steps.BatchRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = house.clearinghouse.send_batch
+    deaths: list[str] = []
+
+    async def died(name: str, content: bytes) -> Any:
+        await send(name, content)
+        deaths.append(name)
+        raise Killed
+
+    monkeypatch.setattr(house.clearinghouse, "send_batch", died)
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
+    assert len(deaths) == len(arrived(house)) == 1
+
+
+async def test_an_acknowledgment_seen_meanwhile_proves_receipt_without_a_listing(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "lose_answer", "times": 1})
+    await house.perform(steps.SEND_BATCH, batch)
+    await house.move_to(await house.clock.now() + timedelta(minutes=20))
+    await house.poll()
+    assert (await house.perform(steps.RECONCILE_BATCH, batch)).outcome == "received"
+
+
+async def test_a_listing_that_is_older_than_the_grace_period_proves_nothing(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "drop_before", "times": 1})
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    # The clearinghouse's own clock is behind: its listing could still lack what it has received.
+    await house.clock.move_to(sent.next_at)
+    look = await house.perform(steps.RECONCILE_BATCH, batch)
+    assert look.outcome == "unknown"
+    assert look.next_at == sent.next_at + GRACE
+
+
+async def test_other_bytes_under_our_number_stop_everything(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "drop_before", "times": 1})
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    found = await stored(house, batch)
+    async with house.database.reading() as reading:
+        content = (await files.read_file(reading, found.file_digest)).content
+    await house.clearinghouse.send_batch("other.edi", content + b"\n")
+    await house.move_to(sent.next_at)
+    with pytest.raises(ApplicationError) as caught:
+        await house.perform(steps.RECONCILE_BATCH, batch)
+    assert caught.value.type == "ControlNumberConflict"
+    assert (await stored(house, batch)).state == "in_doubt"
+
+
+async def test_a_number_that_the_clearinghouse_has_already_is_looked_up_not_refused(
+    tmp_path: Path, house: House, batch: steps.BatchRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def duplicate(name: str, content: bytes) -> Any:
+        raise NotTaken(DUPLICATE, final=True)
+
+    monkeypatch.setattr(house.clearinghouse, "send_batch", duplicate)
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
+
+
+async def test_a_refused_batch_is_told_to_its_claims(
+    house: House, batch: steps.BatchRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(name: str, content: bytes) -> Any:
+        raise NotTaken("unreadable", final=True)
+
+    monkeypatch.setattr(house.clearinghouse, "send_batch", refused)
+    for _ in range(2):
+        assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "refused"
+    house.switchboard.signals.clear()
+    await house.perform(
+        steps.ANNOUNCE_BATCH, steps.Announce(batch_id=batch.batch_id, accepted=False)
+    )
+    told = [what for _, _, what in house.switchboard.signals]
+    assert len(told) == 2
+    for event in told:
+        assert isinstance(event, Acknowledged)
+        assert (event.accepted, event.cause, event.version) == (False, "refused", 1)
+    await house.settle()
+    assert {state.hold.code for state in house.states.values() if state.hold} == {"REJECTED"}
+    assert await house.rows(text("SELECT id FROM transfer")) == []
+
+
+async def test_an_announcement_has_the_same_key_each_time(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.perform(steps.SEND_BATCH, batch)
+    house.switchboard.signals.clear()
+    announce = steps.Announce(batch_id=batch.batch_id, accepted=True)
+    for _ in range(2):
+        assert (await house.perform(steps.ANNOUNCE_BATCH, announce)).claims == 2
+    keys = [what.key for _, _, what in house.switchboard.signals if isinstance(what, Submitted)]
+    assert keys == [f"submitted:{batch.batch_id}"] * 4
+
+
+async def test_a_missing_999_raises_one_alert_for_each_claim_and_level(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.perform(steps.SEND_BATCH, batch)
+    now = await house.clock.now()
+    waits = []
+    for level in (1, 1, 2):
+        alert = steps.BatchAlert(batch_id=batch.batch_id, follow_ups=level)
+        waits.append((await house.perform(steps.FOLLOW_UP_BATCH, alert)).due_at - now)
+    assert waits == [timedelta(days=1), timedelta(days=1), timedelta(days=2)]
+    alerts = await house.rows(text("SELECT id FROM claim_event WHERE kind = 'alert'"))
+    assert len(alerts) == 4

@@ -1,0 +1,1 @@
+"""The processes: settings, data converter and encryption, telemetry, worker, command line."""

@@ -1,0 +1,5 @@
+"""``python -m worker`` is ``groupclaim``."""
+
+from worker.cli import main
+
+main()

@@ -1,0 +1,514 @@
+"""The command ``groupclaim``: each command explains itself, has JSON for machines, fails honestly.
+
+Exit codes: 0 done; 1 the answer is no (a check failed, a request was refused); 2 wrong usage or
+input; 3 something needed is not there (server, database, key).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from groupclaim.model.base import InputRefused, describe, parse
+from groupclaim.model.intake import PracticeFile, SessionFile
+from groupclaim.model.money import Cents
+from groupclaim.model.patient import Authorization
+from groupclaim.model.session import AttendanceList
+from groupclaim.store import audit, ledger
+from groupclaim.store.clock import PracticeClock
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
+from groupclaim.store.practice import UnknownRecord
+from worker import demo as demonstration
+from worker import embedded, summary, telemetry
+from worker.front_desk import FrontDesk, Refused
+from worker.process import SettingsRefused, connect, run_worker
+from worker.settings import Settings
+
+Result = TypeVar("Result")
+
+application = typer.Typer(
+    name="groupclaim",
+    help="Carries group-psychotherapy sessions (CPT 90853) from eligibility to audited payment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+session = typer.Typer(no_args_is_help=True, help="Sessions: start them, see where they are.")
+claim = typer.Typer(no_args_is_help=True, help="Claims: list, show, why they wait, release holds.")
+note = typer.Typer(no_args_is_help=True, help="Progress notes.")
+attendance = typer.Typer(no_args_is_help=True, help="Who came.")
+authorization = typer.Typer(no_args_is_help=True, help="Prior authorizations.")
+payment = typer.Typer(no_args_is_help=True, help="What patients pay.")
+money = typer.Typer(no_args_is_help=True, help="The books.")
+auditing = typer.Typer(no_args_is_help=True, help="Who saw or did what.")
+for name, group in (
+    ("session", session), ("claim", claim), ("note", note), ("attendance", attendance),
+    ("authorization", authorization), ("payment", payment), ("ledger", money), ("audit", auditing),
+):  # fmt: skip
+    application.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
+
+
+def main() -> None:
+    """Run the command line. Leaves by ``os._exit``: the engine's threads may not outlive Python."""
+    code = 0
+    try:
+        application(standalone_mode=True)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _fail(code: int, text: str) -> NoReturn:
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False)
+    raise typer.Exit(code)
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``; every expected failure as one clear text and its exit code."""
+    try:
+        return asyncio.run(work)
+    except (InputRefused, UnknownRecord) as error:
+        _fail(2, str(error))
+    except (Refused, demonstration.DemoFailed) as error:
+        _fail(1, str(error))
+    except WorkflowUpdateFailedError as error:
+        _fail(1, f"refused: {error.cause}")
+    except ValidationError as error:
+        _fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
+    except (SettingsRefused, KeyringRefused, Undecipherable, embedded.StartFailed) as error:
+        _fail(3, str(error))
+    except (RPCError, ConnectionError) as error:
+        _fail(3, f"Temporal does not answer: {type(error).__name__}")
+    except RuntimeError as error:
+        if "connect" not in str(error).lower():
+            raise
+        _fail(3, "no Temporal server there: start one with `groupclaim up`, or see --help")
+    except SQLAlchemyError as error:
+        _fail(3, f"the database does not answer: {type(error).__name__}")
+
+
+def _print(as_json: bool, value: Any, show: Callable[[Console], None]) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, default=str, indent=2))
+    else:
+        terminal = Console()
+        show(terminal if terminal.is_terminal else Console(width=140))
+
+
+def _read(path: Path, record: type[Any]) -> Any:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        _fail(2, f"{path}: not JSON ({error})")
+    try:
+        return parse(record, content, path.name)
+    except InputRefused as error:
+        _fail(2, str(error))
+
+
+@asynccontextmanager
+async def _books() -> AsyncIterator[Database]:
+    settings = Settings()
+    migrate(settings.database_url)
+    database = Database.connect(settings.database_url, Keyring.load_or_generate(settings.keys_file))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _desk() -> AsyncIterator[FrontDesk]:
+    settings = Settings()
+    async with _books() as database:
+        client = await connect(settings, database.keyring)
+        yield FrontDesk(database, PracticeClock(database), client)
+
+
+# --- running it
+
+
+@application.command()
+def worker(
+    temporal: Annotated[str, typer.Option(help="HOST:PORT of the Temporal server")] = "",
+    database: Annotated[str, typer.Option(help="sqlite:///PATH or postgresql://...")] = "",
+) -> None:
+    """Work on claims until Ctrl-C: the process that carries out every step.
+
+    Needs a Temporal server, a database, a clearinghouse and the progress notes; see the README's
+    table of settings (environment GROUPCLAIM_* or groupclaim.toml).
+    """
+
+    async def work() -> None:
+        given = {"temporal": temporal, "database": database}
+        settings = Settings(**{key: value for key, value in given.items() if value})  # type: ignore[arg-type]
+        telemetry.configure_logging(settings.log_level)
+        await run_worker(settings)
+
+    _run(work())
+
+
+@application.command()
+def up(
+    payers: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="the simulated payers")
+    ] = Path("samples/payers.json"),
+    notes: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="the progress notes")
+    ] = Path("samples/notes.json"),
+) -> None:
+    """Start Temporal, the simulated clearinghouse and a worker on this machine, until Ctrl-C.
+
+    Everything kept lies in the folder of GROUPCLAIM_STATE (default: ./state). The other commands
+    of this folder then find it.
+    """
+
+    async def work() -> None:
+        settings = Settings()
+        settings = settings.model_copy(update={"state": settings.state.resolve()})
+        await embedded.run_everything(settings, payers.resolve(), notes.resolve(), typer.echo)
+
+    _run(work())
+
+
+@application.command()
+def demo(
+    chaos: Annotated[bool, typer.Option("--chaos", help="kill the worker on the way")] = False,
+    as_json: AsJson = False,
+    samples: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="folder of the sample practice")
+    ] = Path("samples"),
+    keep: Annotated[
+        Path | None, typer.Option(help="keep everything in this new folder, to look at it")
+    ] = None,
+) -> None:
+    """Play the sample practice from session files to audited payments, and let the judge decide.
+
+    Starts a Temporal server, a clearinghouse with its payers and a worker, moves the practice
+    clock through about three months, and prints what was billed, paid, adjusted, owed and held.
+    Exit code 0 only if the judge agrees with everything.
+    """
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        _fail(2, f"--keep {keep}: not empty")
+    folder = keep or Path(tempfile.mkdtemp(prefix="groupclaim-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _live() as tell:
+            result = _run(demonstration.run_demo(samples, folder.resolve(), chaos=chaos, tell=tell))
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    _print(as_json, result, lambda console: summary.show(result, console))
+    if not all(result["invariants"].values()):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[str], None]]:
+    """Progress on standard error: one line that changes on a terminal, else a line each time."""
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+    if not console.is_terminal:
+        yield lambda line: console.print(line, highlight=False)
+        return
+    with console.status("starting Temporal, the clearinghouse and the worker") as status:
+        yield status.update
+
+
+# --- intake
+
+
+@application.command()
+def load(practice: InputFile, as_json: AsJson = False) -> None:
+    """Load a practice: locations, clinicians, payers, contracts, patients, coverage, plans.
+
+    Loading the same file again changes nothing; a changed record is corrected.
+    """
+
+    async def work() -> dict[str, int]:
+        async with _desk() as desk:
+            return await desk.load(_read(practice, PracticeFile))
+
+    counts = _run(work())
+    _print(as_json, counts, lambda console: console.print(_line(counts)))
+
+
+@session.command("start")
+def session_start(sessions: InputFile, as_json: AsJson = False) -> None:
+    """Take in sessions with their rosters and start carrying them; nothing starts twice."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with _desk() as desk:
+            added = await desk.add_sessions(_read(sessions, SessionFile).root)
+            await desk.start_sessions(added)
+            return [
+                {"session": item.session_id, "claims": list(item.claims), "new": item.new}
+                for item in added
+            ]
+
+    started = _run(work())
+
+    def show(console: Console) -> None:
+        for item in started:
+            state = "started" if item["new"] else "known already, nothing changed"
+            console.print(f"{item['session']}: {len(item['claims'])} claims, {state}")
+
+    _print(as_json, started, show)
+
+
+@session.command("show")
+def session_show(session: str, as_json: AsJson = False) -> None:
+    """Where each participant of a session stands. SESSION: the practice's id, or ours."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with _books() as database:
+            return await summary.participants(database, session)
+
+    rows = _run(work())
+    _print(as_json, rows, lambda console: console.print(_table(rows)))
+
+
+@attendance.command("record")
+def attendance_record(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
+    """Record a session's final attendance from a JSON file, or correct it.
+
+    {"session": ID, "participants": [{"patient", "status", "minutes", "copay_cents"}]}
+    """
+
+    async def work() -> dict[str, int]:
+        async with _desk() as desk:
+            return await desk.record_attendance(_read(file, AttendanceList), by=by)
+
+    counts = _run(work())
+    _print(as_json, counts, lambda console: console.print(_line(counts)))
+
+
+@note.command("sign")
+def note_sign(
+    session: str,
+    patient: str,
+    signed_at: Annotated[
+        datetime | None,
+        typer.Option("--at", formats=["%Y-%m-%dT%H:%M:%S%z"], help="when; default: now"),
+    ] = None,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Say that a participant's note is signed in the record system. Ids are the practice's own."""
+
+    async def work() -> dict[str, Any]:
+        async with _desk() as desk:
+            at = signed_at or await desk.now()
+            return {"new": await desk.sign_note(session, patient, at, by=by)}
+
+    answer = _run(work())
+    _print(
+        as_json,
+        answer,
+        lambda console: console.print("signed" if answer["new"] else "known already"),
+    )
+
+
+@authorization.command("record")
+def authorization_record(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
+    """Record a prior authorization from a JSON file, as in the practice file."""
+
+    async def work() -> dict[str, int]:
+        async with _desk() as desk:
+            return {"claims_told": await desk.record_authorization(
+                _read(file, Authorization), by=by
+            )}  # fmt: skip
+
+    counts = _run(work())
+    _print(as_json, counts, lambda console: console.print(_line(counts)))
+
+
+@payment.command("record")
+def payment_record(
+    claim: str,
+    cents: int,
+    receipt: Annotated[str, typer.Option(help="number of the receipt: the same is taken once")],
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Record what a patient paid for a claim, in cents."""
+
+    async def work() -> dict[str, bool]:
+        async with _desk() as desk:
+            return {"new": await desk.patient_payment(claim, Cents(cents), receipt, by=by)}
+
+    answer = _run(work())
+    _print(
+        as_json,
+        answer,
+        lambda console: console.print("recorded" if answer["new"] else "this receipt is known"),
+    )
+
+
+# --- claims
+
+
+@claim.command("list")
+def claim_list(
+    stage: Annotated[str, typer.Option(help="only this stage")] = "",
+    hold: Annotated[str, typer.Option(help="only this hold code")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """The claims with stage, hold, next date and amounts."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with _books() as database:
+            return await summary.claims(database, stage=stage, hold=hold)
+
+    rows = _run(work())
+    _print(as_json, rows, lambda console: console.print(_table(rows)))
+
+
+@claim.command("show")
+def claim_show(claim: str, as_json: AsJson = False) -> None:
+    """One claim: its state, versions, events, findings and money."""
+
+    async def work() -> dict[str, Any]:
+        async with _books() as database:
+            return await summary.claim_page(database, claim)
+
+    page = _run(work())
+
+    def show(console: Console) -> None:
+        console.print(_line(page["claim"]))
+        for part in ("versions", "findings", "events", "money"):
+            console.print(_table(page[part], title=part))
+
+    _print(as_json, page, show)
+
+
+@claim.command("why")
+def claim_why(claim: str, as_json: AsJson = False) -> None:
+    """Why a claim is where it is: waiting for whom, since when, what next, what releases it."""
+
+    async def work() -> dict[str, Any]:
+        async with _books() as database:
+            return await summary.why_claim(database, claim)
+
+    reasons = _run(work())
+
+    def show(console: Console) -> None:
+        for question, answer in reasons.items():
+            console.print(f"{question.replace('_', ' '):>12}  {answer}", highlight=False)
+
+    _print(as_json, reasons, show)
+
+
+@claim.command("release")
+def claim_release(
+    claim: str,
+    code: Annotated[str, typer.Option(help="the hold code that holds it")],
+    reason: Annotated[str, typer.Option(help="why it may go on")],
+    by: Annotated[str, typer.Option(help="who decides")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a held claim go on, taking responsibility for the reason."""
+
+    async def work() -> dict[str, Any]:
+        async with _desk() as desk:
+            return await desk.release_hold(claim, code=code, by=by, reason=reason)
+
+    progress = _run(work())
+    _print(as_json, progress, lambda console: console.print(_line(progress)))
+
+
+# --- the books
+
+
+@money.command("verify")
+def ledger_verify(as_json: AsJson = False) -> None:
+    """Check the ledger: every transfer, every claim's equation, clearing against deposits."""
+
+    async def work() -> list[str]:
+        async with _books() as database, database.reading() as reading:
+            return [str(violation) for violation in await ledger.verify(reading)]
+
+    _verdict(as_json, _run(work()), "the ledger balances")
+
+
+@auditing.command("verify")
+def audit_verify(
+    head: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="head of the log as it was kept elsewhere"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the audit log: nothing changed, inserted or cut off since it was sealed."""
+
+    kept = _read(head, audit.Head) if head else None
+
+    async def work() -> list[str]:
+        async with _books() as database, database.reading() as reading:
+            found = await audit.verify(reading, kept)
+            return [f"{found.row}: {found.kind.replace('_', ' ')}"] if found else []
+
+    _verdict(as_json, _run(work()), "the audit log is whole")
+
+
+@auditing.command("seal")
+def audit_seal() -> None:
+    """Seal the entries made so far and print the head as JSON, to be kept elsewhere."""
+
+    async def work() -> audit.Head | None:
+        async with _books() as database:
+            now = await PracticeClock(database).now()
+            async with database.transaction() as tx:
+                return await audit.seal(tx, now)
+
+    sealed = _run(work())
+    if sealed is None:
+        _fail(1, "nothing to seal: no entry has been made since the last seal")
+    typer.echo(sealed.model_dump_json())
+
+
+def _verdict(as_json: bool, faults: list[str], good: str) -> None:
+    def show(console: Console) -> None:
+        for fault in faults:
+            console.print(fault, markup=False, highlight=False)
+        if not faults:
+            console.print(good)
+
+    _print(as_json, {"holds": not faults, "faults": faults}, show)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _line(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in values.items())
+
+
+def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for column in rows[0] if rows else ("nothing",):
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    return table

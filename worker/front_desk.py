@@ -1,0 +1,202 @@
+"""What people do to claims, from the command line as from anywhere else.
+
+What concerns one claim or session goes to its workflow: as an update when a person decides, as a
+signal when something has been put on file. What is put on file is written first, so that an action
+cut short is completed by doing it again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities import steps
+from activities.claims_told import known_claims
+from activities.messages import Messages
+from groupclaim.lifecycle.events import FactLearned, PatientPaid
+from groupclaim.lifecycle.state import Fact
+from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
+from groupclaim.model.patient import Authorization
+from groupclaim.model.session import AttendanceList, GroupSession
+from groupclaim.store import audit, claims, ledger, practice
+from groupclaim.store.clock import PracticeClock
+from groupclaim.store.database import Database
+from worker.plugin import TASK_QUEUE
+from worker.process import schedule_mailboxes
+from workflows import claim, session
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the text says why, for a person."""
+
+
+class FrontDesk:
+    """The practice's people at work: each method is one thing that they do."""
+
+    def __init__(self, database: Database, clock: PracticeClock, client: Client) -> None:
+        self._database = database
+        self._clock = clock
+        self._client = client
+        self._messages = Messages(client, TASK_QUEUE)
+
+    async def now(self) -> datetime:
+        return await self._clock.now()
+
+    async def connections(self) -> tuple[str, ...]:
+        async with self._database.reading() as reading:
+            return await practice.connection_ids(reading)
+
+    async def claim_number(self, session_ref: str, patient_ref: str) -> str:
+        """The claim of the practice's own ids. Raises UnknownRecord."""
+        keys = self._database.keyring
+        async with self._database.reading() as reading:
+            return await claims.claim_of(
+                reading, keys.session_id(session_ref), keys.patient_id(patient_ref)
+            )
+
+    async def load(self, file: PracticeFile) -> dict[str, int]:
+        """Take over a practice's data; claims of patients whose coverage changed look again."""
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            loaded = await practice.load_practice(tx, file)
+        await schedule_mailboxes(self._client, self._database)
+        for fact in (Fact.COVERAGE, Fact.AUTHORIZATION):
+            await self._tell_patients(loaded.patients, fact, now)
+        return {
+            "added": loaded.added,
+            "changed": loaded.changed,
+            "unchanged": loaded.unchanged,
+        }
+
+    async def add_sessions(
+        self, sessions: Sequence[GroupSession]
+    ) -> tuple[practice.SessionAdded, ...]:
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            return await practice.add_sessions(tx, sessions, now)
+
+    async def start_sessions(self, added: Iterable[practice.SessionAdded]) -> None:
+        """Have each session carried; one that is carried already goes on as it is."""
+        for item in added:
+            try:
+                await self._client.start_workflow(
+                    session.NAME,
+                    session.SessionStart(session_id=item.session_id),
+                    id=session.workflow_id(item.session_id),
+                    task_queue=TASK_QUEUE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=f"Group session {item.session_id}, {len(item.claims)} invited",
+                )
+            except WorkflowAlreadyStartedError:
+                continue
+
+    async def record_attendance(self, taken: AttendanceList, by: str) -> dict[str, int]:
+        """Record the final attendance, or correct it."""
+        keys = self._database.keyring
+        session_id = keys.session_id(taken.session)
+        recorded: steps.AttendanceRecorded = await self._update(
+            session.workflow_id(session_id),
+            "record_attendance",
+            steps.RecordAttendance(
+                session_id=session_id,
+                entries=tuple(
+                    steps.AttendanceEntry(
+                        patient_id=keys.patient_id(item.patient),
+                        status=item.status,
+                        minutes=item.minutes,
+                        copay_cents=item.copay_cents,
+                    )
+                    for item in taken.participants
+                ),
+                by=by,
+            ),
+            steps.AttendanceRecorded,
+        )
+        return {"group_size": recorded.group_size, "claims_changed": recorded.changed}
+
+    async def sign_note(
+        self, session_ref: str, patient_ref: str, signed_at: datetime, by: str
+    ) -> bool:
+        """Note that a participant's note is signed; its text stays where it is. True when news."""
+        keys = self._database.keyring
+        session_id, patient_id = keys.session_id(session_ref), keys.patient_id(patient_ref)
+        number = await self.claim_number(session_ref, patient_ref)
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            new = await practice.record_note_signed(tx, session_id, patient_id, signed_at, None)
+            await audit.record(tx, now, by, "note_signed", number)
+        key = f"note:{signed_at.isoformat()}"
+        await self._tell(number, "fact", FactLearned(at=now, key=key, fact=Fact.NOTE))
+        return new
+
+    async def record_authorization(self, given: Authorization, by: str) -> int:
+        """Put a prior authorization on file; how many claims were told."""
+        now = await self._clock.now()
+        patient_id = self._database.keyring.patient_id(given.patient)
+        async with self._database.transaction() as tx:
+            await practice.record_authorization(tx, given)
+            await audit.record(tx, now, by, "authorization_recorded", patient_id)
+        return await self._tell_patients((patient_id,), Fact.AUTHORIZATION, now)
+
+    async def _tell_patients(self, patient_ids: Iterable[str], fact: Fact, now: datetime) -> int:
+        async with self._database.reading() as reading:
+            numbers = await claims.open_claims(reading, tuple(patient_ids))
+        for number in numbers:
+            event = FactLearned(at=now, key=f"{fact}:{now.isoformat()}", fact=fact)
+            await self._tell(number, "fact", event)
+        return len(numbers)
+
+    async def _tell(self, number: str, signal: str, event: FactLearned | PatientPaid) -> None:
+        """Signal a claim; one not yet begun will find what is on file when it begins."""
+        async with self._database.reading() as reading:
+            known = (await known_claims(reading, (number,))).get(number)
+        if known is None:
+            raise practice.UnknownRecord(f"claim {number}")
+        if known.state.sequence > 0:
+            await self._messages.tell_claim(known.payer_key, known.state, signal, event)
+            return
+        try:
+            await self._client.get_workflow_handle(claim.workflow_id(number)).signal(signal, event)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def patient_payment(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
+        """Book what a patient paid; the same receipt is taken once. True when it is new."""
+        if cents <= 0:
+            raise Refused("a payment is above zero cents")
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            new = await ledger.book_patient_payment(tx, number, cents, receipt, now)
+            await audit.record(tx, now, by, "patient_payment", number)
+        await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"receipt:{receipt}"))
+        return new
+
+    async def release_hold(self, number: str, *, code: str, by: str, reason: str) -> dict[str, Any]:
+        """Let a held claim go on."""
+        progress: claim.Progress = await self._update(
+            claim.workflow_id(number),
+            "release_hold",
+            claim.ReleaseHold(code=code, by=by, reason=reason, request=uuid.uuid4().hex),
+            claim.Progress,
+        )
+        return progress.model_dump(mode="json")
+
+    async def _update(self, workflow_id: str, name: str, given: Any, result: type[Any]) -> Any:
+        try:
+            return await self._client.get_workflow_handle(workflow_id).execute_update(
+                name, given, result_type=result, id=uuid.uuid4().hex
+            )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise Refused(f"{workflow_id} is not open: it has ended or not begun") from None
+            raise

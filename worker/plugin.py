@@ -1,0 +1,85 @@
+"""One object that client, worker, tests and replayer share, so that none can drift from another."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from worker import telemetry
+from worker.codec import data_converter
+from workflows.batch import BatchWorkflow
+from workflows.claim import ClaimWorkflow
+from workflows.inbound import InboundFileWorkflow
+from workflows.mailbox import MailboxWorkflow
+from workflows.remittance import RemittanceWorkflow
+from workflows.session import GroupSessionWorkflow
+from workflows.submission import SubmissionWorkflow
+
+WORKFLOWS: tuple[type, ...] = (
+    GroupSessionWorkflow,
+    ClaimWorkflow,
+    BatchWorkflow,
+    SubmissionWorkflow,
+    InboundFileWorkflow,
+    RemittanceWorkflow,
+    MailboxWorkflow,
+)
+
+TASK_QUEUE = "groupclaim"
+
+
+class StepInterceptor(Interceptor):
+    """Around each attempt at a step: heartbeats, so that a worker's death is noticed soon, and
+    measures, of the attempt itself and of what its result says of the business."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Attempt(next)
+
+
+class _Attempt(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+        info = activity.info()
+        beating = asyncio.create_task(_heartbeats(info.heartbeat_timeout))
+        began = time.perf_counter()
+        outcome = "failed"
+        try:
+            result = await super().execute_activity(input)
+            outcome = "done"
+        finally:
+            beating.cancel()
+            telemetry.STEPS.labels(info.activity_type, outcome).inc()
+            telemetry.STEP_SECONDS.labels(info.activity_type).observe(time.perf_counter() - began)
+        held = getattr(result, "held", None)
+        if held is not None:
+            telemetry.CLAIM_HOLDS.labels(held.code).inc()
+        return result
+
+
+async def _heartbeats(expected_within: timedelta | None) -> None:
+    while expected_within is not None:
+        await asyncio.sleep(expected_within.total_seconds() / 3)
+        activity.heartbeat()
+
+
+def groupclaim_plugin(payload_keys: Mapping[str, bytes], current_key: str) -> SimplePlugin:
+    """Converter with encryption, interceptors and workflows.
+
+    ``payload_keys`` are 32 bytes each, by id; new payloads are written under ``current_key``.
+    """
+    return SimplePlugin(
+        "groupclaim",
+        data_converter=data_converter(payload_keys, current_key),
+        interceptors=[StepInterceptor()],
+        workflows=list(WORKFLOWS),
+    )

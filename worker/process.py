@@ -1,0 +1,162 @@
+"""One worker process: connects, takes tasks until it is told to stop, ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from pydantic import SecretStr
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from activities import steps
+from activities.notes import JsonNotes
+from activities.outside import Outside
+from activities.registry import every_activity
+from groupclaim import __version__
+from groupclaim.clearinghouse.http import HttpClearinghouse
+from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.fee_schedule import FeeSchedule
+from groupclaim.policy.payer import PolicyBook
+from groupclaim.store import audit
+from groupclaim.store.clock import PracticeClock, practice_now
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring
+from groupclaim.store.practice import connection_ids
+from worker import telemetry
+from worker.plugin import TASK_QUEUE, groupclaim_plugin
+from worker.settings import Settings
+from workflows import mailbox
+
+MAILBOX_INTERVAL = timedelta(seconds=30)
+"""How often a mailbox is looked into when the practice clock is the wall clock."""
+
+SEAL_INTERVAL = timedelta(seconds=60)
+
+
+class SettingsRefused(ValueError):
+    """A setting that this process needs is missing or unusable; the text names it."""
+
+
+async def connect(settings: Settings, keyring: Keyring, *, metrics: bool = False) -> Client:
+    """A client that speaks to the server as all of groupclaim does."""
+    address = f"127.0.0.1:{settings.sdk_metrics_port}" if settings.sdk_metrics_port else None
+    return await Client.connect(
+        settings.temporal,
+        namespace=settings.namespace,
+        api_key=settings.temporal_api_key or None,
+        plugins=[groupclaim_plugin(_payload_keys(keyring), keyring.current)],
+        runtime=telemetry.temporal_runtime(address) if metrics else None,
+    )
+
+
+def _payload_keys(keyring: Keyring) -> dict[str, bytes]:
+    return {key_id: keyring.derived("payload", key_id) for key_id in keyring.key_ids}
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end."""
+    log = structlog.get_logger("groupclaim.worker")
+    if not settings.clearinghouse or settings.clearinghouse_token is None:
+        raise SettingsRefused("clearinghouse and clearinghouse_token: both are needed by a worker")
+    if settings.notes is None:
+        raise SettingsRefused("notes: the file of progress notes is needed by a worker")
+    migrate(settings.database_url)
+    keyring = Keyring.load_or_generate(settings.keys_file)
+    database = Database.connect(settings.database_url, keyring)
+    client = await connect(settings, keyring, metrics=True)
+    if settings.metrics_port:
+        telemetry.serve_metrics(settings.metrics_port)
+    clearinghouse = HttpClearinghouse(
+        settings.clearinghouse, SecretStr(settings.clearinghouse_token.read_text().strip())
+    )
+    outside = Outside(
+        database=database,
+        clearinghouse=clearinghouse,
+        notes=JsonNotes(settings.notes),
+        policies=PolicyBook.load(),
+        fees=FeeSchedule.load(),
+        calendar=BusinessCalendar(),
+        client=client,
+        task_queue=TASK_QUEUE,
+        production=settings.production,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with Worker(
+            client,
+            task_queue=TASK_QUEUE,
+            activities=every_activity(outside),
+            deployment_config=WorkerDeploymentConfig(
+                version=WorkerDeploymentVersion("groupclaim", __version__),
+                use_worker_versioning=False,
+            ),
+            # A worker that dies keeps its workflows' next tasks for this long.
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            graceful_shutdown_timeout=timedelta(seconds=30),
+        ):
+            await schedule_mailboxes(client, database)
+            log.info("worker started", temporal=settings.temporal)
+            while not stop.is_set():
+                await _seal_audit_log(database, settings.audit_head)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), SEAL_INTERVAL.total_seconds())
+            log.info("worker stopping")
+    finally:
+        await clearinghouse.close()
+        await database.close()
+
+
+async def _seal_audit_log(database: Database, exported_to: Path | None) -> None:
+    """Seal what was noted since the last seal; what is younger could be cut off unseen."""
+    async with database.transaction() as tx:
+        head = await audit.seal(tx, await practice_now(tx))
+    if head is not None and exported_to is not None:
+        draft = exported_to.with_suffix(".draft")
+        await asyncio.to_thread(draft.write_text, head.model_dump_json())
+        await asyncio.to_thread(draft.replace, exported_to)
+
+
+async def schedule_mailboxes(client: Client, database: Database) -> None:
+    """Have every mailbox looked into, again and again, where the practice clock is the wall clock.
+
+    A stored clock is moved by someone who looks into the mailboxes at the right moments.
+    """
+    if await PracticeClock(database).is_stored():
+        return
+    async with database.reading() as reading:
+        connections = await connection_ids(reading)
+    for connection in connections:
+        try:
+            await client.create_schedule(
+                mailbox.workflow_id(connection),
+                Schedule(
+                    action=ScheduleActionStartWorkflow(
+                        mailbox.NAME,
+                        steps.ConnectionRef(connection_id=connection),
+                        id=mailbox.workflow_id(connection),
+                        task_queue=TASK_QUEUE,
+                    ),
+                    spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=MAILBOX_INTERVAL)]),
+                    policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+                ),
+            )
+        except ScheduleAlreadyRunningError:
+            continue

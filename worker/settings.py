@@ -1,0 +1,70 @@
+"""Settings of every process: environment variables ``GROUPCLAIM_*`` over ``groupclaim.toml``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """One value each; the defaults are those of ``groupclaim up`` on one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GROUPCLAIM_", toml_file="groupclaim.toml", extra="forbid"
+    )
+
+    state: Path = Field(Path("state"), description="folder that holds everything kept")
+    database: str = Field(
+        "", description="sqlite:///PATH or postgresql://...; empty: groupclaim.db in the folder"
+    )
+    keys: Path | None = Field(None, description="key file; empty: keys.json in the folder")
+    temporal: str = Field("127.0.0.1:7233", description="HOST:PORT of the Temporal server")
+    namespace: str = Field("default", description="Temporal namespace")
+    temporal_api_key: str = Field("", description="API key, as Temporal Cloud wants one")
+    clearinghouse: str = Field("", description="base address of the clearinghouse")
+    clearinghouse_token: Path | None = Field(None, description="file with its access token")
+    notes: Path | None = Field(None, description="JSON file that holds the progress notes")
+    production: bool = Field(False, description="false marks every interchange as a test")
+    audit_head: Path | None = Field(
+        None, description="file that the audit log's head is exported to; keep it elsewhere"
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="business metrics; 0: none")
+    sdk_metrics_port: int = Field(0, ge=0, le=65535, description="Temporal SDK metrics; 0: none")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment, with these settings in it, for a process started from it."""
+        given = {
+            f"GROUPCLAIM_{name.upper()}": str(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value not in (None, "")
+        }
+        return {**os.environ, **given}
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{(self.state / 'groupclaim.db').resolve()}"
+
+    @property
+    def keys_file(self) -> Path:
+        return self.keys or self.state / "keys.json"

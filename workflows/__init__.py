@@ -1,0 +1,1 @@
+"""WHEN things happen: a module per workflow type, deterministic, reads like the billing manual."""

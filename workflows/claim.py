@@ -1,0 +1,283 @@
+"""One participant's money, from eligibility to the closed account.
+
+The workflow decides nothing about billing: :mod:`groupclaim.lifecycle.transition` says what follows
+from what has happened. It carries out the steps that a transition asks for, one at a time, keeps
+one durable deadline, and tells people where the claim stands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import (
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities import steps
+    from groupclaim.lifecycle import events
+    from groupclaim.lifecycle.holds import HOLDS
+    from groupclaim.lifecycle.state import ClaimState, Stage, Step
+    from groupclaim.lifecycle.transition import opened, transition
+    from groupclaim.lifecycle.why import Why, why
+    from groupclaim.model.base import Instant, Record
+    from workflows import search
+    from workflows.perform import Alarm, Wake, perform, perform_here
+
+NAME = "ClaimWorkflow"
+
+
+def workflow_id(claim_number: str) -> str:
+    return f"claim/{claim_number}"
+
+
+class ClaimStart(Record):
+    """``state`` is given when a claim is taken up again: woken from the store, or continued.
+
+    ``inbox`` and ``woken_at`` are what a run that continues as new had been told and not yet used.
+    """
+
+    claim_number: str
+    payer_key: str
+    state: ClaimState | None = None
+    inbox: tuple[events.OutsideEvent, ...] = ()
+    woken_at: Instant | None = None
+
+
+class ClaimEnd(Record):
+    stage: Stage
+    reason: str | None
+
+
+class ReleaseHold(Record):
+    """A person's word that the claim may go on although ``code`` holds it."""
+
+    code: str
+    by: str
+    reason: str
+    request: str
+
+
+class Progress(Record):
+    """Where the claim stands, for people and lists."""
+
+    stage: Stage
+    hold_code: str | None
+    reason: str | None
+    version: int
+    due_at: str | None
+    step: Step | None
+
+
+@workflow.defn(name=NAME)
+class ClaimWorkflow:
+    @workflow.init
+    def __init__(self, start: ClaimStart) -> None:
+        self._payer_key = start.payer_key
+        self._state = start.state or ClaimState(claim_number=start.claim_number)
+        self._inbox: deque[events.OutsideEvent] = deque(start.inbox)
+        self._alarm = Alarm(start.woken_at)
+        self._shown: dict[str, Any] = {}
+
+    @workflow.run
+    async def run(self, start: ClaimStart) -> ClaimEnd:
+        to_do: deque[Step] = deque(opened(self._state))
+        while True:
+            event: events.Event
+            if to_do:
+                event = await self._carry_out(to_do.popleft())
+            elif self._inbox:
+                event = self._inbox.popleft()
+            else:
+                recorded = await self._record()
+                if self._inbox:
+                    continue
+                if self._state.ended and workflow.all_handlers_finished():
+                    return ClaimEnd(stage=self._state.stage, reason=self._state.reason)
+                if (
+                    workflow.info().is_continue_as_new_suggested()
+                    and workflow.all_handlers_finished()
+                ):
+                    self._continue_as_new()
+                if not await self._something_happens(recorded):
+                    continue
+                event = self._inbox.popleft()
+            self._state, effects = transition(self._state, event)
+            to_do.extend(effects)
+
+    async def _carry_out(self, step: Step) -> events.Event:
+        state = self._state
+        result: events.Event = await perform(
+            steps.CLAIM_STEPS[step],
+            steps.ClaimStep(
+                claim_number=state.claim_number,
+                sequence=state.sequence,
+                version=state.version,
+                frequency=state.frequency,
+                cause=state.cause,
+                waivers=state.waivers,
+                corrections=state.corrections,
+                follow_ups=state.follow_ups,
+            ),
+        )
+        return result
+
+    async def _record(self) -> steps.Recorded:
+        """Keep the state in the store and show it in Temporal's own pages."""
+        state = self._state
+        recorded = await perform_here(steps.RECORD_PROGRESS, steps.ClaimProgress(state=state))
+        hold_code = state.hold.code if state.hold else "none"
+        work_queue = HOLDS[hold_code].waits_for.split(":")[0] if state.hold else "none"
+        updates: list[SearchAttributeUpdate[Any]] = [
+            search.STAGE.value_set(state.stage.value),
+            search.HOLD_CODE.value_set(hold_code),
+            search.WORK_QUEUE.value_set(work_queue),
+            search.BILLED_CENTS.value_set(recorded.billed),
+            search.OPEN_CENTS.value_set(recorded.open),
+            search.DUE_AT.value_set(state.due_at) if state.due_at else search.DUE_AT.value_unset(),
+        ]
+        changed = [item for item in updates if self._shown.get(item.key.name) != item.value]
+        if changed:
+            self._shown.update((item.key.name, item.value) for item in changed)
+            workflow.upsert_search_attributes(changed)
+        workflow.set_current_details(_told(why(state)))
+        return recorded
+
+    async def _something_happens(self, recorded: steps.Recorded) -> bool:
+        """True when an event is in the inbox: one from outside, or the deadline."""
+        due_at = self._state.due_at
+        await self._alarm.until(
+            due_at,
+            recorded.timer_seconds,
+            why(self._state).next_step,
+            unless=lambda: bool(self._inbox) or self._can_end(),
+        )
+        if not self._inbox and due_at is not None and not self._can_end():
+            self._inbox.append(events.DeadlinePassed(at=due_at))
+        return bool(self._inbox)
+
+    def _can_end(self) -> bool:
+        return self._state.ended and workflow.all_handlers_finished()
+
+    def _continue_as_new(self) -> None:
+        workflow.continue_as_new(
+            ClaimStart(
+                claim_number=self._state.claim_number,
+                payer_key=self._payer_key,
+                state=self._state,
+                inbox=tuple(self._inbox),
+                woken_at=self._alarm.moved_to,
+            )
+        )
+
+    # --- what files and other workflows tell: signals, known again by their key
+
+    @workflow.signal(name="attendance", description="The session's final attendance")
+    def attendance(self, event: events.AttendanceRecorded) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="fact", description="Something was put on file that may clear a hold")
+    def fact(self, event: events.FactLearned) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="submitted", description="The clearinghouse took the batch")
+    def submitted(self, event: events.Submitted) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="ack_999", description="Acknowledgment of the transaction set")
+    def ack_999(self, event: events.Acknowledged) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="ack_277ca", description="Acknowledgment of the claim")
+    def ack_277ca(self, event: events.Acknowledged) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="remit_835", description="A remittance stands in the ledger")
+    def remit_835(self, event: events.RemittancePosted) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="patient_paid", description="The patient has paid")
+    def patient_paid(self, event: events.PatientPaid) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="wake", description="The practice clock was moved")
+    def wake(self, wake: Wake) -> None:
+        self._alarm.moved(wake)
+
+    # --- what people decide: updates, refused before they reach the history
+
+    @workflow.update(name="release_hold", description="Let a held claim go on, with a reason")
+    async def release_hold(self, decision: ReleaseHold) -> Progress:
+        key = f"release:{decision.request}"
+        if key not in self._state.seen:
+            recorded = await perform(
+                steps.RECORD_DECISION,
+                steps.ClaimDecision(
+                    claim_number=self._state.claim_number,
+                    code=decision.code,
+                    by=decision.by,
+                    reason=decision.reason,
+                    request=decision.request,
+                ),
+                summary=f"release {decision.code}",
+            )
+            self._inbox.append(events.HoldReleased(at=recorded.at, key=key, code=decision.code))
+            await workflow.wait_condition(lambda: key in self._state.seen)
+        return self.progress()
+
+    @release_hold.validator
+    def _check_release(self, decision: ReleaseHold) -> None:
+        hold = self._state.hold
+        if f"release:{decision.request}" in self._state.seen:
+            return
+        if hold is None:
+            raise ValueError("the claim is not held")
+        if hold.code != decision.code:
+            raise ValueError(f"the claim is held by {hold.code}, not by {decision.code}")
+        if not hold.releasable:
+            raise ValueError(f"{hold.code} cannot be released: {HOLDS[hold.code].released_by} can")
+        if not decision.reason.strip():
+            raise ValueError("a release needs a reason")
+
+    # --- what anyone may ask
+
+    @workflow.query(name="progress", description="Stage, hold, version, deadline")
+    def progress(self) -> Progress:
+        state = self._state
+        return Progress(
+            stage=state.stage,
+            hold_code=state.hold.code if state.hold else None,
+            reason=state.reason,
+            version=state.version,
+            due_at=state.due_at.isoformat() if state.due_at else None,
+            step=state.resume,
+        )
+
+    @workflow.query(name="why", description="Waiting for whom, since when, what comes next")
+    def why(self) -> Why:
+        return why(self._state)
+
+
+def first_search_attributes(payer_key: str) -> TypedSearchAttributes:
+    """What a claim's workflow is found by from its first moment."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(search.STAGE, Stage.ELIGIBILITY.value),
+            SearchAttributePair(search.PAYER_KEY, payer_key),
+        ]
+    )
+
+
+def _told(reasons: Why) -> str:
+    since = f" since {reasons.since:%Y-%m-%d %H:%M}" if reasons.since else ""
+    next_at = f" at {reasons.next_at:%Y-%m-%d %H:%M}" if reasons.next_at else ""
+    return (
+        f"**Waiting for** {reasons.waiting_for}{since}\n\n"
+        f"**Next** {reasons.next_step}{next_at}\n\n"
+        f"**Released by** {reasons.released_by}\n\n"
+        f"**Otherwise** {reasons.otherwise}"
+    )
