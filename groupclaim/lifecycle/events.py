@@ -82,8 +82,10 @@ class DenialDecided(Event):
 
 
 class PaymentAudited(Event):
+    """``unpriced``: no rate is on file to compare with."""
+
     kind: Literal["payment_audited"] = "payment_audited"
-    outcome: Literal["as_expected", "underpaid", "overpaid"]
+    outcome: Literal["as_expected", "underpaid", "overpaid", "unpriced"]
 
 
 class BalanceSettled(Event):

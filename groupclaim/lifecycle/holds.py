@@ -113,6 +113,11 @@ HOLDS: dict[str, HoldKind] = {
         "contract owner: dispute the shortfall or write it off",
         "release writes the shortfall off, with the reason",
     ),
+    "PAYMENT_UNPRICED": HoldKind(
+        Step.AUDIT_PAYMENT,
+        "contract owner: a rate in force on the day of service, to audit the payment against",
+        "release once it is loaded; the payment is audited again, or accepted as it is",
+    ),
     "OVERPAYMENT_REVIEW": HoldKind(
         Step.SETTLE_BALANCE,
         "contract owner: the payer allowed more than the contract",

@@ -140,17 +140,11 @@ def _standing_hold(state: ClaimState) -> Hold | None:
 def _hold(state: ClaimState, held: Held, event: Event, **changes: Any) -> Answer:
     """Stop where a step's result says so; behind a standing hold, which is decided first."""
     redo = HOLDS[held.code].redo
-    before = state.hold
-    if before is not None and _stands(before):
-        hold = before.model_copy(update={"redo": redo})
+    standing = _standing_hold(state)
+    if standing is not None:
+        hold = standing.model_copy(update={"redo": redo})
     else:
-        same = before is not None and before.code == held.code
-        hold = Hold(
-            code=held.code,
-            redo=redo,
-            since=before.since if before is not None and same else event.at,
-            releasable=held.releasable,
-        )
+        hold = Hold(code=held.code, redo=redo, since=event.at, releasable=held.releasable)
     update = {"hold": hold, "due_at": event.due_at, "follow_ups": 0, "resume": None, **changes}
     return state.model_copy(update=update), ()
 
@@ -281,7 +275,14 @@ def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
     return _go(state, Step.AUDIT_PAYMENT, waivers=waivers)
 
 
+_AUDIT_HOLDS = {"overpaid": "OVERPAYMENT_REVIEW", "unpriced": "PAYMENT_UNPRICED"}
+
+
 def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
+    """A shortfall is found in the balance; the other surprises wait for a person here."""
+    code = _AUDIT_HOLDS.get(event.outcome)
+    if code is not None and code not in state.waivers:
+        return _hold(state, Held(code=code, releasable=True), event)
     return _go(state, Step.SETTLE_BALANCE)
 
 
