@@ -20,6 +20,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
@@ -90,12 +91,14 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     """The result of ``work``; every expected failure as one clear text and its exit code."""
     try:
         return asyncio.run(work)
-    except (InputRefused, UnknownRecord) as error:
+    except InputRefused as error:
         _fail(2, str(error))
+    except UnknownRecord as error:
+        _fail(2, f"not known: {error}")
     except (Refused, demonstration.DemoFailed) as error:
         _fail(1, str(error))
     except WorkflowUpdateFailedError as error:
-        _fail(1, f"refused: {error.cause}")
+        _fail(1, f"refused: {getattr(error.cause, 'message', error.cause)}")
     except ValidationError as error:
         _fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
     except (SettingsRefused, KeyringRefused, Undecipherable, embedded.StartFailed) as error:
@@ -132,8 +135,13 @@ def _read(path: Path, record: type[Any]) -> Any:
 @asynccontextmanager
 async def _books() -> AsyncIterator[Database]:
     settings = Settings()
+    if not settings.keys_file.exists():
+        raise SettingsRefused(
+            f"{settings.keys_file}: no keys there, so nothing is kept yet. `groupclaim up` or "
+            "`groupclaim load` begin it; GROUPCLAIM_STATE names another folder"
+        )
     migrate(settings.database_url)
-    database = Database.connect(settings.database_url, Keyring.load_or_generate(settings.keys_file))
+    database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
     try:
         yield database
     finally:
@@ -143,6 +151,8 @@ async def _books() -> AsyncIterator[Database]:
 @asynccontextmanager
 async def _desk() -> AsyncIterator[FrontDesk]:
     settings = Settings()
+    settings.keys_file.parent.mkdir(parents=True, exist_ok=True)
+    Keyring.load_or_generate(settings.keys_file)
     async with _books() as database:
         client = await connect(settings, database.keyring)
         yield FrontDesk(database, PracticeClock(database), client)
@@ -506,9 +516,21 @@ def _line(values: dict[str, Any]) -> str:
 
 
 def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left")
+    """The rows for a person: amounts in dollars, ids whole."""
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE)
     for column in rows[0] if rows else ("nothing",):
-        table.add_column(column.replace("_", " "))
+        amount = column.endswith("_cents")
+        table.add_column(
+            column.removesuffix("_cents").replace("_", " "),
+            justify="right" if amount else "left",
+            no_wrap=amount or column.endswith(("_id", "_number", "_at")),
+        )
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(_cell(column, value) for column, value in row.items()))
     return table
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return str(Cents(value)) if column.endswith("_cents") else str(value)

@@ -182,7 +182,14 @@ async def play(
         client = await connect(settings, keyring)
         desk = FrontDesk(database, clock, client)
         await desk.load(scenario.practice)
-        time = PracticeTime(database, clock, client, simulator, await desk.connections())
+        time = PracticeTime(
+            database,
+            clock,
+            client,
+            simulator,
+            await desk.connections(),
+            (server.process, simulator.process, worker),
+        )
         await disturber.prepare(simulator)
 
         added = await desk.add_sessions(scenario.sessions.root)
@@ -194,7 +201,6 @@ async def play(
             while happenings and happenings[0].at <= moment:
                 await disturber.during(_happen(happenings.popleft(), desk), worker)
                 await time.quiet()
-            worker.check()
         outcome = await summary.outcome(database, client)
     return Played(
         {**outcome, "submissions": _received(simulator.raw_log)},

@@ -27,7 +27,7 @@ from activities import steps
 from groupclaim.store import waiting
 from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database
-from worker.embedded import Simulator
+from worker.embedded import Process, Simulator
 from worker.plugin import TASK_QUEUE
 from workflows import batch, claim, inbound, mailbox, session, submission
 from workflows.perform import Wake
@@ -46,12 +46,14 @@ class PracticeTime:
         client: Client,
         simulator: Simulator,
         connections: Sequence[str],
+        processes: Sequence[Process],
     ) -> None:
         self._database = database
         self._clock = clock
         self._client = client
         self._simulator = simulator
         self._connections = connections
+        self._processes = processes
 
     async def next_moment(self) -> datetime | None:
         """The next deadline or delivery; None when nothing at all is awaited."""
@@ -97,9 +99,14 @@ class PracticeTime:
         await self.quiet()
 
     async def quiet(self) -> None:
-        """Return when nothing is in progress: seen twice, with nothing having moved between."""
+        """Return when nothing is in progress: seen twice, with nothing having moved between.
+
+        Raises :class:`worker.embedded.StartFailed` when a process that must do the work has ended.
+        """
         before = None
         while True:
+            for process in self._processes:
+                process.check()
             now = await self._standing()
             if now is not None and now == before:
                 return

@@ -199,7 +199,7 @@ async def participants(database: Database, session: str) -> list[dict[str, Any]]
             )
             if rows:
                 return rows
-    raise practice.UnknownRecord("no session of that id is known")
+    raise practice.UnknownRecord("a session of that id")
 
 
 async def claims(database: Database, *, stage: str, hold: str) -> list[dict[str, Any]]:
