@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from activities import steps
 from activities.claims_told import known_claims
 from activities.messages import Messages
-from activities.on_file import LOOK_AGAIN, invalid
+from activities.on_file import LOOK_AGAIN, invalid, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import AttendanceRecorded
 from groupclaim.model.base import InputRefused
@@ -16,7 +16,7 @@ from groupclaim.model.session import Attendance
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.store import audit, claims, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
-from groupclaim.store.database import Transaction
+from groupclaim.store.database import Reading, Transaction
 from workflows import session
 
 
@@ -75,6 +75,9 @@ class Room:
     async def _tell(self, news: Sequence[claims.ClaimAttendance], now: datetime) -> None:
         async with self._outside.database.reading() as reading:
             known = await known_claims(reading, [item.claim_number for item in news])
+            notes_due = {
+                item.claim_number: await self._note_due(reading, item, now) for item in news
+            }
         for item in news:
             claim = known[item.claim_number]
             await self._messages.tell_claim(
@@ -88,8 +91,21 @@ class Room:
                     attendance=item.attendance or Attendance.EXCUSED,
                     not_billable=item.not_billable,
                     sent=item.sent,
+                    note_due_at=notes_due[item.claim_number],
                 ),
             )
+
+    async def _note_due(
+        self, reading: Reading, item: claims.ClaimAttendance, now: datetime
+    ) -> datetime | None:
+        """By when the note should be signed; None when it is, or nothing is billed anyway."""
+        if item.not_billable is not None:
+            return None
+        found = await on_file(self._outside, reading, item.claim_number)
+        if found.billed is None or found.facts.note_signed_at is not None:
+            return None
+        due_at = found.billed.deadlines.note(found.facts.session.ends_at).at
+        return due_at if due_at > now else found.look_again()
 
     @performs(steps.RECORD_SESSION)
     async def record_session(self, progress: steps.SessionProgress) -> steps.Recorded:

@@ -42,7 +42,10 @@ class Inbound:
 
     @performs(steps.POLL_MAILBOX)
     async def poll_mailbox(self, connection: steps.ConnectionRef) -> steps.Polled:
-        """Fetch and keep what is new, and start the work on each file that is still listed."""
+        """Fetch and keep what is new, and start the work on each file that is still listed.
+
+        A file that cannot be fetched does not keep the others waiting.
+        """
         connection_id = connection.connection_id
         try:
             listed = await self._outside.clearinghouse.list_mailbox()
@@ -51,21 +54,22 @@ class Inbound:
         async with self._outside.database.reading() as reading:
             known = await files.fetched(reading, connection_id)
         taken = 0
+        failure: Unreachable | None = None
         for file in listed:
-            digest = known.get(file.id)
-            if digest is None:
-                digest = await self._fetch(connection_id, file)
-                taken += digest is not None
-            if digest is not None:
-                await self._start(connection_id, file.id, digest)
+            try:
+                digest = known.get(file.id) or await self._fetch(connection_id, file)
+                if digest is not None:
+                    await self._start(connection_id, file.id, digest)
+                    taken += file.id not in known
+            except Unreachable as error:
+                failure = error
+        if failure is not None:
+            raise later(failure, "a file of the mailbox")
         return steps.Polled(files=taken)
 
     async def _fetch(self, connection_id: str, file: MailboxFile) -> str | None:
         """Keep the bytes of a file; None when somebody else has taken it meanwhile."""
-        try:
-            content = await self._outside.clearinghouse.download(file)
-        except Unreachable as error:
-            raise later(error, "download") from None
+        content = await self._outside.clearinghouse.download(file)
         if content is None:
             return None
         kind = await asyncio.to_thread(_kind, content)
@@ -102,15 +106,15 @@ class Inbound:
         """Everything in the file is dealt with: the mailbox need not keep it."""
         async with self._outside.database.reading() as reading:
             waiting = await files.unacknowledged(reading, file.connection_id, file.digest)
-        for mailbox_id in waiting:
-            await self._acknowledge(file.connection_id, mailbox_id)
+        try:
+            for mailbox_id in waiting:
+                await self._acknowledge(file.connection_id, mailbox_id)
+        except Unreachable as error:
+            raise later(error, "acknowledgment to the mailbox") from None
         return steps.Recorded()
 
     async def _acknowledge(self, connection_id: str, mailbox_id: str) -> None:
-        try:
-            await self._outside.clearinghouse.acknowledge(mailbox_id)
-        except Unreachable as error:
-            raise later(error, "acknowledgment to the mailbox") from None
+        await self._outside.clearinghouse.acknowledge(mailbox_id)
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             await files.record_acknowledged(tx, connection_id, mailbox_id, now)

@@ -107,13 +107,15 @@ class AttendanceRecorded(Event):
     """The final attendance, or a correction of it.
 
     ``not_billable`` is the reason when nothing can be billed; ``sent`` that a version of the claim
-    has already left and cannot be withdrawn.
+    has already left and cannot be withdrawn. ``note_due_at`` is given while the note is not signed:
+    there is nothing to check before it is.
     """
 
     kind: Literal["attendance_recorded"] = "attendance_recorded"
     attendance: Attendance
     not_billable: str | None = None
     sent: bool = False
+    note_due_at: Instant | None = None
 
 
 class FactLearned(Event):

@@ -81,6 +81,7 @@ class ClaimState(Record):
     ``version`` counts the claim versions made; ``frequency`` is what the next one will carry.
     ``corrections`` names each correction already tried, ``waivers`` each hold code a person has
     released, ``seen`` the keys of the last events taken, so that a repeated one changes nothing.
+    ``note_signed``: that has been told, perhaps before anyone said who came.
     ``sequence`` counts events taken. ``resume`` is the step under way: a claim taken up again,
     after continue-as-new or from the store, does it again.
     """
@@ -95,6 +96,7 @@ class ClaimState(Record):
     due_at: Instant | None = None
     follow_ups: int = 0
     attendance: Attendance | None = None
+    note_signed: bool = False
     version: int = 0
     frequency: str = "1"
     cause: str | None = None

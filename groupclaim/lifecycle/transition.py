@@ -40,7 +40,7 @@ from groupclaim.lifecycle.events import (
     Submitted,
 )
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import ENDED, ClaimState, Hold, Stage, Step
+from groupclaim.lifecycle.state import ENDED, ClaimState, Fact, Hold, Stage, Step
 from groupclaim.model.session import Attendance
 
 Effects = tuple[Step, ...]
@@ -194,6 +194,10 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
     if state.stage is Stage.NOT_BILLABLE:
         return _go(known, Step.CHECK_ELIGIBILITY)
     if state.stage is Stage.ATTENDANCE:
+        if event.note_due_at is not None and not state.note_signed:
+            held = Held(code="NOTE_UNSIGNED", releasable=False)
+            wait = event.model_copy(update={"due_at": event.note_due_at})
+            return _hold(known, held, wait, stage=Stage.DOCUMENTATION)
         return _go(known, Step.CHECK_DOCUMENTATION)
     if state.hold and state.hold.code in ("GROUP_SIZE_REVIEW", "GROUP_SIZE_EXCEEDED"):
         return _go(known, Step.CHECK_CODING)
@@ -309,8 +313,10 @@ def _patient_paid(state: ClaimState, event: PatientPaid) -> Answer:
 
 def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
     hold = state.hold
+    if event.fact is Fact.NOTE:
+        state = state.model_copy(update={"note_signed": True})
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
-        return _ignored(state, event)
+        return state, ()
     return _go(state, hold.redo)
 
 
