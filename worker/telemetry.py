@@ -47,11 +47,13 @@ STEP_SECONDS = Histogram(
 CLAIM_HOLDS = Counter(
     "groupclaim_claim_holds_total", "Times a claim was put on hold, by hold code.", ["hold_code"]
 )
-CLAIMS_SUBMITTED = Counter(
-    "groupclaim_claims_submitted_total", "Claim versions taken by the clearinghouse."
+SENDINGS = Counter(
+    "groupclaim_batch_sendings_total",
+    "Attempts to send a batch that ended with an outcome: accepted, refused or in_doubt.",
+    ["outcome"],
 )
-REMITTED_CENTS = Counter(
-    "groupclaim_remitted_cents_total", "Cents of payments posted, by state.", ["state"]
+REMITTANCES = Counter(
+    "groupclaim_remittances_total", "Payments posted or suspended, by state.", ["state"]
 )
 
 

@@ -350,20 +350,6 @@ async def sent_claim(reading: Reading, control: str) -> BatchClaim | None:
     return BatchClaim(**row._mapping) if row is not None else None
 
 
-async def claim_of_payer_number(reading: Reading, payer_claim_number: str) -> str | None:
-    """Our claim that the payer accepted under its own number (277CA)."""
-    number: str | None = await reading.scalar(
-        select(acknowledgment.c.claim_number)
-        .where(
-            acknowledgment.c.payer_claim_number == payer_claim_number,
-            acknowledgment.c.claim_number.is_not(None),
-        )
-        .order_by(acknowledgment.c.id)
-        .limit(1)
-    )
-    return number
-
-
 async def record_acknowledgment(
     tx: Transaction,
     kind: Literal["TA1", "999", "277CA"],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.model.base import InputRefused
@@ -164,16 +164,6 @@ async def read_version(reading: Reading, claim_number: str, version: int) -> Cla
     if document is None:
         raise UnknownRecord(f"version {version} of claim {claim_number}")
     return reading.unseal(claim_version, document, ClaimVersion)
-
-
-async def latest_version(reading: Reading, claim_number: str) -> int:
-    """The number of the newest version; 0 when none has been made."""
-    newest: int | None = await reading.scalar(
-        select(func.max(claim_version.c.version)).where(
-            claim_version.c.claim_number == claim_number
-        )
-    )
-    return newest or 0
 
 
 # --- findings
@@ -468,16 +458,6 @@ async def _withdraw(tx: Transaction, claim_number: str, at: datetime, unbillable
             .values(withdrawn_at=at)
         )
     return any(row.batch_id is not None for row in rows)
-
-
-async def service_dates(reading: Reading, claim_numbers: Sequence[str]) -> dict[str, date]:
-    """The day of service of each claim."""
-    rows = await reading.rows(
-        select(claim.c.claim_number, claim.c.service_date).where(
-            claim.c.claim_number.in_(claim_numbers)
-        )
-    )
-    return {row.claim_number: row.service_date for row in rows}
 
 
 async def open_claims(reading: Reading, patient_ids: Sequence[str]) -> tuple[str, ...]:

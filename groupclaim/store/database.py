@@ -139,7 +139,10 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Write: committed at the end of the block, rolled back when it raises."""
+        """Write: committed at the end of the block, rolled back when it raises.
+
+        Never open one inside another: on SQLite the inner one would wait for the outer for ever.
+        """
         async with self._writer:
             connection = await self._begin_writing()
             try:

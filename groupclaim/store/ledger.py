@@ -18,7 +18,7 @@ key; the same happening booked again changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -79,43 +79,60 @@ class Balance:
         return self.patient_receivable - self.prepaid
 
 
-async def book(
-    tx: Transaction,
-    key: str,
-    at: datetime,
-    kind: str,
-    debit: Account,
-    credit: Account,
-    cents: int,
-    *,
-    claim_number: str | None = None,
-    remittance_id: int | None = None,
-    remittance_position: int | None = None,
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class Booking:
     """Move ``cents`` from ``credit`` to ``debit``; a negative amount moves back, zero is nothing.
 
-    True when this call booked it, False when ``key`` had. Raises :class:`KeyReused` when the key
-    stands for another amount, other accounts or another claim.
+    ``key`` names the happening, so that it is booked once.
     """
-    if cents == 0:
+
+    key: str
+    kind: str
+    debit: Account
+    credit: Account
+    cents: int
+    claim_number: str | None = None
+    remittance_id: int | None = None
+    remittance_position: int | None = None
+
+    @property
+    def row(self) -> dict[str, object]:
+        debit, credit = self.debit, self.credit
+        if self.cents < 0:
+            debit, credit = credit, debit
+        return {
+            "key": self.key,
+            "kind": self.kind,
+            "debit": debit.value,
+            "credit": credit.value,
+            "cents": abs(int(self.cents)),
+            "claim_number": self.claim_number,
+            "remittance_id": self.remittance_id,
+            "remittance_position": self.remittance_position,
+        }
+
+
+async def book(tx: Transaction, booking: Booking, at: datetime) -> bool:
+    """True when this call booked it, False when it was booked before or there is nothing to book.
+
+    Raises :class:`KeyReused` when its key stands for other accounts, another amount or claim.
+    """
+    if booking.cents == 0:
         return False
-    if cents < 0:
-        debit, credit, cents = credit, debit, -cents
-    row = {
-        "debit": debit.value,
-        "credit": credit.value,
-        "cents": int(cents),
-        "claim_number": claim_number,
-        "remittance_id": remittance_id,
-        "remittance_position": remittance_position,
-        "kind": kind,
-    }
-    if await tx.insert_new(transfer, {**row, "key": key, "posted_at": at}):
+    row = booking.row
+    if await tx.insert_new(transfer, {**row, "posted_at": at}):
         return True
-    stored = await tx.first(select(transfer).where(transfer.c.key == key))
+    stored = await tx.first(select(transfer).where(transfer.c.key == booking.key))
     if stored is None or any(getattr(stored, name) != value for name, value in row.items()):
-        raise KeyReused(f"transfer {key} stands for something else")
+        raise KeyReused(f"transfer {booking.key} stands for something else")
     return False
+
+
+async def book_all(tx: Transaction, bookings: Iterable[Booking], at: datetime) -> int:
+    """Book what the caller knows to be new, in one go; how many transfers that were."""
+    rows = [{**booking.row, "posted_at": at} for booking in bookings if booking.cents]
+    await tx.insert_all(transfer, rows)
+    return len(rows)
 
 
 async def lock_claim(tx: Transaction, claim_number: str) -> None:
@@ -145,7 +162,9 @@ async def book_charge(tx: Transaction, claim_number: str, version: int, at: date
 
 async def book_charges(tx: Transaction, versions: Sequence[tuple[str, int]], at: datetime) -> int:
     """As :func:`book_charge`, for one version each of many claims; how many were booked."""
-    wanted = dict(versions)
+    wanted: dict[str, int] = {}
+    for claim_number, version in versions:
+        wanted[claim_number] = max(version, wanted.get(claim_number, 0))
     await lock_claims(tx, wanted)
     charges = {
         (row.claim_number, row.version): row.charge_cents
@@ -160,21 +179,21 @@ async def book_charges(tx: Transaction, versions: Sequence[tuple[str, int]], at:
         newest, cents = booked.get(row.claim_number, (0, 0))
         cents += row.cents if row.debit == Account.PAYER_RECEIVABLE else -row.cents
         booked[row.claim_number] = max(newest, int(row.key.rsplit("|", 1)[1])), cents
-    count = 0
+    bookings = []
     for claim_number, version in sorted(wanted.items()):
         newest, cents = booked.get(claim_number, (0, 0))
         if version > newest:
-            count += await book(
-                tx,
-                f"charge|{claim_number}|{version}",
-                at,
-                "charge",
-                Account.PAYER_RECEIVABLE,
-                Account.CHARGES,
-                charges[claim_number, version] - cents,
-                claim_number=claim_number,
+            bookings.append(
+                Booking(
+                    f"charge|{claim_number}|{version}",
+                    "charge",
+                    Account.PAYER_RECEIVABLE,
+                    Account.CHARGES,
+                    charges[claim_number, version] - cents,
+                    claim_number,
+                )
             )
-    return count
+    return await book_all(tx, bookings, at)
 
 
 async def book_copay(tx: Transaction, claim_number: str, paid: Cents, at: datetime) -> bool:
@@ -239,29 +258,39 @@ async def _patient_money(
         settled = max(0, min(cents, now.patient_receivable))
     else:
         settled = min(0, cents + now.prepaid)
-    for suffix, account, part in (
-        ("", Account.PATIENT_RECEIVABLE, settled),
-        ("|prepaid", Account.UNAPPLIED, cents - settled),
-    ):
-        await book(
-            tx, key + suffix, at, kind, Account.PATIENT_CASH, account, part,
-            claim_number=claim_number,
-        )  # fmt: skip
+    parts = (
+        (Account.PATIENT_RECEIVABLE, "", settled),
+        (Account.UNAPPLIED, "|prepaid", cents - settled),
+    )
+    await book_all(
+        tx,
+        [
+            Booking(key + suffix, kind, Account.PATIENT_CASH, account, part, claim_number)
+            for account, suffix, part in parts
+        ],
+        at,
+    )
     return cents != 0
 
 
-async def apply_prepaid(tx: Transaction, claim_number: str, key: str, at: datetime) -> bool:
-    """Set what the patient paid in advance against what has become due; ``key`` names the cause."""
-    now = await balance(tx, claim_number)
-    return await book(
+async def apply_prepaid(
+    tx: Transaction, claim_numbers: Collection[str], key: str, at: datetime
+) -> None:
+    """Set what patients paid in advance against what has become due; ``key`` names the cause."""
+    await book_all(
         tx,
-        f"prepaid|{claim_number}|{key}",
+        [
+            Booking(
+                f"prepaid|{claim_number}|{key}",
+                "prepaid",
+                Account.UNAPPLIED,
+                Account.PATIENT_RECEIVABLE,
+                max(0, min(now.prepaid, now.patient_receivable)),
+                claim_number,
+            )
+            for claim_number, now in (await balances(tx, claim_numbers)).items()
+        ],
         at,
-        "prepaid",
-        Account.UNAPPLIED,
-        Account.PATIENT_RECEIVABLE,
-        max(0, min(now.prepaid, now.patient_receivable)),
-        claim_number=claim_number,
     )
 
 
@@ -300,34 +329,32 @@ async def book_underpayment(
     if posted is None or posted.done or reversed_by is not None:
         return False
     open_now = (await balance(tx, claim_number)).payer_open
-    return await book(
-        tx,
+    booking = Booking(
         key,
-        at,
         "underpayment",
         Account.PAYER_RECEIVABLE,
         Account.CONTRACTUAL,
         max(0, min(owed - open_now, int(posted.contractual))),
-        claim_number=claim_number,
-        remittance_id=remittance_id,
-        remittance_position=remittance_position,
+        claim_number,
+        remittance_id,
+        remittance_position,
     )
+    return await book(tx, booking, at)
 
 
 async def write_off(
     tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
 ) -> bool:
     """Give up ``cents`` that the payer owes; who decided so and why stands in the audit log."""
-    return await book(
-        tx,
+    booking = Booking(
         f"write_off|{claim_number}|{key}",
-        at,
         "write_off",
         Account.WRITE_OFF,
         Account.PAYER_RECEIVABLE,
         cents,
-        claim_number=claim_number,
+        claim_number,
     )
+    return await book(tx, booking, at)
 
 
 # --- reading
@@ -363,16 +390,32 @@ _PREPAID = func.coalesce(
 
 async def balance(reading: Reading, claim_number: str) -> Balance:
     """What is open on one claim."""
-    row = await reading.first(
+    return (await balances(reading, [claim_number]))[claim_number]
+
+
+async def balances(reading: Reading, claim_numbers: Collection[str]) -> dict[str, Balance]:
+    """What is open on each of these claims."""
+    rows = await reading.rows(
         select(
-            _SIGNED[Account.CHARGES],
-            _SIGNED[Account.PAYER_RECEIVABLE],
-            _SIGNED[Account.PATIENT_RECEIVABLE],
-            _PREPAID,
-        ).where(transfer.c.claim_number == claim_number)
+            transfer.c.claim_number,
+            _SIGNED[Account.CHARGES].label("charges"),
+            _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
+            _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
+            _PREPAID.label("prepaid"),
+        )
+        .where(transfer.c.claim_number.in_(claim_numbers))
+        .group_by(transfer.c.claim_number)
     )
-    charges, payer, patient, prepaid = (Cents(int(value)) for value in row or (0, 0, 0, 0))
-    return Balance(-charges, payer, patient, prepaid)
+    nothing = Balance(Cents(0), Cents(0), Cents(0), Cents(0))
+    found = dict.fromkeys(claim_numbers, nothing)
+    for row in rows:
+        found[row.claim_number] = Balance(
+            charge=Cents(-int(row.charges)),
+            payer_open=Cents(int(row.payer)),
+            patient_receivable=Cents(int(row.patient)),
+            prepaid=Cents(int(row.prepaid)),
+        )
+    return found
 
 
 async def trial_balance(reading: Reading) -> dict[Account, Cents]:

@@ -17,13 +17,20 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Row, case, select, update
+from sqlalchemy import Row, bindparam, case, select, update
 
 from groupclaim.model import claim as model
 from groupclaim.model.identity import split_control_number
 from groupclaim.model.money import Cents
 from groupclaim.store.database import Reading, Transaction
-from groupclaim.store.ledger import Account, apply_prepaid, book, book_charge, lock_claims
+from groupclaim.store.ledger import (
+    Account,
+    Booking,
+    apply_prepaid,
+    book_all,
+    book_charges,
+    lock_claims,
+)
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import (
     acknowledgment,
@@ -272,19 +279,24 @@ class _Match:
 
 
 class _Poster:
-    """Writes one payment."""
+    """Writes one payment: first what it says, then what it moves, gathered and written together."""
 
     def __init__(self, tx: Transaction, remittance_id: int, at: datetime) -> None:
         self._tx = tx
         self._id = remittance_id
         self._at = at
         self._matches: dict[int, _Match] = {}
+        self._paid: set[str] = set()
+        self._charges: list[tuple[str, int]] = []
+        self._bookings: list[Booking] = []
+        self._decisions: list[dict[str, object]] = []
 
     async def write(self, payment: Payment, *, suspended: bool) -> None:
         """What the 835 says, with the claim of ours that each of its claims means."""
         claims, lines, adjustments = [], [], []
+        charges = await self._charges_of(payment)
         for position, paid in enumerate(payment.claims, 1):
-            match = await self._match(paid)
+            match = await self._match(paid, charges)
             if match is not None:
                 self._matches[position] = match
             claims.append(
@@ -356,41 +368,49 @@ class _Poster:
             for position, item in enumerate(group, 1)
         ]
 
-    async def _match(self, paid: ClaimPayment) -> _Match | None:
+    async def _charges_of(self, payment: Payment) -> dict[_Match, int]:
+        """The charge of every version of the claims that the payment names."""
+        named = [split_control_number(paid.control_number) for paid in payment.claims]
+        rows = await self._tx.rows(
+            select(
+                claim_version.c.claim_number,
+                claim_version.c.version,
+                claim_version.c.charge_cents,
+            ).where(claim_version.c.claim_number.in_({ours[0] for ours in named if ours}))
+        )
+        return {_Match(row.claim_number, row.version): row.charge_cents for row in rows}
+
+    async def _match(self, paid: ClaimPayment, charges: dict[_Match, int]) -> _Match | None:
         """Our claim version, by CLM01 or else by the payer's number and the same charge."""
         ours = split_control_number(paid.control_number)
-        if ours is not None and await self._charge(_Match(*ours)) is not None:
+        if ours is not None and _Match(*ours) in charges:
             return _Match(*ours)
         if not paid.payer_claim_number:
             return None
         known = await self._tx.first(
             select(acknowledgment.c.claim_number, acknowledgment.c.version)
+            .join(
+                claim_version,
+                (claim_version.c.claim_number == acknowledgment.c.claim_number)
+                & (claim_version.c.version == acknowledgment.c.version),
+            )
             .where(
                 acknowledgment.c.payer_claim_number == paid.payer_claim_number,
-                acknowledgment.c.claim_number.is_not(None),
+                claim_version.c.charge_cents == abs(paid.charge_cents),
             )
             .order_by(acknowledgment.c.id.desc())
             .limit(1)
         )
-        if known is None:
-            return None
-        match = _Match(known.claim_number, known.version)
-        return match if await self._charge(match) == abs(paid.charge_cents) else None
-
-    async def _charge(self, match: _Match) -> int | None:
-        charge: int | None = await self._tx.scalar(
-            select(claim_version.c.charge_cents).filter_by(
-                claim_number=match.claim_number, version=match.version
-            )
-        )
-        return charge
+        return _Match(known.claim_number, known.version) if known is not None else None
 
     # --- the ledger
 
     async def transfer(self, payment: Payment) -> None:
         """Deposit the payment, apply each claim, and hold what belongs to no claim."""
-        await self._book("deposit", "deposit", Account.DEPOSITS, Account.CLEARING, _paid(payment))
-        await lock_claims(self._tx, {match.claim_number for match in self._matches.values()})
+        numbers = {match.claim_number for match in self._matches.values()}
+        await lock_claims(self._tx, numbers)
+        self._paid = await self._paid_before(numbers)
+        self._book("deposit", "deposit", Account.DEPOSITS, Account.CLEARING, _paid(payment))
         claims = list(enumerate(payment.claims, 1))
         # A correction may stand before the reversal that makes room for it, in the same file.
         waiting = []
@@ -399,20 +419,41 @@ class _Poster:
                 waiting.append((position, paid))
         for position, paid in claims:
             if not paid.is_reversal:
-                await self._apply(position, paid)
+                self._apply(position, paid)
+        await self._write_gathered()
         for position, paid in waiting:
             if not await self._reverse(position, paid):
-                await self._hold_money(position, paid, "a reversal of nothing posted before")
+                self._hold_money(position, paid, "a reversal of nothing posted before")
         for position, item in enumerate(payment.provider_adjustments, 1):
-            await self._book(
+            self._book(
                 f"plb|{position}",
                 f"provider_adjustment {item.reason_code}",
                 Account.UNAPPLIED,
                 Account.CLEARING,
                 item.cents,
             )
+        await self._write_gathered()
+        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
 
-    async def _book(
+    async def _paid_before(self, claim_numbers: set[str]) -> set[str]:
+        """Those claims with a payment in force."""
+        rows = await self._tx.rows(
+            select(remittance_claim.c.claim_number).where(
+                remittance_claim.c.claim_number.in_(claim_numbers),
+                remittance_claim.c.posting == "applied",
+                remittance_claim.c.reversed_by.is_(None),
+            )
+        )
+        return {row.claim_number for row in rows}
+
+    async def _write_gathered(self) -> None:
+        await book_charges(self._tx, self._charges, self._at)
+        await book_all(self._tx, self._bookings, self._at)
+        if self._decisions:
+            await self._tx.execute(_DECIDE, self._decisions)
+        self._charges, self._bookings, self._decisions = [], [], []
+
+    def _book(
         self,
         key: str,
         kind: str,
@@ -422,79 +463,53 @@ class _Poster:
         claim_number: str | None = None,
         position: int | None = None,
     ) -> None:
-        await book(
-            self._tx,
-            f"remittance|{self._id}|{key}",
-            self._at,
-            kind,
-            debit,
-            credit,
-            cents,
-            claim_number=claim_number,
-            remittance_id=self._id,
-            remittance_position=position,
+        key = f"remittance|{self._id}|{key}"
+        self._bookings.append(
+            Booking(key, kind, debit, credit, cents, claim_number, self._id, position)
         )
 
-    async def _decided(self, position: int, posting: Posting, reason: str = "") -> None:
-        await self._tx.execute(
-            update(remittance_claim)
-            .filter_by(remittance_id=self._id, position=position)
-            .values(posting=posting, reason=reason)
+    def _decide(self, position: int, posting: Posting, reason: str = "") -> None:
+        self._decisions.append(
+            {"id": self._id, "place": position, "decided": posting, "because": reason}
         )
 
-    async def _hold_money(self, position: int, paid: ClaimPayment, reason: str) -> None:
-        await self._decided(position, "unapplied", reason)
-        await self._book(
-            f"{position}|unapplied",
-            "unapplied",
-            Account.CLEARING,
-            Account.UNAPPLIED,
-            paid.paid_cents,
-            position=position,
-        )
+    def _hold_money(self, position: int, paid: ClaimPayment, reason: str) -> None:
+        self._decide(position, "unapplied", reason)
+        self._book(
+            f"{position}|unapplied", "unapplied", Account.CLEARING, Account.UNAPPLIED,
+            paid.paid_cents, None, position,
+        )  # fmt: skip
 
-    async def _apply(self, position: int, paid: ClaimPayment) -> None:
+    def _apply(self, position: int, paid: ClaimPayment) -> None:
         match = self._matches.get(position)
         if match is None:
-            await self._hold_money(position, paid, "no claim of ours")
+            self._hold_money(position, paid, "no claim of ours")
         elif paid.status in _NOT_DECISIONS:
             if paid.paid_cents:
-                await self._hold_money(position, paid, f"money under claim status {paid.status}")
+                self._hold_money(position, paid, f"money under claim status {paid.status}")
         elif _is_denial(paid):
-            await book_charge(self._tx, match.claim_number, match.version, self._at)
-            await self._decided(position, "denied")
-        elif await self._is_paid(match.claim_number):
-            await self._hold_money(
-                position, paid, "the claim is paid already and that payment was not reversed"
-            )
+            self._charges.append((match.claim_number, match.version))
+            self._decide(position, "denied")
+        elif match.claim_number in self._paid:
+            reason = "the claim is paid already and that payment was not reversed"
+            self._hold_money(position, paid, reason)
         else:
-            await self._decided(position, "applied")
-            await self._apply_amounts(position, paid, match)
+            # A payer who pays has the claim, whether or not an acknowledgment came first.
+            self._charges.append((match.claim_number, match.version))
+            self._paid.add(match.claim_number)
+            self._decide(position, "applied")
+            self._apply_amounts(position, paid, match.claim_number)
 
-    async def _apply_amounts(self, position: int, paid: ClaimPayment, match: _Match) -> None:
-        number = match.claim_number
-        # A payer who pays has the claim, whether or not an acknowledgment came first.
-        await book_charge(self._tx, number, match.version, self._at)
-        await self._book(
+    def _apply_amounts(self, position: int, paid: ClaimPayment, number: str) -> None:
+        self._book(
             f"{position}|payment", "payment", Account.CLEARING, Account.PAYER_RECEIVABLE,
             paid.paid_cents, number, position,
         )  # fmt: skip
         for account, cents in _reductions(paid).items():
-            await self._book(
+            self._book(
                 f"{position}|{account}", account, account, Account.PAYER_RECEIVABLE,
                 cents, number, position,
             )  # fmt: skip
-        await apply_prepaid(self._tx, number, f"{self._id}|{position}", self._at)
-
-    async def _is_paid(self, claim_number: str) -> bool:
-        row = await self._tx.first(
-            select(remittance_claim.c.position).where(
-                remittance_claim.c.claim_number == claim_number,
-                remittance_claim.c.posting == "applied",
-                remittance_claim.c.reversed_by.is_(None),
-            )
-        )
-        return row is not None
 
     async def _reverse(self, position: int, paid: ClaimPayment) -> bool:
         """Take back what was booked for the payment that this one mirrors; False without one."""
@@ -511,7 +526,7 @@ class _Poster:
             .order_by(transfer.c.id)
         )
         for number, item in enumerate(booked, 1):
-            await self._book(
+            self._book(
                 f"{position}|reversal|{number}",
                 f"reversal of {item.kind}",
                 Account(item.credit),
@@ -525,7 +540,9 @@ class _Poster:
             .filter_by(**key, position=before.position)
             .values(reversed_by=f"{self._id}|{position}")
         )
-        await self._decided(position, "reversal")
+        if before.posting == "applied":
+            self._paid.discard(match.claim_number)
+        self._decide(position, "reversal")
         return True
 
     async def _mirrored(self, match: _Match, paid: ClaimPayment) -> Row[Any] | None:
@@ -546,6 +563,16 @@ class _Poster:
             )
             .limit(1)
         )
+
+
+_DECIDE = (
+    update(remittance_claim)
+    .where(
+        remittance_claim.c.remittance_id == bindparam("id"),
+        remittance_claim.c.position == bindparam("place"),
+    )
+    .values(posting=bindparam("decided"), reason=bindparam("because"))
+)
 
 
 def _remarks(paid: ClaimPayment) -> set[str]:

@@ -430,7 +430,7 @@ remittance = Table(
     UniqueConstraint("file_digest", "file_position"),
     CheckConstraint("state IN ('registered', 'posted', 'suspended', 'duplicate')", name="state"),
     CheckConstraint("(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate"),
-    Index("ix_remittance_trace", "payer_id", "trace"),
+    Index(None, "payer_id", "trace"),
 )
 remittance_claim = Table(
     "remittance_claim",
@@ -506,9 +506,10 @@ transfer = Table(
     Column("credit", String(20), nullable=False),
     Column("cents", BigInteger, nullable=False),
     _claim(index=True),
-    Column("remittance_id", _Counting, ForeignKey("remittance.id"), index=True),
+    Column("remittance_id", _Counting, ForeignKey("remittance.id")),
     Column("remittance_position", Integer),
     Column("kind", _CODE, nullable=False),
+    Index(None, "remittance_id", "remittance_position"),
     CheckConstraint("cents > 0", name="cents"),
     CheckConstraint("debit <> credit", name="two_accounts"),
 )

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities import steps
 from groupclaim import x12
-from groupclaim.clearinghouse.port import MailboxFile
+from groupclaim.clearinghouse.port import MailboxFile, Unreachable
 from groupclaim.lifecycle.events import Acknowledged
 from groupclaim.store import batches, files
 from tests.activities.house import START, House
@@ -251,3 +251,25 @@ async def test_a_mailbox_that_does_not_answer_is_asked_again(house: House) -> No
         await house.perform(steps.POLL_MAILBOX, house.connection)
     assert not caught.value.non_retryable
     assert str(caught.value) == "Transient: mailbox: unavailable"
+
+
+async def test_a_file_that_cannot_be_fetched_does_not_keep_the_others_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.move_to(datetime.fromisoformat("2026-02-03T20:00:00-06:00"))
+    first, second = await house.clearinghouse.list_mailbox()
+    download = house.clearinghouse.download
+
+    async def damaged(file: MailboxFile) -> bytes | None:
+        if file == first:
+            raise Unreachable("other_bytes_than_listed")
+        return await download(file)
+
+    monkeypatch.setattr(house.clearinghouse, "download", damaged)
+    with pytest.raises(ApplicationError):
+        await house.perform(steps.POLL_MAILBOX, house.connection)
+    assert f"inbound/{second.sha256[:32]}" in house.switchboard.started
+    assert f"inbound/{first.sha256[:32]}" not in house.switchboard.started
+    monkeypatch.setattr(house.clearinghouse, "download", download)
+    assert (await house.perform(steps.POLL_MAILBOX, house.connection)).files == 1
+    assert f"inbound/{first.sha256[:32]}" in house.switchboard.started

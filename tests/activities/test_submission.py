@@ -191,6 +191,28 @@ async def test_a_number_that_the_clearinghouse_has_already_is_looked_up_not_refu
     assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
 
 
+async def test_the_late_word_of_an_earlier_attempt_does_not_clear_the_later_ones_mark(
+    house: House, batch: steps.BatchRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = house.clearinghouse.send_batch
+
+    async def slow(name: str, content: bytes) -> Any:
+        """While the first request hangs, it is given up, proven absent and sent again."""
+        monkeypatch.setattr(house.clearinghouse, "send_batch", send)
+        sent = await house.perform(steps.SEND_BATCH, batch)
+        await house.move_to(sent.next_at)
+        assert (await house.perform(steps.RECONCILE_BATCH, batch)).outcome == "absent"
+        await house.spoil({"on": "batch", "kind": "lose_answer", "times": 1})
+        assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
+        raise NotTaken("unavailable")
+
+    monkeypatch.setattr(house.clearinghouse, "send_batch", slow)
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
+    assert (await stored(house, batch)).state == "in_doubt"
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "in_doubt"
+    assert len(arrived(house)) == 1
+
+
 async def test_a_refused_batch_is_told_to_its_claims(
     house: House, batch: steps.BatchRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,6 @@ from groupclaim.store.batches import (
     batch_of_interchange,
     batch_of_transaction,
     begin_send,
-    claim_of_payer_number,
     cut_batch,
     payer_claim_number,
     queue_claim,
@@ -294,8 +293,6 @@ async def test_an_answer_is_kept_once(world: World) -> None:
         assert not await _acknowledge(tx, world, "1", True)
         assert await payer_claim_number(tx, world.claims[0]) == "ICN9"
         assert await payer_claim_number(tx, world.claims[0], 2) is None
-        assert await claim_of_payer_number(tx, "ICN9") == world.claims[0]
-        assert await claim_of_payer_number(tx, "ICN8") is None
 
 
 async def test_a_file_acknowledgment_proves_that_the_batch_arrived(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +13,7 @@ from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.money import Cents
 from groupclaim.store import claims, ledger
 from groupclaim.store.database import Transaction
-from groupclaim.store.ledger import Account, KeyReused, Violation
+from groupclaim.store.ledger import Account, Booking, KeyReused, Violation
 from groupclaim.store.schema import remittance, transfer
 from groupclaim.x12.remittance import ClaimPayment
 from tests.store.world import (
@@ -32,14 +32,14 @@ CHARGES = {1: 6500, 2: 7000}
 
 
 async def test_a_booking_happens_once(world: World) -> None:
-    booking = ("k", NOW, "deposit", Account.DEPOSITS, Account.CLEARING)
+    booking = Booking("k", "deposit", Account.DEPOSITS, Account.CLEARING, 500)
     async with world.database.transaction() as tx:
-        assert await ledger.book(tx, *booking, 500)
-        assert not await ledger.book(tx, *booking, 500)
+        assert await ledger.book(tx, booking, NOW)
+        assert not await ledger.book(tx, booking, NOW)
         with pytest.raises(KeyReused):
-            await ledger.book(tx, *booking, 501)
-        assert not await ledger.book(tx, "k0", *booking[1:], 0)
-        assert await ledger.book(tx, "k1", *booking[1:], -200)
+            await ledger.book(tx, replace(booking, cents=501), NOW)
+        assert not await ledger.book(tx, replace(booking, key="k0", cents=0), NOW)
+        assert await ledger.book(tx, replace(booking, key="k1", cents=-200), NOW)
         rows = await tx.rows(
             select(transfer.c.debit, transfer.c.credit, transfer.c.cents).order_by(transfer.c.id)
         )

@@ -1,3 +1,4 @@
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from groupclaim.model.patient import Authorization
 from groupclaim.model.session import Attendance
 from groupclaim.store import claims
 from groupclaim.store.database import Database
+from groupclaim.store.keys import Keyring
 from groupclaim.store.practice import (
     NO_PAYER,
     add_sessions,
@@ -26,8 +28,6 @@ from groupclaim.store.practice import (
 from groupclaim.store.schema import coverage
 from tests.store.world import (
     NOW,
-    PATIENTS,
-    PLANTED,
     World,
     attended,
     practice_data,
@@ -279,6 +279,11 @@ async def test_connections_and_payers_are_read_by_opaque_id(world: World) -> Non
     assert payer.payer_id == "SECOND1"
 
 
-async def test_ids_are_opaque(world: World) -> None:
-    for known in (*world.patients, *world.claims, world.session_id, world.connection_id):
-        assert not any(ref in known for ref in (*PATIENTS, *PLANTED, "clearinghouse"))
+async def test_ids_tell_nothing_without_the_key(world: World) -> None:
+    keys, others = world.database.keyring, Keyring.generate()
+    assert world.session_id == keys.session_id("S1") != others.session_id("S1")
+    assert world.patients[0] == keys.patient_id("P01") != others.patient_id("P01")
+    for known in (*world.patients, world.session_id, world.connection_id):
+        assert re.fullmatch("[spc][a-z2-7]{16}", known)
+    for number in world.claims:
+        assert re.fullmatch("GC[0-9A-Z]{11}", number)

@@ -29,8 +29,15 @@ from groupclaim.x12.remittance import (
 NOW = datetime(2026, 2, 3, 18, tzinfo=UTC)
 CHARGE = 6500
 PATIENTS = [f"P{n:02d}" for n in range(1, 7)]
-PLANTED = ("Quillontine", "Vexmarsh", "ZQ123456789", "Elsewhere Lane", "Tuning kazoos together")
-"""Personal data found nowhere else: a first name, a last name, a member id, a street, a topic."""
+PLANTED = (
+    "Quillontine",
+    "Vexmarsh",
+    "ZQ123456789",
+    "Elsewhere Lane",
+    "Tuning kazoos together",
+    "Goal of whistling",
+)
+"""Personal data found nowhere else: first name, last name, member id, street, topic, goal."""
 
 _ADDRESS = {"line": f"1 {PLANTED[3]}", "city": "Austin", "state": "TX", "zip": "787010001"}
 _FOREVER = {"from": "2025-01-01", "to": None}
@@ -136,7 +143,7 @@ def practice_data() -> dict[str, Any]:
                 "patient": ref,
                 "ref": f"TP-{ref}",
                 "diagnoses": ["F331"],
-                "goals": ["G1"],
+                "goals": [PLANTED[5]],
                 "modality": "group",
                 "frequency": "weekly",
                 "minutes": 60,

@@ -415,8 +415,10 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("identity", name=op.f("uq_remittance_identity")),
     )
+    op.create_index(
+        op.f("ix_remittance_payer_id_trace"), "remittance", ["payer_id", "trace"], unique=False
+    )
     op.create_index(op.f("ix_remittance_state"), "remittance", ["state"], unique=False)
-    op.create_index("ix_remittance_trace", "remittance", ["payer_id", "trace"], unique=False)
     op.create_table(
         "acknowledgment",
         sa.Column("id", Counting, autoincrement=True, nullable=False),
@@ -641,7 +643,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_transfer_key")),
     )
     op.create_index(op.f("ix_transfer_claim_number"), "transfer", ["claim_number"], unique=False)
-    op.create_index(op.f("ix_transfer_remittance_id"), "transfer", ["remittance_id"], unique=False)
+    op.create_index(
+        op.f("ix_transfer_remittance_id_remittance_position"),
+        "transfer",
+        ["remittance_id", "remittance_position"],
+        unique=False,
+    )
     op.create_table(
         "note",
         sa.Column("session_id", sa.String(length=64), nullable=False),

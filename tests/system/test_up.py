@@ -1,0 +1,186 @@
+"""`groupclaim up` and the commands beside it, as one would use them on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.scenarios import SAMPLES
+from worker.embedded import free_port
+
+
+class House:
+    """A running `groupclaim up` and a shell beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.metrics_port = free_port()
+        self._environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "GROUPCLAIM_STATE": str(folder / "state"),
+            "GROUPCLAIM_TEMPORAL": f"127.0.0.1:{free_port()}",
+            "GROUPCLAIM_METRICS_PORT": str(self.metrics_port),
+        }
+        self.log = folder / "up.log"
+        with self.log.open("wb") as log:
+            self._up = subprocess.Popen(
+                [sys.executable, "-m", "worker", "up"],
+                cwd=SAMPLES.parent,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.wait_for(lambda: "ready" in self.log.read_text(), "everything up")
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        ended = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            cwd=SAMPLES.parent,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return ended.returncode, ended.stdout, ended.stderr
+
+    def json(self, *arguments: str) -> Any:
+        code, out, err = self.run(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    def wait_for(self, condition: Any, what: str, patience_seconds: float = 90) -> None:
+        limit = time.monotonic() + patience_seconds
+        while not condition():
+            assert time.monotonic() < limit, f"{what}: {self.log.read_text()[-2000:]}"
+            time.sleep(0.3)
+
+    def stop(self) -> int:
+        self._up.send_signal(signal.SIGTERM)
+        return self._up.wait(60)
+
+    def children(self) -> list[int]:
+        mine = str(self.folder).encode()
+        return [
+            int(path.parent.name)
+            for path in Path("/proc").glob("[0-9]*/environ")
+            if path.parent.name != str(os.getpid()) and mine in _read(path)
+        ]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = House(tmp_path_factory.mktemp("up"))
+    yield house
+    assert house.stop() == 0
+    house.wait_for(lambda: house.children() == [], "every process stopped", 20)
+
+
+def attendance(folder: Path, *participants: dict[str, Any]) -> str:
+    path = folder / "attendance.json"
+    path.write_text(json.dumps({"session": "S1", "participants": participants}))
+    return str(path)
+
+
+def test_a_session_from_its_file_to_ready(house: House, tmp_path: Path) -> None:
+    loaded = house.json("load", "samples/practice.json")
+    assert loaded["added"] > 80
+    assert house.json("load", "samples/practice.json") == {
+        "added": 0,
+        "changed": 0,
+        "unchanged": loaded["added"],
+    }
+    started = house.json("session", "start", "samples/sessions.json")
+    again = house.json("session", "start", "samples/sessions.json")
+    assert [item["new"] for item in started + again] == [True] * 4 + [False] * 4
+    house.wait_for(
+        lambda: all(
+            row["stage"] in ("attendance", "held") for row in house.json("session", "show", "S1")
+        ),
+        "coverage and authorization checked",
+    )
+
+    patients = [f"P{number:02}" for number in range(1, 9)]
+    came = [{"patient": ref, "status": "attended", "minutes": 60} for ref in patients[:-1]]
+    absent = {"patient": patients[-1], "status": "no_show"}
+    code, _, err = house.run("attendance", "record", attendance(tmp_path, *came))
+    assert (code, "1 people on the roster have no attendance" in err) == (1, True)
+    recorded = house.json("attendance", "record", attendance(tmp_path, *came, absent))
+    assert recorded == {"group_size": 7, "claims_changed": 8}
+
+    house.wait_for(
+        lambda: (
+            {row["reason"] for row in house.json("session", "show", "S1")}
+            == {"NOTE_UNSIGNED", "NO_SHOW"}
+        ),
+        "waiting for notes",
+    )
+    (waiting, *_) = house.json("claim", "list", "--hold", "NOTE_UNSIGNED")
+    answers = house.json("claim", "why", waiting["claim_number"])
+    assert answers["waiting_for"] == "NOTE_UNSIGNED: clinician: sign the note"
+    code, _, err = house.run(
+        "claim", "release", waiting["claim_number"],
+        "--code", "NOTE_UNSIGNED", "--by", "someone", "--reason", "in a hurry",
+    )  # fmt: skip
+    assert (code, "cannot be released" in err) == (1, True)
+
+    assert house.json("note", "sign", "S1", "P01") == {"new": True}
+    house.wait_for(
+        lambda: any(row["stage"] == "ready" for row in house.json("session", "show", "S1")),
+        "the signed one is ready",
+    )
+    for check in ("ledger", "audit"):
+        assert house.json(check, "verify") == {"holds": True, "faults": []}
+
+
+def test_input_is_refused_with_every_problem(house: House, tmp_path: Path) -> None:
+    practice = json.loads((SAMPLES / "practice.json").read_text())
+    practice["clinicians"][0]["npi"] = "1234567890"
+    practice["coverages"][0]["payer"] = "nobody"
+    practice["patients"][0]["sex"] = "?"
+    path = tmp_path / "practice.json"
+    path.write_text(json.dumps(practice))
+    code, out, err = house.run("load", str(path))
+    assert (code, out) == (2, "")
+    assert "clinicians[0].npi" in err
+    assert "patients[0].sex" in err
+    assert practice["patients"][0]["last_name"] not in err
+
+
+def test_metrics_are_served(house: House) -> None:
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{house.metrics_port}/metrics") as answer:
+        exposition = answer.read().decode()
+    assert 'groupclaim_steps_total{outcome="done",step="check_eligibility"}' in exposition
+
+
+def test_a_command_without_a_house_says_what_is_missing(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker", "claim", "list"],
+        cwd=SAMPLES.parent,
+        env={"PATH": "/usr/bin:/bin", "GROUPCLAIM_STATE": str(tmp_path / "none")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert "groupclaim up" in ended.stderr
+    assert not (tmp_path / "none").exists()
