@@ -16,7 +16,7 @@ from temporalio.common import RetryPolicy
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.lifecycle.state import Step as ClaimStepName
-from groupclaim.model.base import Instant, Record
+from groupclaim.model.base import Instant, Message
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 
@@ -82,7 +82,7 @@ class Step(Generic[Input, Output]):
 # --- one claim
 
 
-class ClaimStep(Record):
+class ClaimStep(Message):
     """What a claim's step needs to know beyond the store. ``sequence`` makes its effects unique."""
 
     claim_number: str
@@ -95,13 +95,13 @@ class ClaimStep(Record):
     follow_ups: int = 0
 
 
-class ClaimProgress(Record):
+class ClaimProgress(Message):
     """The claim's state after what just happened, to be kept for lists, restarts and people."""
 
     state: ClaimState
 
 
-class Recorded(Record):
+class Recorded(Message):
     """``timer_seconds``: how long to sleep until the deadline; None when there is none, or when the
     practice clock is not the wall clock and whoever moves it will wake the workflow. The amounts
     are in cents: charged so far, and still open with payer and patient."""
@@ -111,7 +111,7 @@ class Recorded(Record):
     open: int = 0
 
 
-class ClaimDecision(Record):
+class ClaimDecision(Message):
     """A person's release of a hold; ``request`` is the same when the same click comes twice."""
 
     claim_number: str
@@ -121,7 +121,7 @@ class ClaimDecision(Record):
     request: str
 
 
-class DecisionRecorded(Record):
+class DecisionRecorded(Message):
     at: Instant
 
 
@@ -165,17 +165,17 @@ CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
 # --- one session
 
 
-class SessionRef(Record):
+class SessionRef(Message):
     session_id: str
 
 
-class RosterEntry(Record):
+class RosterEntry(Message):
     patient_id: str
     claim_number: str
     payer_key: str = "none"
 
 
-class Roster(Record):
+class Roster(Message):
     """Who is on the roster now, and by when attendance is expected."""
 
     entries: tuple[RosterEntry, ...]
@@ -183,14 +183,14 @@ class Roster(Record):
     timer_seconds: float | None
 
 
-class AttendanceEntry(Record):
+class AttendanceEntry(Message):
     patient_id: str
     status: Attendance
     minutes: int
     copay_cents: Cents = Cents(0)
 
 
-class RecordAttendance(Record):
+class RecordAttendance(Message):
     """The final attendance, or a correction of it; who says so stands in the audit log."""
 
     session_id: str
@@ -198,14 +198,14 @@ class RecordAttendance(Record):
     by: str
 
 
-class AttendanceRecorded(Record):
+class AttendanceRecorded(Message):
     """``changed``: how many claims learned something new."""
 
     group_size: int
     changed: int
 
 
-class AmendRoster(Record):
+class AmendRoster(Message):
     """Patients added to or taken off the roster after the session was started."""
 
     session_id: str
@@ -214,21 +214,21 @@ class AmendRoster(Record):
     by: str
 
 
-class SessionProgress(Record):
+class SessionProgress(Message):
     session_id: str
     stage: Literal["open", "closed"]
     attendance_recorded: bool
     ended: int
 
 
-class SessionAlert(Record):
+class SessionAlert(Message):
     """Attendance is missing: tell people, and say when to look again."""
 
     session_id: str
     follow_ups: int
 
 
-class NextLook(Record):
+class NextLook(Message):
     due_at: Instant
     timer_seconds: float | None
 
@@ -242,28 +242,28 @@ FOLLOW_UP_ATTENDANCE = Step("follow_up_attendance", SessionAlert, NextLook, DATA
 # --- batches and their submission
 
 
-class ConnectionRef(Record):
+class ConnectionRef(Message):
     connection_id: str
 
 
-class BatchRef(Record):
+class BatchRef(Message):
     batch_id: str
 
 
-class CutBatch(Record):
+class CutBatch(Message):
     """The batch just cut; None when no claim was ready."""
 
     batch_id: str | None
     claims: int
 
 
-class BuiltBatch(Record):
+class BuiltBatch(Message):
     digest: str
     claims: int
     size: int
 
 
-class Sent(Record):
+class Sent(Message):
     """``accepted``: taken; ``refused``: answered and not taken; ``in_doubt``: no answer came.
 
     ``next_at`` is when the acknowledgment is expected, or when a listing may first prove absence.
@@ -274,7 +274,7 @@ class Sent(Record):
     timer_seconds: float | None
 
 
-class Reconciled(Record):
+class Reconciled(Message):
     """``absent`` only when a listing taken after the grace period lacks our interchange and no
     acknowledgment has been seen; ``unknown`` asks to look again at ``next_at``."""
 
@@ -283,18 +283,18 @@ class Reconciled(Record):
     timer_seconds: float | None
 
 
-class Announce(Record):
+class Announce(Message):
     """Tell each claim of the batch: it was taken, or it was refused whole."""
 
     batch_id: str
     accepted: bool
 
 
-class Announced(Record):
+class Announced(Message):
     claims: int
 
 
-class BatchAlert(Record):
+class BatchAlert(Message):
     batch_id: str
     follow_ups: int
 
@@ -310,14 +310,14 @@ FOLLOW_UP_BATCH = Step("follow_up_batch", BatchAlert, NextLook, DATABASE)
 # --- files from outside
 
 
-class FileRef(Record):
+class FileRef(Message):
     """A stored inbound file, by the SHA-256 of its bytes."""
 
     digest: str
     connection_id: str
 
 
-class FileContents(Record):
+class FileContents(Message):
     """What a file holds. ``problems`` counts envelope faults; details stand in the store."""
 
     acknowledgments: int
@@ -325,24 +325,24 @@ class FileContents(Record):
     problems: int
 
 
-class Routed(Record):
+class Routed(Message):
     claims: int
     batches: int
     unmatched: int
 
 
-class RemittanceRef(Record):
+class RemittanceRef(Message):
     remittance_id: int
 
 
-class Remittances(Record):
+class Remittances(Message):
     """Payments of the file that are new; ``repeated`` were delivered before."""
 
     new: tuple[int, ...]
     repeated: int
 
 
-class Posted(Record):
+class Posted(Message):
     """``suspended`` payments stand whole in payment suspense, ``difference`` named in cents."""
 
     state: Literal["posted", "suspended"]
@@ -350,7 +350,7 @@ class Posted(Record):
     difference_cents: int
 
 
-class Polled(Record):
+class Polled(Message):
     files: int
 
 

@@ -12,7 +12,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Record
+    from groupclaim.model.base import Message
     from workflows import submission
     from workflows.perform import Alarm, Wake, perform
 
@@ -23,11 +23,11 @@ def workflow_id(connection_id: str) -> str:
     return f"batch/{connection_id}"
 
 
-class BatchStart(Record):
+class BatchStart(Message):
     connection_id: str
 
 
-class Ready(Record):
+class Ready(Message):
     """A claim has become ready; which one stands in the store."""
 
 

@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
     from groupclaim.lifecycle.transition import opened, transition
     from groupclaim.lifecycle.why import Why, why
-    from groupclaim.model.base import Instant, Record
+    from groupclaim.model.base import Instant, Message
     from workflows import search
     from workflows.perform import Alarm, Wake, perform, perform_here
 
@@ -35,7 +35,7 @@ def workflow_id(claim_number: str) -> str:
     return f"claim/{claim_number}"
 
 
-class ClaimStart(Record):
+class ClaimStart(Message):
     """``state`` is given when a claim is taken up again: woken from the store, or continued.
 
     ``inbox`` and ``woken_at`` are what a run that continues as new had been told and not yet used.
@@ -48,12 +48,12 @@ class ClaimStart(Record):
     woken_at: Instant | None = None
 
 
-class ClaimEnd(Record):
+class ClaimEnd(Message):
     stage: Stage
     reason: str | None
 
 
-class ReleaseHold(Record):
+class ReleaseHold(Message):
     """A person's word that the claim may go on although ``code`` holds it."""
 
     code: str
@@ -62,7 +62,7 @@ class ReleaseHold(Record):
     request: str
 
 
-class Progress(Record):
+class Progress(Message):
     """Where the claim stands, for people and lists."""
 
     stage: Stage

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from activities.steps import Step
-    from groupclaim.model.base import Instant, Record
+    from groupclaim.model.base import Instant, Message
 
 Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output", bound=BaseModel)
@@ -44,7 +44,7 @@ async def perform_here(step: Step[Input, Output], what: Input) -> Output:
     return result
 
 
-class Wake(Record):
+class Wake(Message):
     """The practice clock has been moved to ``now``."""
 
     now: Instant

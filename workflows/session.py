@@ -16,7 +16,7 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Record
+    from groupclaim.model.base import Message
     from workflows import claim as claims
     from workflows.perform import Alarm, Wake, perform, perform_here
 
@@ -27,15 +27,15 @@ def workflow_id(session_id: str) -> str:
     return f"session/{session_id}"
 
 
-class SessionStart(Record):
+class SessionStart(Message):
     session_id: str
 
 
-class SessionEnd(Record):
+class SessionEnd(Message):
     claims: int
 
 
-class Progress(Record):
+class Progress(Message):
     """How far the session is: how many are on the roster, whose claims have ended."""
 
     roster: int

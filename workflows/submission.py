@@ -11,7 +11,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Instant, Record
+    from groupclaim.model.base import Instant, Message
     from workflows.perform import Alarm, Wake, perform
 
 NAME = "SubmissionWorkflow"
@@ -21,11 +21,11 @@ def workflow_id(batch_id: str) -> str:
     return f"837/{batch_id}"
 
 
-class SubmissionStart(Record):
+class SubmissionStart(Message):
     batch_id: str
 
 
-class BatchAcknowledged(Record):
+class BatchAcknowledged(Message):
     """A TA1 or 999 about the batch has been routed; what it said stands in the store.
 
     A batch whose TA1 is not ``accepted`` gets no 999.

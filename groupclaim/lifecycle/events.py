@@ -13,11 +13,11 @@ from pydantic import AfterValidator
 
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import Fact, Step
-from groupclaim.model.base import Instant, Record
+from groupclaim.model.base import Instant, Message
 from groupclaim.model.session import Attendance
 
 
-class Event(Record):
+class Event(Message):
     at: Instant
     key: str = ""
     due_at: Instant | None = None
@@ -29,7 +29,7 @@ def _known_hold(code: str) -> str:
     return code
 
 
-class Held(Record):
+class Held(Message):
     """A rule's word that the claim must wait: hold code, and whether a person may release it."""
 
     code: Annotated[str, AfterValidator(_known_hold)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from groupclaim.model.base import Instant, Record
+from groupclaim.model.base import Instant, Message
 from groupclaim.model.session import Attendance
 
 TABLE_VERSION = 1
@@ -62,7 +62,7 @@ class Fact(StrEnum):
     ATTENDANCE = "attendance"
 
 
-class Hold(Record):
+class Hold(Message):
     """Why a claim does not go on. ``redo`` is done again when the hold is released or cleared.
 
     A kind of hold without ``redo`` stands beside whatever else happens until a person has decided.
@@ -75,7 +75,7 @@ class Hold(Record):
     releasable: bool
 
 
-class ClaimState(Record):
+class ClaimState(Message):
     """Where one claim stands.
 
     ``version`` counts the claim versions made; ``frequency`` is what the next one will carry.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState, Stage
-from groupclaim.model.base import Instant, Record
+from groupclaim.model.base import Instant, Message
 
 _WAITS: dict[Stage, tuple[str, str, str]] = {
     # stage: waits for, released by, what the next automatic step is
@@ -41,7 +41,7 @@ _WAITS: dict[Stage, tuple[str, str, str]] = {
 }
 
 
-class Why(Record):
+class Why(Message):
     """The five answers: who is waited for, since when, what comes next and when, what releases it,
     what happens if nothing does."""
 

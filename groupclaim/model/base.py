@@ -15,6 +15,16 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Message(Record):
+    """What our own processes tell one another and keep for later.
+
+    A field that a newer release has added is passed over by an older one, so that both can work
+    side by side while one replaces the other.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def _with_offset(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("needs a time zone offset, as in 2026-02-03T17:00:00-06:00")
