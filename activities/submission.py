@@ -28,7 +28,7 @@ from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from workflows import submission
 
-GRACE = timedelta(minutes=60)
+GRACE = timedelta(minutes=30)
 """How long after sending began a listing may still lack an interchange that was received."""
 
 _LONGEST_REMINDER = timedelta(days=7)

@@ -2,7 +2,7 @@
 
 ``python -m tests.system.crashing_worker MOMENT FOLDER`` supervises; with ``--work`` it works.
 MOMENT is ``before`` (the activity has been taken and nothing done) or ``after`` (everything is done
-and nothing reported). FOLDER gets one empty file for each boundary died at.
+and nothing reported; also once between the clearinghouse's answer and our noting it). FOLDER gets one empty file for each boundary died at.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from temporalio import activity
 from temporalio.worker import ExecuteActivityInput
 
 from activities import steps
+from groupclaim.clearinghouse.http import HttpClearinghouse
+from groupclaim.clearinghouse.port import Receipt
 from worker import plugin, telemetry
 from worker.process import run_worker
 from worker.settings import Settings
@@ -52,6 +54,15 @@ def work(moment: str, folder: Path) -> None:
         return result
 
     plugin._Attempt.execute_activity = execute_activity  # type: ignore[method-assign, assignment]
+    send = HttpClearinghouse.send_batch
+
+    async def send_batch(self: HttpClearinghouse, name: str, content: bytes) -> Receipt:
+        receipt = await send(self, name, content)
+        if moment == "after":
+            die_once("after:the clearinghouse's answer", folder)
+        return receipt
+
+    HttpClearinghouse.send_batch = send_batch  # type: ignore[method-assign]
     settings = Settings()
     telemetry.configure_logging(settings.log_level)
     asyncio.run(run_worker(settings))
