@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from activities import steps
 from activities.outside import Outside, performs
-from groupclaim.store import audit, claims, ledger
+from groupclaim.store import audit, authorizations, claims, ledger
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from workflows import claim
 
@@ -43,6 +43,9 @@ class Progress:
                 decision.by,
                 {"released": decision.code},
             )
+            if new and decision.code == "ATTENDANCE_CHANGED":
+                # The payer has been told that nothing is billed: the units are free again.
+                await authorizations.release_unbillable(tx, decision.claim_number, now)
             if new:
                 await audit.record(
                     tx,
@@ -54,6 +57,8 @@ class Progress:
                         "code": decision.code,
                         "reason": decision.reason,
                         "request": decision.request,
+                        "second": decision.second,
+                        "until": decision.until.isoformat() if decision.until else None,
                     },
                 )
         return steps.DecisionRecorded(at=now)

@@ -112,13 +112,16 @@ class Recorded(Message):
 
 
 class ClaimDecision(Message):
-    """A person's release of a hold; ``request`` is the same when the same click comes twice."""
+    """A person's release of a hold; ``request`` is the same when the same click comes twice.
+    ``second`` agreed with it, and it counts ``until`` then, where the hold asks for that."""
 
     claim_number: str
     code: str
     by: str
     reason: str
     request: str
+    second: str | None = None
+    until: Instant | None = None
 
 
 class DecisionRecorded(Message):

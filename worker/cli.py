@@ -37,9 +37,10 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
+from worker import decision_commands, embedded, summary, telemetry
 from worker import demo as demonstration
-from worker import embedded, summary, telemetry
 from worker.front_desk import FrontDesk, Refused
+from worker.policy_commands import policy
 from worker.process import SettingsRefused, connect, run_worker
 from worker.settings import Settings
 
@@ -64,6 +65,8 @@ for name, group in (
     ("authorization", authorization), ("payment", payment), ("ledger", money), ("audit", auditing),
 ):  # fmt: skip
     application.add_typer(group, name=name)
+application.add_typer(policy, name="policy")
+decision_commands.add_to(application, authorization)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
@@ -437,13 +440,24 @@ def claim_release(
     code: Annotated[str, typer.Option(help="the hold code that holds it")],
     reason: Annotated[str, typer.Option(help="why it may go on")],
     by: Annotated[str, typer.Option(help="who decides")],
+    second: Annotated[str | None, typer.Option(help="who else agrees, for a waiver")] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="when a waiver ends"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a held claim go on, taking responsibility for the reason."""
+    """Let a held claim go on, taking responsibility for the reason.
+
+    A hold of a compliance rule, or one that rests on an unverified value, is waived by two people
+    (--second) and until a day (--until). `groupclaim claim why` says what a hold needs.
+    """
 
     async def work() -> dict[str, Any]:
         async with _desk() as desk:
-            return await desk.release_hold(claim, code=code, by=by, reason=reason)
+            return await desk.release_hold(
+                claim, code=code, by=by, reason=reason, second=second, until=until
+            )
 
     progress = _run(work())
     _print(as_json, progress, lambda console: console.print(_line(progress)))

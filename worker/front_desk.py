@@ -24,7 +24,7 @@ from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import Authorization
+from groupclaim.model.patient import Authorization, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import PracticeClock
@@ -70,6 +70,11 @@ class FrontDesk:
         await schedule_mailboxes(self._client, self._database)
         for fact in (Fact.COVERAGE, Fact.AUTHORIZATION):
             await self._tell_patients(loaded.patients, fact, now)
+        async with self._database.reading() as reading:
+            waiting = await practice.held_for_payer(reading)
+        for number in waiting:
+            event = FactLearned(at=now, key=f"payers:{now.isoformat()}", fact=Fact.COVERAGE)
+            await self._tell(number, "fact", event)
         return {
             "added": loaded.added,
             "changed": loaded.changed,
@@ -147,6 +152,19 @@ class FrontDesk:
             await audit.record(tx, now, by, "authorization_recorded", patient_id)
         return await self._tell_patients((patient_id,), Fact.AUTHORIZATION, now)
 
+    async def record_coverage_call(self, given: CoverageCall, by: str) -> int:
+        """Keep what a payer said by telephone, as evidence; how many claims were told."""
+        now = await self._clock.now()
+        if given.called_at > now:
+            raise Refused("called_at: the call would be made in the future")
+        patient_id = self._database.keyring.patient_id(given.patient)
+        async with self._database.transaction() as tx:
+            await practice.record_coverage_call(tx, given)
+            await audit.record(
+                tx, now, by, "coverage_call", patient_id, {"reference": given.reference}
+            )
+        return await self._tell_patients((patient_id,), Fact.COVERAGE, now)
+
     async def _tell_patients(self, patient_ids: Iterable[str], fact: Fact, now: datetime) -> int:
         async with self._database.reading() as reading:
             numbers = await claims.open_claims(reading, tuple(patient_ids))
@@ -181,12 +199,30 @@ class FrontDesk:
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"receipt:{receipt}"))
         return new
 
-    async def release_hold(self, number: str, *, code: str, by: str, reason: str) -> dict[str, Any]:
-        """Let a held claim go on."""
+    async def release_hold(
+        self,
+        number: str,
+        *,
+        code: str,
+        by: str,
+        reason: str,
+        second: str | None = None,
+        until: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Let a held claim go on; ``second`` and ``until`` where the hold asks for two people."""
+        if until is not None and until <= await self._clock.now():
+            raise Refused("the waiver would have ended already")
         progress: claim.Progress = await self._update(
             claim.workflow_id(number),
             "release_hold",
-            claim.ReleaseHold(code=code, by=by, reason=reason, request=uuid.uuid4().hex),
+            claim.ReleaseHold(
+                code=code,
+                by=by,
+                reason=reason,
+                request=uuid.uuid4().hex,
+                second=second,
+                until=until,
+            ),
             claim.Progress,
         )
         return progress.model_dump(mode="json")

@@ -62,6 +62,7 @@ def configure_logging(level: str = "info") -> None:
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_without_exceptions_as_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -74,6 +75,7 @@ def configure_logging(level: str = "info") -> None:
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 _flatten_temporal,
                 _exception_without_values,
+                _first_line_of_message,
                 _only_allowed,
                 structlog.processors.JSONRenderer(),
             ],
@@ -119,6 +121,23 @@ def _exception_without_values(
         if trace is not None:
             code = trace.tb_frame.f_code
             entry["exception_place"] = f"{code.co_qualname}:{trace.tb_lineno}"
+    return entry
+
+
+def _without_exceptions_as_arguments(record: logging.LogRecord) -> bool:
+    """A library may write an exception into its message: of it, too, only the type is kept."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            type(item).__name__ if isinstance(item, BaseException) else item for item in record.args
+        )
+    return True
+
+
+def _first_line_of_message(
+    logger: Any, method: str, entry: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Of a message only its first line: what asyncio adds below describes objects in full."""
+    entry["event"] = str(entry.get("event", "")).partition("\n")[0]
     return entry
 
 

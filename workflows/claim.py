@@ -54,12 +54,17 @@ class ClaimEnd(Message):
 
 
 class ReleaseHold(Message):
-    """A person's word that the claim may go on although ``code`` holds it."""
+    """A person's word that the claim may go on although ``code`` holds it.
+
+    ``second`` agrees and ``until`` ends it, where the kind of hold asks for two people.
+    """
 
     code: str
     by: str
     reason: str
     request: str
+    second: str | None = None
+    until: Instant | None = None
 
 
 class Progress(Message):
@@ -222,10 +227,16 @@ class ClaimWorkflow:
                     by=decision.by,
                     reason=decision.reason,
                     request=decision.request,
+                    second=decision.second,
+                    until=decision.until,
                 ),
                 summary=f"release {decision.code}",
             )
-            self._inbox.append(events.HoldReleased(at=recorded.at, key=key, code=decision.code))
+            self._inbox.append(
+                events.HoldReleased(
+                    at=recorded.at, key=key, code=decision.code, until=decision.until
+                )
+            )
             await workflow.wait_condition(lambda: key in self._state.seen)
         return self.progress()
 
@@ -242,6 +253,15 @@ class ClaimWorkflow:
             raise ValueError(f"{hold.code} cannot be released: {HOLDS[hold.code].released_by} can")
         if not decision.reason.strip():
             raise ValueError("a release needs a reason")
+        if decision.until is not None and decision.until <= hold.since:
+            raise ValueError("a waiver ends after the hold began")
+        if not hold.two_people:
+            return
+        second = (decision.second or "").strip()
+        if not second or second.casefold() == decision.by.strip().casefold():
+            raise ValueError(f"a waiver of {hold.code} needs a second person who agrees")
+        if decision.until is None:
+            raise ValueError(f"a waiver of {hold.code} needs an expiry")
 
     # --- what anyone may ask
 

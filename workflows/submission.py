@@ -41,6 +41,7 @@ class SubmissionWorkflow:
     def __init__(self, start: SubmissionStart) -> None:
         self._batch = steps.BatchRef(batch_id=start.batch_id)
         self._acknowledgments: set[BatchAcknowledged] = set()
+        self._considered = 0
         self._alarm = Alarm()
         self._stage = "building"
 
@@ -79,14 +80,15 @@ class SubmissionWorkflow:
                 return sent
 
     async def _until_news(self, sent: steps.Sent) -> None:
-        """Wait for the moment to take a listing, or for an acknowledgment if one comes first."""
-        known = len(self._acknowledgments)
+        """Wait for the moment to take a listing, or for an acknowledgment if one comes first: at
+        once if one has come since the last look."""
         await self._alarm.until(
             sent.next_at,
             sent.timer_seconds,
             "take a listing",
-            unless=lambda: len(self._acknowledgments) > known,
+            unless=lambda: len(self._acknowledgments) > self._considered,
         )
+        self._considered = len(self._acknowledgments)
 
     async def _await_acknowledgment(self, due_at: Instant, timer_seconds: float | None) -> None:
         follow_ups = 0

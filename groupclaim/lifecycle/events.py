@@ -30,10 +30,12 @@ def _known_hold(code: str) -> str:
 
 
 class Held(Message):
-    """A rule's word that the claim must wait: hold code, and whether a person may release it."""
+    """A rule's word that the claim must wait: hold code, whether a person may release it, and
+    whether that is a waiver of two people with an expiry."""
 
     code: Annotated[str, AfterValidator(_known_hold)]
     releasable: bool
+    two_people: bool = False
 
 
 # --- results of steps
@@ -108,7 +110,8 @@ class AttendanceRecorded(Event):
 
     ``not_billable`` is the reason when nothing can be billed; ``sent`` that a version of the claim
     has already left and cannot be withdrawn. ``note_due_at`` is given while the note is not signed:
-    there is nothing to check before it is.
+    there is nothing to check before it is. ``coverage_stale``: the payer's answer is too old for
+    the day of service, so it is asked again first.
     """
 
     kind: Literal["attendance_recorded"] = "attendance_recorded"
@@ -116,6 +119,7 @@ class AttendanceRecorded(Event):
     not_billable: str | None = None
     sent: bool = False
     note_due_at: Instant | None = None
+    coverage_stale: bool = False
 
 
 class FactLearned(Event):
@@ -124,10 +128,14 @@ class FactLearned(Event):
 
 
 class HoldReleased(Event):
-    """A person takes responsibility for going on; who and why stands in the audit log."""
+    """A person takes responsibility for going on; who and why stands in the audit log.
+
+    ``until``: from then on the waiver no longer counts for a step that is done again.
+    """
 
     kind: Literal["hold_released"] = "hold_released"
     code: str
+    until: Instant | None = None
 
 
 class Submitted(Event):

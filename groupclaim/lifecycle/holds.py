@@ -1,4 +1,12 @@
-"""The holds: what each waits for, which fact clears it, what happens if nothing does."""
+"""The holds: what each waits for, how it is repaired, which fact clears it, who may waive it.
+
+A release of a hold always needs a reason. Where ``two_people`` is set, it is a waiver: a second
+person must agree and it must say until when it counts. These are the holds that can only be
+released because they rest on a value nobody has read in the payer's current text, and those that
+keep a compliance rule. Not among them: holds whose release *is* the review that they ask for (a
+supervisor looks at a large room, a coder at a contract), and those of claims already sent or money
+already posted, where a release follows what was agreed with the payer.
+"""
 
 from __future__ import annotations
 
@@ -9,118 +17,354 @@ from groupclaim.lifecycle.state import Fact, Step
 
 @dataclass(frozen=True, slots=True)
 class HoldKind:
-    """``waits_for`` names who must act; ``cleared_by`` is the fact whose arrival tries again."""
+    """``waits_for`` names who must act, ``repair`` what they do; ``cleared_by`` is the fact whose
+    arrival tries again; ``two_people``: a release that
+    overrides what a rule found is a waiver of two people with an expiry. Where it only asks for
+    another look, because no fact clears the hold, one person is enough."""
 
     redo: Step | None
     waits_for: str
     released_by: str
     cleared_by: Fact | None = None
+    repair: str = ""
+    two_people: bool = False
 
 
 HOLDS: dict[str, HoldKind] = {
+    # --- coverage
     "COVERAGE_INACTIVE": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "front desk: other or renewed coverage for the day of service",
         "a corrected coverage",
         Fact.COVERAGE,
+        repair="Ask patient and payer for the coverage in force on the day and load it, or record "
+        "the payer's word by telephone (`groupclaim coverage call`). Without any the patient pays.",
     ),
     "COVERAGE_UNKNOWN": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "front desk: the payer does not know the member as we wrote them",
         "a corrected coverage",
         Fact.COVERAGE,
+        repair="Correct name, birth date, member id or payer as on the insurance card, or record "
+        "the payer's word by telephone.",
     ),
+    "CARVE_OUT": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "front desk: another administrator pays for mental health and is not on file",
+        "the administrator on file",
+        Fact.COVERAGE,
+        repair="Load the administrator that the finding names as a payer; the patient's coverage "
+        "with it too where its member id differs. It is then asked and billed.",
+    ),
+    "MEDICARE_ADVANTAGE": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "front desk: a Medicare Advantage plan covers the day, not Medicare",
+        "the plan recorded as the patient's coverage",
+        Fact.COVERAGE,
+        repair="Load the plan that the finding names as a payer and as the patient's first "
+        "coverage with the plan's own member id; end the Medicare coverage the day before.",
+    ),
+    "NOT_COVERED": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "front desk: the plan is active and excludes this service",
+        "a corrected coverage, or a waiver with the payer's word",
+        Fact.COVERAGE,
+        repair="Tell the patient before the next session; bill other coverage, or the patient "
+        "where a notice was given in time.",
+        two_people=True,
+    ),
+    "VISITS_EXHAUSTED": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "utilization review: the plan's visits are used up",
+        "an authorization or a corrected coverage",
+        Fact.COVERAGE,
+        repair="Ask the payer for more visits (a limit stricter than for medical care may break "
+        "mental-health parity), then record the answer; else tell the patient.",
+        two_people=True,
+    ),
+    "REFERRAL_REQUIRED": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "front desk: the payer asks for a referral and none is on file",
+        "a recorded referral",
+        Fact.COVERAGE,
+        repair="Get the referral's number from the referring clinician and load it with the "
+        "patient's coverage.",
+        two_people=True,
+    ),
+    "DIAGNOSIS_NOT_COVERED": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "clinician: the payer does not cover group psychotherapy for the diagnoses on file",
+        "a corrected treatment plan",
+        Fact.COVERAGE,
+        repair="The clinician looks at the diagnoses of note and plan; they are never changed to "
+        "suit a payer.",
+        two_people=True,
+    ),
+    "FREQUENCY_EXCEEDED": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "utilization review: more sessions than the payer pays in the period",
+        "an authorization, or a waiver with the payer's word",
+        Fact.AUTHORIZATION,
+        repair="Request an authorization for the additional sessions, or do not bill this one.",
+        two_people=True,
+    ),
+    "PART2_CONSENT": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "privacy: the patient's consent to disclose substance-use records to the payer",
+        "a recorded consent",
+        Fact.COVERAGE,
+        repair="Obtain the patient's written consent for payment and load it with the patient "
+        "(part2_consents); nothing is disclosed before. It cannot be waived.",
+        two_people=True,
+    ),
+    # --- authorization
     "AUTH_REQUIRED": HoldKind(
         Step.CHECK_AUTHORIZATION,
         "utilization review: a prior authorization for the day of service",
         "a recorded authorization",
         Fact.AUTHORIZATION,
+        repair="Request it (278, portal or telephone; retroactively after the service) and record "
+        "number, codes, clinician, units and dates.",
+        two_people=True,
     ),
     "AUTH_EXHAUSTED": HoldKind(
         Step.CHECK_AUTHORIZATION,
         "utilization review: more authorized units",
         "an extended authorization",
         Fact.AUTHORIZATION,
+        repair="Request an extension and record the units under the same or the new number; "
+        "or release units of sessions that are not billed.",
+        two_people=True,
     ),
+    "AUTH_MISMATCH": HoldKind(
+        Step.CHECK_AUTHORIZATION,
+        "utilization review: the authorization on file does not fit this service",
+        "a corrected authorization",
+        Fact.AUTHORIZATION,
+        repair="Compare the payer's letter with what was recorded (payer, code, clinician, dates), "
+        "correct it, or ask the payer for a revision.",
+        two_people=True,
+    ),
+    # --- documentation
     "NOTE_UNSIGNED": HoldKind(
         Step.CHECK_DOCUMENTATION,
         "clinician: sign the note",
         "the signed note",
         Fact.NOTE,
+        repair="The author signs in the record system; a late signature keeps its true date.",
     ),
     "NOTE_INCOMPLETE": HoldKind(
         Step.CHECK_DOCUMENTATION,
         "clinician: complete the note",
         "the completed and signed note",
         Fact.NOTE,
+        repair="The clinician adds the missing elements as a dated addendum and signs it.",
     ),
-    "PLAN_MISSING": HoldKind(
+    "PLAN_INVALID": HoldKind(
         Step.CHECK_DOCUMENTATION,
-        "clinician: a signed treatment plan that names group therapy",
-        "the completed and signed note",
+        "clinician: a treatment plan valid on the day that names group therapy",
+        "a corrected plan and the note signed again",
         Fact.NOTE,
+        repair="Renew or amend the plan with type, amount, frequency, duration, diagnoses and "
+        "goals; it never gets an earlier date than its signature.",
+    ),
+    "CLONED_NOTE": HoldKind(
+        Step.CHECK_DOCUMENTATION,
+        "clinician: the individual part repeats another note",
+        "the corrected and signed note, or a waiver",
+        Fact.NOTE,
+        repair="The clinician writes what this patient said, did and gained as a dated addendum; "
+        "both notes are shown side by side.",
+        two_people=True,
+    ),
+    "MEMBER_NAMED": HoldKind(
+        Step.CHECK_DOCUMENTATION,
+        "clinician: the note names another member of the group",
+        "the corrected and signed note, or a waiver",
+        Fact.NOTE,
+        repair="Take the other member out of the note at the place that the finding gives, as the "
+        "record system amends signed notes.",
+        two_people=True,
+    ),
+    "EXCLUDED_ACTIVITY": HoldKind(
+        Step.CHECK_DOCUMENTATION,
+        "clinician: what was done is not psychotherapy by the note",
+        "the corrected and signed note, or a waiver",
+        Fact.NOTE,
+        repair="If therapy was given, the note must say so; else it is not billed as 90853. For "
+        "Medicaid a coder looks at the codes for education.",
+        two_people=True,
+    ),
+    "PROCESS_NOTE": HoldKind(
+        Step.CHECK_DOCUMENTATION,
+        "clinician: a progress note; what is on file are psychotherapy (process) notes",
+        "the signed progress note",
+        Fact.NOTE,
+        repair="The clinician files a progress note of its own. Process notes are never read, "
+        "attached or sent (45 CFR 164.501); it cannot be waived.",
+        two_people=True,
+    ),
+    # --- the room
+    "GROUP_OF_ONE": HoldKind(
+        Step.CHECK_CODING,
+        "clinician: one patient alone is no group",
+        "a corrected attendance",
+        Fact.ATTENDANCE,
+        repair="Correct the attendance if it is wrong; else ask the clinician whether individual "
+        "therapy was given and documented, and bill that.",
+        two_people=True,
     ),
     "GROUP_SIZE_REVIEW": HoldKind(
         Step.CHECK_CODING,
         "supervisor: confirm that a room of this size may be billed",
         "release with a reason, or a corrected attendance",
         Fact.ATTENDANCE,
+        repair="Confirm that each note shows individual work, then release: the release is the "
+        "review.",
     ),
     "GROUP_SIZE_EXCEEDED": HoldKind(
         Step.CHECK_CODING,
         "supervisor: the room was larger than the payer accepts",
         "a corrected attendance",
         Fact.ATTENDANCE,
+        repair="Correct the attendance if it is wrong; else do not bill this payer. Where the "
+        "limit is unverified, read the payer's own text before it is waived.",
+        two_people=True,
+    ),
+    "SESSION_CONFLICT": HoldKind(
+        Step.CHECK_CODING,
+        "front desk: clinician or patient is recorded in two sessions at the same time",
+        "a corrected attendance, or a waiver",
+        Fact.ATTENDANCE,
+        repair="Correct times, clinician or attendance of the session that is wrong.",
+        two_people=True,
     ),
     "LICENCE_NOT_ACCEPTED": HoldKind(
         Step.CHECK_CODING,
         "credentialing: a licence that this payer accepts on the day of service",
         "release with a reason once it is settled",
+        repair="Load the licence or the payer's acceptance, then release: it is looked at again.",
+        two_people=True,
+    ),
+    "RENDERING_NOT_PAYABLE": HoldKind(
+        Step.CHECK_CODING,
+        "credentialing: the payer does not pay this clinician on the day of service",
+        "release with a reason once it is settled",
+        repair="Settle enrolment or supervision with the payer and load its dates, then release; "
+        "services before the effective date are written off.",
+        two_people=True,
+    ),
+    # --- coding and price
+    "NOT_DISTINCT": HoldKind(
+        Step.CHECK_CODING,
+        "coder: another service of the day is not shown to be separate",
+        "separate signed notes with times that do not overlap, or a waiver",
+        Fact.NOTE,
+        repair="Bill the second service only with a note of its own and times apart; else take it "
+        "off the claim.",
+        two_people=True,
+    ),
+    "UNITS_OVER_MAX": HoldKind(
+        Step.CHECK_CODING,
+        "coder: more units than the payer pays in a day",
+        "release with a reason once it is settled",
+        repair="Reduce to the payer's maximum; no modifier splits a unit limit.",
+        two_people=True,
+    ),
+    "MAC_COVERAGE_REVIEW": HoldKind(
+        Step.CHECK_CODING,
+        "coder: the Medicare contractor may not cover this code",
+        "release with a reason once it is settled",
+        repair="Read the contractor's coverage article for the day; give the notice to the patient "
+        "before the next one.",
+        two_people=True,
+    ),
+    "TELEHEALTH_TABLE_CHECK": HoldKind(
+        Step.CHECK_CODING,
+        "coder: the payer's list of telehealth services",
+        "release with a reason once it is settled",
+        repair="Look the code up in the payer's telehealth table for the day, load the policy, "
+        "then release.",
+        two_people=True,
+    ),
+    "DUPLICATE": HoldKind(
+        Step.CHECK_CODING,
+        "biller: the service has been billed before",
+        "release with a reason once it is settled",
+        repair="Find the first claim; release only for a second session that the payer allows.",
+        two_people=True,
+    ),
+    "CONTRACT_CHECK": HoldKind(
+        Step.CHECK_CODING,
+        "contract owner: what the contract says of this service",
+        "release with a reason once it is settled",
+        repair="Read the contract in force on the day and load what it says, then release.",
     ),
     "NO_RATE": HoldKind(
         Step.CHECK_CODING,
         "contract owner: a contract and fee in force on the day of service",
         "release with a reason once it is loaded",
+        repair="Load contract, rate or fee, then release: it is priced again.",
     ),
     "SAME_DAY_SERVICE": HoldKind(
         Step.CHECK_CODING,
         "coder: another psychotherapy service of the same patient that day",
         "release with a reason",
+        repair="Decide which one is billed; read the payer's own rule before both are.",
+        two_people=True,
+    ),
+    # --- on its way
+    "TIMELY_FILING": HoldKind(
+        Step.BUILD_CLAIM,
+        "biller: the filing limit has passed",
+        "release with a reason: proof that it was filed in time, or an exception",
+        repair="Find the 999 or 277CA that proves timely filing or the payer's exception; else "
+        "propose a write-off. The patient owes nothing of it.",
+        two_people=True,
     ),
     "CLAIM_REFUSED": HoldKind(
         Step.BUILD_CLAIM,
         "biller: the claim did not pass the outbound check",
         "release once the named fields are mended",
+        repair="Correct each field that a finding names, then release.",
     ),
     "REJECTED": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "biller: the payer's front end refused the claim and no correction is known",
         "release once it is mended; it is sent as a new claim",
+        repair="Mend what the acknowledgment names, then release.",
     ),
     "DENIED": HoldKind(
         Step.DECIDE_DENIAL,
         "biller: the payer denied the claim and no correction is known",
         "release to decide again with what is on file by then",
         Fact.AUTHORIZATION,
+        repair="Follow the finding's advice: correct, appeal within the limit, or write off.",
     ),
     "ATTENDANCE_CHANGED": HoldKind(
         None,
         "biller: attendance was corrected after the claim was sent",
         "release once the payer has been told",
+        repair="Void or correct the claim with the payer, then release.",
     ),
+    # --- the money
     "UNDERPAYMENT_REVIEW": HoldKind(
         Step.SETTLE_BALANCE,
         "contract owner: dispute the shortfall or write it off",
         "release writes the shortfall off, with the reason",
+        repair="Dispute it with the contract and the remittance, or release to write it off.",
     ),
     "PAYMENT_UNPRICED": HoldKind(
         Step.AUDIT_PAYMENT,
         "contract owner: a rate in force on the day of service, to audit the payment against",
         "release once it is loaded; the payment is audited again, or accepted as it is",
+        repair="Load the contract or fee schedule, then release.",
     ),
     "OVERPAYMENT_REVIEW": HoldKind(
         Step.SETTLE_BALANCE,
         "contract owner: the payer allowed more than the contract",
         "release keeps the payment, with the reason",
+        repair="Return what was not due (within 60 days where the payer is Medicare or Medicaid), "
+        "or release when the payment was right.",
     ),
 }

@@ -73,6 +73,7 @@ class Hold(Message):
     redo: Step | None
     since: Instant
     releasable: bool
+    two_people: bool = False
 
 
 class ClaimState(Message):
@@ -80,7 +81,8 @@ class ClaimState(Message):
 
     ``version`` counts the claim versions made; ``frequency`` is what the next one will carry.
     ``corrections`` names each correction already tried, ``waivers`` each hold code a person has
-    released, ``seen`` the keys of the last events taken, so that a repeated one changes nothing.
+    released, ``waived_until`` when such a release ends, ``seen`` the keys of the last events taken,
+    so that a repeated one changes nothing.
     ``note_signed``: that has been told, perhaps before anyone said who came.
     ``sequence`` counts events taken. ``resume`` is the step under way: a claim taken up again,
     after continue-as-new or from the store, does it again.
@@ -102,6 +104,7 @@ class ClaimState(Message):
     cause: str | None = None
     corrections: tuple[str, ...] = ()
     waivers: tuple[str, ...] = ()
+    waived_until: dict[str, Instant] = Field(default_factory=dict)
     resume: Step | None = None
     seen: Annotated[tuple[str, ...], Field(max_length=100)] = ()
 

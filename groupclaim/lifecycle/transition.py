@@ -75,6 +75,7 @@ def transition(state: ClaimState, event: Event) -> Answer:
     """The state after ``event``, and the step to carry out, if one follows."""
     if event.key and event.key in state.seen:
         return state, ()
+    state = _without_expired_waivers(state, event)
     if isinstance(event, StepResult) and _STEP_OF[type(event)] not in opened(state):
         after, effects = _ignored(state, event)
     else:
@@ -88,6 +89,21 @@ def transition(state: ClaimState, event: Event) -> Answer:
             }
         ),
         effects,
+    )
+
+
+def _without_expired_waivers(state: ClaimState, event: Event) -> ClaimState:
+    """A waiver counts for what is done before it ends; what has been done with it stays done."""
+    ended = {code for code, until in state.waived_until.items() if until <= event.at}
+    if not ended:
+        return state
+    return state.model_copy(
+        update={
+            "waivers": tuple(code for code in state.waivers if code not in ended),
+            "waived_until": {
+                code: until for code, until in state.waived_until.items() if code not in ended
+            },
+        }
     )
 
 
@@ -144,7 +160,13 @@ def _hold(state: ClaimState, held: Held, event: Event, **changes: Any) -> Answer
     if standing is not None:
         hold = standing.model_copy(update={"redo": redo})
     else:
-        hold = Hold(code=held.code, redo=redo, since=event.at, releasable=held.releasable)
+        hold = Hold(
+            code=held.code,
+            redo=redo,
+            since=event.at,
+            releasable=held.releasable,
+            two_people=held.two_people,
+        )
     update = {"hold": hold, "due_at": event.due_at, "follow_ups": 0, "resume": None, **changes}
     return state.model_copy(update=update), ()
 
@@ -160,6 +182,7 @@ def _hold_beside(state: ClaimState, held: Held, event: Event) -> Answer:
         redo=before.redo if before is not None else None,
         since=before.since if before is not None and before.code == held.code else event.at,
         releasable=held.releasable,
+        two_people=held.two_people,
     )
     return state.model_copy(update={"hold": hold, "due_at": state.due_at or event.due_at}), ()
 
@@ -194,12 +217,14 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
     if state.stage is Stage.NOT_BILLABLE:
         return _go(known, Step.CHECK_ELIGIBILITY)
     if state.stage is Stage.ATTENDANCE:
+        if event.coverage_stale:
+            return _go(known, Step.CHECK_ELIGIBILITY)
         if event.note_due_at is not None and not state.note_signed:
             held = Held(code="NOTE_UNSIGNED", releasable=False)
             wait = event.model_copy(update={"due_at": event.note_due_at})
             return _hold(known, held, wait, stage=Stage.DOCUMENTATION)
         return _go(known, Step.CHECK_DOCUMENTATION)
-    if state.hold and state.hold.code in ("GROUP_SIZE_REVIEW", "GROUP_SIZE_EXCEEDED"):
+    if state.hold and HOLDS[state.hold.code].cleared_by is Fact.ATTENDANCE:
         return _go(known, Step.CHECK_CODING)
     return known, ()
 
@@ -275,7 +300,8 @@ def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
         return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
     if event.denied and state.stage not in _ADJUDICATED:
         return _ignored(state, event)
-    waivers = tuple(code for code in state.waivers if HOLDS[code].redo is not Step.SETTLE_BALANCE)
+    of_money = (Step.AUDIT_PAYMENT, Step.SETTLE_BALANCE)
+    waivers = tuple(code for code in state.waivers if HOLDS[code].redo not in of_money)
     return _go(state, Step.AUDIT_PAYMENT, waivers=waivers)
 
 
@@ -329,7 +355,15 @@ def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
         return state.model_copy(update={"hold": None, "due_at": due_at}), ()
     waived = () if _stands(hold) else (hold.code,)
     waivers = (*(code for code in state.waivers if code not in waived), *waived)
-    return _go(state.model_copy(update={"hold": None}), hold.redo, waivers=waivers)
+    waived_until = {code: at for code, at in state.waived_until.items() if code not in waived}
+    if waived and event.until is not None:
+        waived_until[hold.code] = event.until
+    return _go(
+        state.model_copy(update={"hold": None}),
+        hold.redo,
+        waivers=waivers,
+        waived_until=waived_until,
+    )
 
 
 def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:

@@ -62,7 +62,7 @@ def why(state: ClaimState) -> Why:
             since=state.hold.since,
             next_step=_reminder(state),
             next_at=state.due_at,
-            released_by=kind.released_by,
+            released_by=f"{kind.released_by}. {kind.repair}",
             otherwise="it stays held, is looked at again each time, and the filing limit runs",
         )
     if state.ended:

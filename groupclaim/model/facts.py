@@ -6,9 +6,15 @@ from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from groupclaim.model.base import Instant, Record
+from groupclaim.model.base import Instant, Record, Reference
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import Authorization, Coverage, Patient, TreatmentPlan
+from groupclaim.model.patient import (
+    Authorization,
+    Coverage,
+    CoverageCall,
+    Patient,
+    TreatmentPlan,
+)
 from groupclaim.model.practice import (
     Clinician,
     Contract,
@@ -17,14 +23,18 @@ from groupclaim.model.practice import (
     Payer,
     Practice,
 )
-from groupclaim.model.session import Attendance, GroupSession, OtherService
+from groupclaim.model.session import Attendance, GroupSession, OtherService, RemotePart
 
 
 class EligibilityAnswer(Record):
     """What the last 271 said of the day of service.
 
     ``authorization_required`` is EB11: Y, N or U (unknown). ``member_id`` is the one in force as
-    the payer knows it.
+    the payer knows it. ``qualified_medicare_beneficiary``: no Medicare deductible, coinsurance or
+    copay may be collected. ``visits_remaining`` is what the plan has left, None when not said.
+    ``asked`` is the payer of the coverage on file; ``carve_out`` the payer on file to which it
+    referred and which is billed instead. ``call`` is the reference of the telephone call that this
+    answer rests on.
     """
 
     active: bool
@@ -35,13 +45,24 @@ class EligibilityAnswer(Record):
     copay: Cents | None = None
     coinsurance_percent: int | None = None
     checked_at: Instant
+    qualified_medicare_beneficiary: bool = False
+    visits_remaining: int | None = None
+    referral_required: bool | None = None
+    asked: Reference | None = None
+    carve_out: Reference | None = None
+    call: str | None = None
 
 
 class ClaimFacts(Record):
     """One participant of one session with all that bears on billing it, as on file now.
 
     ``group_size`` counts the patients treated in the room, whoever pays; None before attendance is
-    final. ``payer`` and ``coverage`` are None when nothing on file covers the day.
+    final. ``payer`` and ``coverage`` are None when nothing on file covers the day. ``remote`` is
+    how the patient took part by the final attendance, where that differs from the session.
+    ``supervisor`` is the clinician's, where the clinician has one.
+    ``authorizations`` are all the patient's, whose ``used`` counts units that other claims hold.
+    ``other_session_days`` are the days of the patient's other attended group sessions of the same
+    calendar year, one entry a session.
     """
 
     claim_number: str
@@ -65,6 +86,16 @@ class ClaimFacts(Record):
     copay_paid: Cents
     group_size: int | None
     note_signed_at: Instant | None
+    remote: RemotePart | None = None
+    supervisor: Clinician | None = None
+    coverage_calls: tuple[CoverageCall, ...] = ()
+    other_session_days: tuple[date, ...] = ()
+
+    @property
+    def taken_part_remotely(self) -> RemotePart | None:
+        """How the patient took part from elsewhere; None when they were in the room."""
+        expected = (item for item in self.session.remote if item.patient == self.patient.ref)
+        return self.remote or next(expected, None)
 
     @property
     def service_date(self) -> date:

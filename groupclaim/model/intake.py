@@ -63,6 +63,7 @@ class PracticeFile(Record):
                 if ref is not None and ref not in known[to]
             )
 
+        refer("clinicians", "supervisor", (i.supervisor for i in self.clinicians), "clinicians")
         refer("payers", "connection", (item.connection for item in self.payers), "connections")
         refer("contracts", "payer", (item.payer for item in self.contracts), "payers")
         refer("coverages", "payer", (item.payer for item in self.coverages), "payers")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from groupclaim.model.base import Instant, Name, Record, Reference
+from groupclaim.model.money import Cents
 from groupclaim.model.practice import Address, Dated, ProcedureCode
 
 Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-TV-Z][0-9][0-9A-Z]{1,5}$")]
@@ -16,17 +17,51 @@ Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-TV-Z][0-9][0-9A-Z]{1,
 MemberId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,80}$")]
 
 
+class Part2Consent(Record):
+    """A patient's written consent to disclose substance-use records (42 CFR Part 2).
+
+    ``scope``: treatment, payment and health care operations together, payment alone, or something
+    that does not reach a payer. ``payers`` names those it is given for; none means any.
+    ``until`` is its last day; ``revoked_on`` the day from which it no longer counts.
+    """
+
+    ref: Reference
+    scope: Literal["treatment_payment_operations", "payment", "treatment"]
+    payers: tuple[Reference, ...] = ()
+    signed_on: date
+    until: date | None = None
+    revoked_on: date | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Part2Consent:
+        if any(day is not None and day < self.signed_on for day in (self.until, self.revoked_on)):
+            raise ValueError("ends before it was signed")
+        return self
+
+    def in_force(self, day: date) -> bool:
+        return (
+            self.signed_on <= day
+            and (self.until is None or day <= self.until)
+            and (self.revoked_on is None or day < self.revoked_on)
+        )
+
+
 class Patient(Record):
+    """``part2``: some of the patient's records are substance-use records under 42 CFR Part 2."""
+
     ref: Reference
     first_name: Name
     last_name: Name
     birth_date: date
     sex: Literal["F", "M", "U"]
     address: Address
+    part2: bool = False
+    part2_consents: tuple[Part2Consent, ...] = ()
 
 
 class Coverage(Dated):
-    """A patient's insurance with one payer; ``priority`` 1 is billed first."""
+    """A patient's insurance with one payer; ``priority`` 1 is billed first. ``referral`` is the
+    number of the referral on file, where the payer asks for one."""
 
     patient: Reference
     payer: Reference
@@ -34,6 +69,28 @@ class Coverage(Dated):
     member_id: MemberId
     group_number: str | None = None
     relationship: Literal["self"]
+    referral: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z-]{1,50}$")] | None = None
+
+
+class CoverageCall(Dated):
+    """What a payer said by telephone, as evidence: who said it, when, under which reference.
+
+    It counts for days of service from a first to a last day. ``authorization_required`` is Y, N or
+    U (not said); ``visits_remaining`` and ``referral_required`` are None when not said.
+    """
+
+    patient: Reference
+    payer: Reference
+    reference: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,50}$")]
+    person: Name
+    called_at: Instant
+    effective_to: Annotated[date, Field(alias="to")]
+    active: bool
+    authorization_required: Literal["Y", "N", "U"] = "U"
+    copay_cents: Annotated[Cents, Field(ge=0)] | None = None
+    coinsurance_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    visits_remaining: Annotated[int, Field(ge=0)] | None = None
+    referral_required: bool | None = None
 
 
 class TreatmentPlan(Record):

@@ -78,7 +78,8 @@ class Practice(Record):
 
 
 class Location(Record):
-    """Where groups meet. ``medicare_locality`` names the fee-schedule locality, as ``TX-31``."""
+    """Where groups meet. ``medicare_locality`` names the fee-schedule locality, as ``TX-31``;
+    ``part2_programme``: a substance-use programme under 42 CFR Part 2 is held there."""
 
     ref: Reference
     name: Name
@@ -86,6 +87,7 @@ class Location(Record):
     place_of_service: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")]
     medicare_locality: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[0-9]{2}$")]
     time_zone: TimeZone
+    part2_programme: bool = False
 
 
 class LicenceKind(StrEnum):
@@ -112,7 +114,7 @@ class Licence(Record):
 
 
 class Clinician(Record):
-    """A rendering provider."""
+    """A rendering provider. ``supervisor``: under whom somebody works who may not bill alone."""
 
     ref: Reference
     first_name: Name
@@ -120,6 +122,7 @@ class Clinician(Record):
     npi: Npi
     taxonomy: Taxonomy
     licences: Annotated[tuple[Licence, ...], Field(min_length=1)]
+    supervisor: Reference | None = None
 
     def licence_on(self, day: date, state: str) -> Licence | None:
         """The licence that lets this clinician treat in ``state`` on ``day``, if any."""
@@ -157,19 +160,27 @@ class Fee(Dated):
 
 
 class ContractRate(Record):
-    """A contracted amount; no ``licence`` means any."""
+    """A contracted amount; no ``licence``, ``setting`` or ``modifier`` means any."""
 
     code: ProcedureCode
     licence: LicenceKind | None = None
+    setting: Literal["facility", "non_facility"] | None = None
+    modifier: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2}$")] | None = None
     cents: Annotated[Cents, Field(gt=0)]
 
 
+LicencePercent = dict[LicenceKind, Annotated[int, Field(ge=1, le=100)]]
+"""What a contract pays by licence, in percent; a licence that is not named gets all."""
+
+
 class FeeScheduleContract(Dated):
-    """The payer allows the amounts listed here."""
+    """The payer allows the amounts listed here. ``licence_percent`` reduces a rate that is listed
+    for any licence, never one that is listed for the licence itself."""
 
     payer: Reference
     method: Literal["fee_schedule"]
     rates: Annotated[tuple[ContractRate, ...], Field(min_length=1)]
+    licence_percent: LicencePercent = Field(default_factory=dict)
 
 
 class MedicareContract(Dated):
@@ -179,4 +190,38 @@ class MedicareContract(Dated):
     method: Literal["medicare_physician_fee_schedule"]
 
 
-Contract = Annotated[FeeScheduleContract | MedicareContract, Field(discriminator="method")]
+class PercentOfMedicareContract(Dated):
+    """The payer allows a percentage of the Medicare fee, of the named ``year`` where the contract
+    froze it, else of the year of service."""
+
+    payer: Reference
+    method: Literal["percent_of_medicare"]
+    percent: Annotated[int, Field(ge=1, le=500)]
+    year: Annotated[int, Field(ge=2020, le=2100)] | None = None
+    licence_percent: LicencePercent = Field(default_factory=dict)
+
+
+class PercentOfChargeContract(Dated):
+    """The payer allows a percentage of what the practice charges."""
+
+    payer: Reference
+    method: Literal["percent_of_charge"]
+    percent: Annotated[int, Field(ge=1, le=100)]
+
+
+class PerDiemContract(Dated):
+    """The payer pays a day as a whole; the codes in ``includes`` are paid with it, never apart."""
+
+    payer: Reference
+    method: Literal["per_diem"]
+    includes: Annotated[tuple[ProcedureCode, ...], Field(min_length=1)]
+
+
+Contract = Annotated[
+    FeeScheduleContract
+    | MedicareContract
+    | PercentOfMedicareContract
+    | PercentOfChargeContract
+    | PerDiemContract,
+    Field(discriminator="method"),
+]

@@ -1,0 +1,1 @@
+"""Tests of a claim's states, events and transitions."""

@@ -1,0 +1,510 @@
+"""The ways of a claim, as a biller would tell them."""
+
+import itertools
+from datetime import datetime
+from functools import partial
+
+import pytest
+
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.state import ClaimState, Stage, Step
+from groupclaim.lifecycle.transition import MAX_CORRECTIONS, opened, transition
+from groupclaim.lifecycle.why import why
+from tests.lifecycle.telling import DAY, START, Telling, waiting_for_payment
+
+BEFORE_ATTENDANCE = [Step.CHECK_ELIGIBILITY, Step.CHECK_AUTHORIZATION]
+TO_READY = [Step.CHECK_DOCUMENTATION, Step.CHECK_CODING, Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
+AFTER_PAYMENT = [Step.AUDIT_PAYMENT, Step.SETTLE_BALANCE]
+
+
+def anyhow(answer: events.Event, state: ClaimState, at: datetime) -> events.Event:
+    """The same answer of a step whatever it was asked."""
+    return answer
+
+
+def corrected(
+    correction: str, restart: Step = Step.CHECK_ELIGIBILITY, frequency: str = "1"
+) -> events.DenialDecided:
+    return events.DenialDecided(
+        at=START, correction=correction, restart=restart, frequency=frequency
+    )
+
+
+def test_clean_claim() -> None:
+    told = Telling()
+    assert told.steps == BEFORE_ATTENDANCE
+    assert told.stage() is Stage.ATTENDANCE
+    assert told.attended() == TO_READY
+    assert told.stage() is Stage.READY
+    stages = []
+    for happens in (
+        told.submitted,
+        lambda: told.acknowledged("999"),
+        lambda: told.acknowledged("277CA"),
+    ):
+        assert happens() == []
+        assert told.state.due_at == told.at + DAY
+        stages.append(told.state.stage)
+    assert stages == [Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED]
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.stage() is Stage.CLOSED
+    assert told.state.ended
+    assert told.state.since == told.at
+    assert told.state.version == 1
+    assert why(told.state).waiting_for == "nothing: closed"
+
+
+def test_attendance_known_before_the_checks_end_is_not_awaited() -> None:
+    state = ClaimState(claim_number="GC0000000000X", attendance="attended")
+    told = Telling(state)
+    assert told.steps == [*BEFORE_ATTENDANCE, *TO_READY]
+
+
+def test_late_note() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_DOCUMENTATION, "NOTE_UNSIGNED")
+    assert told.attended() == [Step.CHECK_DOCUMENTATION]
+    assert told.hold_code() == "NOTE_UNSIGNED"
+    assert told.stage() is Stage.DOCUMENTATION
+    assert told.learned("coverage") == []
+    assert told.released("NOTE_UNSIGNED") == []  # a person cannot release an unsigned note
+    assert told.deadline_passes() == [Step.FOLLOW_UP]
+    assert told.state.follow_ups == 1
+    assert told.learned("note") == TO_READY
+    assert told.state.hold is None
+    assert told.state.follow_ups == 0
+
+
+def attended_and(**more: object) -> events.AttendanceRecorded:
+    return events.AttendanceRecorded.model_validate({"at": START, "attendance": "attended", **more})
+
+
+def test_nothing_is_checked_before_the_note_is_signed() -> None:
+    told = Telling()
+    assert told.happens(attended_and(note_due_at=START + 7 * DAY)) == []
+    assert told.hold_code() == "NOTE_UNSIGNED"
+    assert told.stage() is Stage.DOCUMENTATION
+    assert told.state.due_at == START + 7 * DAY
+    assert told.learned("note") == TO_READY
+
+
+def test_a_note_signed_before_attendance_is_known_is_not_awaited() -> None:
+    told = Telling()
+    assert told.learned("note") == []
+    assert told.happens(attended_and(note_due_at=START + 7 * DAY)) == TO_READY
+
+
+def test_coverage_asked_long_before_the_session_is_asked_again() -> None:
+    told = Telling()
+    assert told.happens(attended_and(coverage_stale=True)) == [*BEFORE_ATTENDANCE, *TO_READY]
+
+
+def test_a_waiver_counts_until_it_ends() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_CODING, "SAME_DAY_SERVICE", releasable=True)
+    told.held_once(Step.BUILD_CLAIM, "CLAIM_REFUSED", releasable=True)
+    told.attended()
+    until = told.at + DAY
+    told.happens(events.HoldReleased(at=told.at, code="SAME_DAY_SERVICE", until=until))
+    assert told.state.waivers == ("SAME_DAY_SERVICE",)
+    assert told.state.waived_until == {"SAME_DAY_SERVICE": until}
+    told.at = until
+    told.released("CLAIM_REFUSED")
+    assert told.state.waivers == ("CLAIM_REFUSED",)
+    assert told.state.waived_until == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "again"),
+    [
+        ("overpaid", "OVERPAYMENT_REVIEW", [Step.SETTLE_BALANCE]),
+        ("unpriced", "PAYMENT_UNPRICED", AFTER_PAYMENT),
+    ],
+)
+def test_a_payment_that_surprises_waits_for_a_person(
+    outcome: str, code: str, again: list[Step]
+) -> None:
+    told = waiting_for_payment()
+    surprise = events.PaymentAudited.model_validate({"at": START, "outcome": outcome})
+    for _ in range(3):
+        told.once(Step.AUDIT_PAYMENT, partial(anyhow, surprise))
+    assert told.remitted() == [Step.AUDIT_PAYMENT]
+    assert told.hold_code() == code
+    assert told.released(code) == again
+    assert told.stage() is Stage.CLOSED
+    told.remitted()  # what was said of that payment does not hold for the next
+    assert told.hold_code() == code
+
+
+@pytest.mark.parametrize("status", ["no_show", "excused"])
+def test_who_did_not_come_is_not_billed(status: str) -> None:
+    told = Telling()
+    assert told.not_attended(status) == []
+    assert told.stage() is Stage.NOT_BILLABLE
+    assert told.state.reason == status.upper()
+    assert told.state.ended
+
+
+def test_attendance_corrected_before_sending_takes_the_claim_up_again() -> None:
+    told = Telling()
+    told.not_attended()
+    assert told.attended() == [*BEFORE_ATTENDANCE, *TO_READY]
+    assert told.stage() is Stage.READY
+    assert told.state.reason is None
+
+
+def test_not_billable_ends_also_a_held_claim() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_DOCUMENTATION, "NOTE_UNSIGNED")
+    told.attended()
+    told.not_attended()
+    assert told.state.ended
+
+
+def test_inactive_coverage() -> None:
+    state, _ = transition(
+        ClaimState(claim_number="GC0000000000X"),
+        events.EligibilityChecked(
+            at=START, held=events.Held(code="COVERAGE_INACTIVE", releasable=False)
+        ),
+    )
+    told = Telling(state)
+    assert told.steps == []
+    assert told.attended() == []  # noted, and used once the coverage is mended
+    assert told.stage() is Stage.ELIGIBILITY
+    assert told.learned("coverage") == [*BEFORE_ATTENDANCE, *TO_READY]
+
+
+def test_group_size_release_is_remembered() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_CODING, "GROUP_SIZE_REVIEW", releasable=True)
+    told.attended()
+    assert told.released("AUTH_REQUIRED") == []  # of another hold: means nothing here
+    assert told.released("GROUP_SIZE_REVIEW") == TO_READY[1:]
+    assert told.state.waivers == ("GROUP_SIZE_REVIEW",)
+
+
+def test_group_size_hold_is_looked_at_again_when_attendance_is_corrected() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_CODING, "GROUP_SIZE_EXCEEDED")
+    told.attended()
+    assert told.attended() == TO_READY[1:]
+    assert told.state.waivers == ()
+
+
+def test_rejected_by_277ca_corrected_and_sent_as_a_new_claim() -> None:
+    told = Telling()
+    told.attended()
+    told.submitted()
+    told.acknowledged("999")
+    told.once(Step.DECIDE_DENIAL, lambda state, at: corrected("refresh_member_id"))
+    assert told.acknowledged("277CA", accepted=False, cause="A7:164") == [
+        Step.DECIDE_DENIAL,
+        *BEFORE_ATTENDANCE,
+        *TO_READY,
+    ]
+    assert told.state.version == 2
+    assert told.state.frequency == "1"
+    assert told.state.corrections == ("A7:164:refresh_member_id",)
+    told.sent_and_accepted()
+    told.remitted()
+    assert told.stage() is Stage.CLOSED
+
+
+def test_denied_co_197_corrected_by_replacement() -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.DECIDE_DENIAL,
+        lambda state, at: corrected("add_authorization", Step.CHECK_AUTHORIZATION, "7"),
+    )
+    assert told.remitted(denied="CO-197") == [
+        Step.DECIDE_DENIAL,
+        Step.CHECK_AUTHORIZATION,
+        *TO_READY,
+    ]
+    assert told.state.frequency == "7"
+    assert told.state.version == 2
+    told.sent_and_accepted()
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.stage() is Stage.CLOSED
+
+
+def test_a_denial_without_correction_waits_for_the_authorization() -> None:
+    told = waiting_for_payment()
+    told.held_once(Step.DECIDE_DENIAL, "DENIED", releasable=True)
+    told.remitted(denied="CO-197")
+    assert told.hold_code() == "DENIED"
+    told.once(
+        Step.DECIDE_DENIAL,
+        lambda state, at: corrected("add_authorization", Step.CHECK_AUTHORIZATION, "7"),
+    )
+    assert told.learned("authorization")[0] is Step.DECIDE_DENIAL
+    assert told.stage() is Stage.READY
+
+
+def test_the_same_correction_is_never_tried_twice() -> None:
+    told = waiting_for_payment()
+    for _ in range(2):
+        told.once(
+            Step.DECIDE_DENIAL,
+            lambda state, at: corrected("add_authorization", Step.CHECK_AUTHORIZATION, "7"),
+        )
+    told.remitted(denied="CO-197")
+    told.sent_and_accepted()
+    assert told.remitted(denied="CO-197") == [Step.DECIDE_DENIAL]
+    assert told.hold_code() == "DENIED"
+    assert len(told.state.corrections) == 1
+
+
+def test_corrections_end_at_a_person() -> None:
+    told = waiting_for_payment()
+    for attempt in range(MAX_CORRECTIONS):
+        told.once(Step.DECIDE_DENIAL, partial(anyhow, corrected(f"correction_{attempt}")))
+        told.remitted(denied="CO-16")
+        told.sent_and_accepted()
+    told.once(Step.DECIDE_DENIAL, lambda state, at: corrected("one_more"))
+    told.remitted(denied="CO-16")
+    assert told.hold_code() == "DENIED"
+    assert len(told.state.corrections) == MAX_CORRECTIONS
+
+
+def test_underpayment_is_held_until_released() -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(at=at, payer_open=375, patient_open=0),
+    )
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.stage() is Stage.UNDERPAYMENT_REVIEW
+    assert told.hold_code() == "UNDERPAYMENT_REVIEW"
+    assert told.released("UNDERPAYMENT_REVIEW") == [Step.SETTLE_BALANCE]
+    assert told.state.waivers == ("UNDERPAYMENT_REVIEW",)
+    assert told.stage() is Stage.CLOSED
+
+
+@pytest.mark.parametrize(("payer_open", "patient_open"), [(-1, 0), (0, -1), (-5, 500)])
+def test_overpayment_is_held(payer_open: int, patient_open: int) -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(
+            at=at, payer_open=payer_open, patient_open=patient_open
+        ),
+    )
+    told.remitted()
+    assert told.hold_code() == "OVERPAYMENT_REVIEW"
+
+
+def test_what_was_said_of_one_shortfall_does_not_hold_for_the_next() -> None:
+    told = waiting_for_payment()
+    short = events.BalanceSettled(at=START, payer_open=375, patient_open=0)
+    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
+    told.remitted()
+    told.released("UNDERPAYMENT_REVIEW")
+    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.state.waivers == ()
+    assert told.hold_code() == "UNDERPAYMENT_REVIEW"
+
+
+def test_patient_balance() -> None:
+    told = waiting_for_payment()
+    for patient_open in (1500, 500):
+        told.once(
+            Step.SETTLE_BALANCE,
+            partial(
+                anyhow,
+                events.BalanceSettled(
+                    at=START, payer_open=0, patient_open=patient_open, due_at=START + 30 * DAY
+                ),
+            ),
+        )
+    told.remitted()
+    assert told.stage() is Stage.PATIENT_BALANCE
+    assert told.state.reason == "PATIENT_BALANCE_DUE"
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert told.stage() is Stage.PATIENT_BALANCE
+    assert told.deadline_passes() == [Step.FOLLOW_UP]
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert told.state.ended
+    assert told.state.reason is None
+
+
+def test_attendance_changed_after_sending_is_decided_by_a_person() -> None:
+    told = waiting_for_payment()
+    due_at = told.state.due_at
+    assert told.not_attended(sent=True) == []
+    assert told.hold_code() == "ATTENDANCE_CHANGED"
+    assert told.stage() is Stage.ACCEPTED
+    assert told.state.due_at == due_at  # the remittance is still awaited by its own date
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.stage() is Stage.CLOSED
+    assert told.hold_code() == "ATTENDANCE_CHANGED"  # it stands beside the payment
+    assert not told.state.ended
+    assert told.released("ATTENDANCE_CHANGED") == []
+    assert told.state.ended
+
+
+def test_attendance_changed_hides_another_hold_until_it_is_released() -> None:
+    told = waiting_for_payment()
+    short = events.BalanceSettled(at=START, payer_open=375, patient_open=0)
+    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
+    told.remitted()
+    told.not_attended(sent=True)
+    assert told.hold_code() == "ATTENDANCE_CHANGED"
+    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
+    assert told.released("ATTENDANCE_CHANGED") == [Step.SETTLE_BALANCE]
+    assert told.hold_code() == "UNDERPAYMENT_REVIEW"
+
+
+def test_a_hold_that_arises_later_waits_behind_attendance_changed() -> None:
+    told = waiting_for_payment()
+    told.not_attended(sent=True)
+    told.held_once(Step.DECIDE_DENIAL, "DENIED")
+    told.remitted(denied="CO-29")
+    assert told.hold_code() == "ATTENDANCE_CHANGED"
+    told.held_once(Step.DECIDE_DENIAL, "DENIED")
+    assert told.released("ATTENDANCE_CHANGED") == [Step.DECIDE_DENIAL]
+    assert told.hold_code() == "DENIED"
+    assert told.state.waivers == ()
+
+
+def test_attendance_changed_on_a_closed_claim_is_reminded_of_and_ends() -> None:
+    told = waiting_for_payment()
+    told.remitted()
+    told.happens(
+        events.AttendanceRecorded(
+            at=told.at,
+            attendance="no_show",
+            not_billable="NO_SHOW",
+            sent=True,
+            due_at=told.at + DAY,
+        )
+    )
+    assert told.deadline_passes() == [Step.FOLLOW_UP]
+    told.released("ATTENDANCE_CHANGED")
+    assert told.state.ended
+    assert told.state.due_at is None
+
+
+def test_a_second_remittance_wakes_a_closed_claim() -> None:
+    told = waiting_for_payment()
+    told.remitted()
+    assert told.state.ended
+    woken = Telling(ClaimState.model_validate_json(told.state.model_dump_json()))
+    assert woken.steps == []
+    assert woken.remitted() == AFTER_PAYMENT
+    assert woken.state.ended
+
+
+def test_money_taken_back_from_a_closed_claim_is_audited() -> None:
+    """A reversal whose correction is a denial: the account is open again."""
+    told = waiting_for_payment()
+    told.remitted()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(at=at, payer_open=6000, patient_open=0),
+    )
+    assert told.remitted(denied="CO-22") == AFTER_PAYMENT
+    assert told.hold_code() == "UNDERPAYMENT_REVIEW"
+
+
+def test_a_denial_of_an_earlier_version_means_nothing() -> None:
+    told = waiting_for_payment()
+    told.once(Step.DECIDE_DENIAL, lambda state, at: corrected("refresh_member_id"))
+    told.remitted(denied="CO-31")
+    assert told.state.version == 2
+    assert told.remitted(denied="CO-31", version=1) == []
+    assert told.stage() is Stage.READY
+
+
+def test_a_deadline_is_followed_up_each_time_it_passes() -> None:
+    told = waiting_for_payment()
+    for count in (1, 2, 3):
+        assert told.deadline_passes() == [Step.FOLLOW_UP]
+        assert told.state.follow_ups == count
+        assert told.state.due_at is not None
+        assert told.stage() is Stage.ACCEPTED
+
+
+def test_a_deadline_that_moved_meanwhile_has_not_passed() -> None:
+    told = waiting_for_payment()
+    assert told.state.due_at is not None
+    assert told.happens(events.DeadlinePassed(at=told.state.due_at - DAY)) == []
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_acknowledgments_in_every_order_end_in_the_same_state(order: tuple[int, ...]) -> None:
+    at = [START + DAY * day for day in range(1, 4)]
+    told = [
+        events.Submitted(at=at[0], version=1, key="a", due_at=at[0] + DAY),
+        events.Acknowledged(
+            at=at[1], by="999", version=1, accepted=True, key="b", due_at=at[1] + DAY
+        ),
+        events.Acknowledged(
+            at=at[2], by="277CA", version=1, accepted=True, key="c", due_at=at[2] + 30 * DAY
+        ),
+    ]
+    claim = Telling()
+    claim.attended()
+    ready = claim.state
+    for place in order:
+        claim.happens(told[place])
+    assert claim.state == ready.model_copy(
+        update={
+            "stage": Stage.ACCEPTED,
+            "since": at[2],
+            "due_at": at[2] + 30 * DAY,
+            "sequence": ready.sequence + 3,
+            "seen": tuple("abc"[place] for place in order),
+        }
+    )
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_rejection_in_any_order_is_decided_once(order: tuple[int, ...]) -> None:
+    told = [
+        events.Submitted(at=START, version=1),
+        events.Acknowledged(at=START, by="999", version=1, accepted=True),
+        events.Acknowledged(at=START, by="277CA", version=1, accepted=False, cause="A7"),
+    ]
+    claim = Telling()
+    claim.attended()
+    claim.steps.clear()
+    claim.held_once(Step.DECIDE_DENIAL, "REJECTED")
+    for place in order:
+        claim.happens(told[place])
+    assert claim.steps == [Step.DECIDE_DENIAL]
+    assert claim.hold_code() == "REJECTED"
+    assert claim.state.cause == "A7"
+
+
+def test_an_event_told_twice_changes_nothing_at_all() -> None:
+    claim = Telling()
+    claim.attended()
+    event = events.Submitted(at=START, version=1, key="batch-1")
+    claim.happens(event)
+    once = claim.state
+    again, effects = transition(once, event)
+    assert again is once
+    assert effects == ()
+
+
+def test_the_result_of_a_step_that_is_not_under_way_changes_nothing() -> None:
+    claim = waiting_for_payment()
+    assert claim.happens(events.CodingChecked(at=START)) == []
+    assert claim.happens(events.BalanceSettled(at=START, payer_open=0, patient_open=0)) == []
+    assert claim.state.stage is Stage.ACCEPTED
+
+
+def test_a_claim_taken_up_in_the_middle_of_a_step_does_it_again() -> None:
+    state = ClaimState(claim_number="GC0000000000X")
+    assert opened(state) == (Step.CHECK_ELIGIBILITY,)
+    state, effects = transition(state, events.EligibilityChecked(at=START))
+    assert effects == (Step.CHECK_AUTHORIZATION,)
+    assert opened(ClaimState.model_validate_json(state.model_dump_json())) == effects
+
+
+def test_a_hold_needs_a_known_code() -> None:
+    with pytest.raises(ValueError, match="no such hold"):
+        events.Held(code="SOMETHING_ELSE", releasable=True)

@@ -1,0 +1,390 @@
+"""The transition table, version 1, written out by hand: what is not in it changes nothing.
+
+A claim under way keeps the table it was started with. So a change here needs a new table version,
+not only a new line: see ``TABLE_VERSION``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import ENDED, TABLE_VERSION, ClaimState, Hold, Stage, Step
+from groupclaim.lifecycle.transition import transition
+from groupclaim.model.session import Attendance
+from tests.lifecycle.telling import DAY, START
+
+WAITING = [
+    Stage.ATTENDANCE,
+    Stage.READY,
+    Stage.SUBMITTED,
+    Stage.ACKNOWLEDGED,
+    Stage.ACCEPTED,
+    Stage.PATIENT_BALANCE,
+    Stage.CLOSED,
+    Stage.NOT_BILLABLE,
+]
+
+HELD_AT = {
+    "COVERAGE_INACTIVE": Stage.ELIGIBILITY,
+    "COVERAGE_UNKNOWN": Stage.ELIGIBILITY,
+    "AUTH_REQUIRED": Stage.AUTHORIZATION,
+    "AUTH_EXHAUSTED": Stage.AUTHORIZATION,
+    "CARVE_OUT": Stage.ELIGIBILITY,
+    "MEDICARE_ADVANTAGE": Stage.ELIGIBILITY,
+    "NOT_COVERED": Stage.ELIGIBILITY,
+    "VISITS_EXHAUSTED": Stage.ELIGIBILITY,
+    "REFERRAL_REQUIRED": Stage.ELIGIBILITY,
+    "DIAGNOSIS_NOT_COVERED": Stage.ELIGIBILITY,
+    "FREQUENCY_EXCEEDED": Stage.ELIGIBILITY,
+    "PART2_CONSENT": Stage.ELIGIBILITY,
+    "AUTH_MISMATCH": Stage.AUTHORIZATION,
+    "PLAN_INVALID": Stage.DOCUMENTATION,
+    "CLONED_NOTE": Stage.DOCUMENTATION,
+    "MEMBER_NAMED": Stage.DOCUMENTATION,
+    "EXCLUDED_ACTIVITY": Stage.DOCUMENTATION,
+    "GROUP_OF_ONE": Stage.CODING,
+    "RENDERING_NOT_PAYABLE": Stage.CODING,
+    "NOT_DISTINCT": Stage.CODING,
+    "UNITS_OVER_MAX": Stage.CODING,
+    "MAC_COVERAGE_REVIEW": Stage.CODING,
+    "TELEHEALTH_TABLE_CHECK": Stage.CODING,
+    "DUPLICATE": Stage.CODING,
+    "CONTRACT_CHECK": Stage.CODING,
+    "TIMELY_FILING": Stage.CLAIM_BUILD,
+    "PAYMENT_UNPRICED": Stage.PAYMENT_AUDIT,
+    "NOTE_UNSIGNED": Stage.DOCUMENTATION,
+    "NOTE_INCOMPLETE": Stage.DOCUMENTATION,
+    "PROCESS_NOTE": Stage.DOCUMENTATION,
+    "SESSION_CONFLICT": Stage.CODING,
+    "GROUP_SIZE_REVIEW": Stage.CODING,
+    "GROUP_SIZE_EXCEEDED": Stage.CODING,
+    "LICENCE_NOT_ACCEPTED": Stage.CODING,
+    "NO_RATE": Stage.CODING,
+    "SAME_DAY_SERVICE": Stage.CODING,
+    "CLAIM_REFUSED": Stage.CLAIM_BUILD,
+    "REJECTED": Stage.CORRECTION,
+    "DENIED": Stage.CORRECTION,
+    "ATTENDANCE_CHANGED": Stage.ACCEPTED,
+    "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
+    "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
+}
+
+OUTSIDE: dict[str, events.Event] = {
+    "attended": events.AttendanceRecorded(at=START, attendance="attended"),
+    "no show": events.AttendanceRecorded(at=START, attendance="no_show", not_billable="NO_SHOW"),
+    "no show, sent": events.AttendanceRecorded(
+        at=START, attendance="no_show", not_billable="NO_SHOW", sent=True
+    ),
+    "coverage": events.FactLearned(at=START, fact="coverage"),
+    "authorization": events.FactLearned(at=START, fact="authorization"),
+    "note": events.FactLearned(at=START, fact="note"),
+    "attendance": events.FactLearned(at=START, fact="attendance"),
+    "submitted": events.Submitted(at=START, version=1),
+    "999": events.Acknowledged(at=START, by="999", version=1, accepted=True),
+    "999 refused": events.Acknowledged(at=START, by="999", version=1, accepted=False),
+    "277CA": events.Acknowledged(at=START, by="277CA", version=1, accepted=True),
+    "277CA refused": events.Acknowledged(at=START, by="277CA", version=1, accepted=False),
+    "other version refused": events.Acknowledged(at=START, by="277CA", version=2, accepted=False),
+    "paid": events.RemittancePosted(at=START, version=1, denied=False),
+    "denied": events.RemittancePosted(at=START, version=1, denied=True),
+    "patient paid": events.PatientPaid(at=START),
+    "deadline": events.DeadlinePassed(at=START),
+}
+
+# An outcome is written: stage [-> step] [HOLD].
+
+EVERYWHERE = {
+    "no show": "not_billable",
+    "no show, sent": "{stage} [ATTENDANCE_CHANGED]",
+    "paid": "payment_audit -> audit_payment",
+    "deadline": "{stage} -> follow_up",
+}
+ON_THE_WIRE = {
+    "999": "acknowledged",
+    "999 refused": "correction -> decide_denial",
+    "277CA": "accepted",
+    "277CA refused": "correction -> decide_denial",
+    "denied": "correction -> decide_denial",
+}
+TAKEN_BACK = {"denied": "payment_audit -> audit_payment"}
+AT_STAGE: dict[Stage, dict[str, str]] = {
+    Stage.ATTENDANCE: {"attended": "documentation -> check_documentation"},
+    Stage.READY: {**ON_THE_WIRE, "submitted": "submitted"},
+    Stage.SUBMITTED: ON_THE_WIRE,
+    Stage.ACKNOWLEDGED: ON_THE_WIRE,
+    Stage.ACCEPTED: {**ON_THE_WIRE, "999": "accepted"},
+    Stage.PATIENT_BALANCE: {**TAKEN_BACK, "patient paid": "patient_balance -> settle_balance"},
+    Stage.CLOSED: {**TAKEN_BACK, "patient paid": "closed -> settle_balance", "deadline": "closed"},
+    Stage.NOT_BILLABLE: {
+        "attended": "eligibility -> check_eligibility",
+        "deadline": "not_billable",
+    },
+}
+AGAIN = {
+    Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
+    Step.CHECK_AUTHORIZATION: "authorization -> check_authorization",
+    Step.CHECK_DOCUMENTATION: "documentation -> check_documentation",
+    Step.CHECK_CODING: "coding -> check_coding",
+    Step.BUILD_CLAIM: "claim_build -> build_claim",
+    Step.DECIDE_DENIAL: "correction -> decide_denial",
+    Step.AUDIT_PAYMENT: "payment_audit -> audit_payment",
+    Step.SETTLE_BALANCE: "underpayment_review -> settle_balance",
+}
+UNDER_HOLD: dict[str, dict[str, str]] = {
+    "COVERAGE_INACTIVE": {"coverage": "eligibility -> check_eligibility"},
+    "COVERAGE_UNKNOWN": {"coverage": "eligibility -> check_eligibility"},
+    "AUTH_REQUIRED": {"authorization": "authorization -> check_authorization"},
+    "AUTH_EXHAUSTED": {"authorization": "authorization -> check_authorization"},
+    "NOTE_UNSIGNED": {"note": "documentation -> check_documentation"},
+    "NOTE_INCOMPLETE": {"note": "documentation -> check_documentation"},
+    "PROCESS_NOTE": {"note": "documentation -> check_documentation"},
+    "SESSION_CONFLICT": {
+        "attendance": "coding -> check_coding",
+        "attended": "coding -> check_coding",
+    },
+    "GROUP_SIZE_REVIEW": {
+        "attendance": "coding -> check_coding",
+        "attended": "coding -> check_coding",
+    },
+    "GROUP_SIZE_EXCEEDED": {
+        "attendance": "coding -> check_coding",
+        "attended": "coding -> check_coding",
+    },
+    **{
+        code: {"coverage": "eligibility -> check_eligibility"}
+        for code in (
+            "CARVE_OUT",
+            "MEDICARE_ADVANTAGE",
+            "NOT_COVERED",
+            "VISITS_EXHAUSTED",
+            "REFERRAL_REQUIRED",
+            "DIAGNOSIS_NOT_COVERED",
+            "PART2_CONSENT",
+        )
+    },
+    "FREQUENCY_EXCEEDED": {"authorization": "eligibility -> check_eligibility"},
+    "AUTH_MISMATCH": {"authorization": "authorization -> check_authorization"},
+    **{
+        code: {"note": "documentation -> check_documentation"}
+        for code in ("PLAN_INVALID", "CLONED_NOTE", "MEMBER_NAMED", "EXCLUDED_ACTIVITY")
+    },
+    "GROUP_OF_ONE": {
+        "attendance": "coding -> check_coding",
+        "attended": "coding -> check_coding",
+    },
+    "NOT_DISTINCT": {"note": "coding -> check_coding"},
+    "RENDERING_NOT_PAYABLE": {},
+    "UNITS_OVER_MAX": {},
+    "MAC_COVERAGE_REVIEW": {},
+    "TELEHEALTH_TABLE_CHECK": {},
+    "DUPLICATE": {},
+    "CONTRACT_CHECK": {},
+    "TIMELY_FILING": {},
+    "PAYMENT_UNPRICED": TAKEN_BACK,
+    "LICENCE_NOT_ACCEPTED": {},
+    "NO_RATE": {},
+    "SAME_DAY_SERVICE": {},
+    "CLAIM_REFUSED": {},
+    "REJECTED": {},
+    "DENIED": {"authorization": "correction -> decide_denial"},
+    "ATTENDANCE_CHANGED": {
+        "no show": "not_billable [ATTENDANCE_CHANGED]",
+        "paid": "payment_audit -> audit_payment [ATTENDANCE_CHANGED]",
+        "999 refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
+        "277CA refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
+        "denied": "correction -> decide_denial [ATTENDANCE_CHANGED]",
+    },
+    "UNDERPAYMENT_REVIEW": TAKEN_BACK,
+    "OVERPAYMENT_REVIEW": TAKEN_BACK,
+}
+RELEASED = {
+    **dict.fromkeys(
+        (
+            "CARVE_OUT",
+            "MEDICARE_ADVANTAGE",
+            "NOT_COVERED",
+            "VISITS_EXHAUSTED",
+            "REFERRAL_REQUIRED",
+            "DIAGNOSIS_NOT_COVERED",
+            "FREQUENCY_EXCEEDED",
+            "PART2_CONSENT",
+        ),
+        AGAIN[Step.CHECK_ELIGIBILITY],
+    ),
+    "AUTH_MISMATCH": AGAIN[Step.CHECK_AUTHORIZATION],
+    **dict.fromkeys(
+        ("PLAN_INVALID", "CLONED_NOTE", "MEMBER_NAMED", "EXCLUDED_ACTIVITY"),
+        AGAIN[Step.CHECK_DOCUMENTATION],
+    ),
+    **dict.fromkeys(
+        (
+            "GROUP_OF_ONE",
+            "RENDERING_NOT_PAYABLE",
+            "NOT_DISTINCT",
+            "UNITS_OVER_MAX",
+            "MAC_COVERAGE_REVIEW",
+            "TELEHEALTH_TABLE_CHECK",
+            "DUPLICATE",
+            "CONTRACT_CHECK",
+        ),
+        AGAIN[Step.CHECK_CODING],
+    ),
+    "TIMELY_FILING": AGAIN[Step.BUILD_CLAIM],
+    "PAYMENT_UNPRICED": AGAIN[Step.AUDIT_PAYMENT],
+    "COVERAGE_INACTIVE": AGAIN[Step.CHECK_ELIGIBILITY],
+    "COVERAGE_UNKNOWN": AGAIN[Step.CHECK_ELIGIBILITY],
+    "AUTH_REQUIRED": AGAIN[Step.CHECK_AUTHORIZATION],
+    "AUTH_EXHAUSTED": AGAIN[Step.CHECK_AUTHORIZATION],
+    "NOTE_UNSIGNED": AGAIN[Step.CHECK_DOCUMENTATION],
+    "NOTE_INCOMPLETE": AGAIN[Step.CHECK_DOCUMENTATION],
+    "PROCESS_NOTE": AGAIN[Step.CHECK_DOCUMENTATION],
+    "SESSION_CONFLICT": AGAIN[Step.CHECK_CODING],
+    "GROUP_SIZE_REVIEW": AGAIN[Step.CHECK_CODING],
+    "GROUP_SIZE_EXCEEDED": AGAIN[Step.CHECK_CODING],
+    "LICENCE_NOT_ACCEPTED": AGAIN[Step.CHECK_CODING],
+    "NO_RATE": AGAIN[Step.CHECK_CODING],
+    "SAME_DAY_SERVICE": AGAIN[Step.CHECK_CODING],
+    "CLAIM_REFUSED": AGAIN[Step.BUILD_CLAIM],
+    "REJECTED": AGAIN[Step.CHECK_ELIGIBILITY],
+    "DENIED": AGAIN[Step.DECIDE_DENIAL],
+    "ATTENDANCE_CHANGED": "accepted",
+    "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
+    "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
+}
+
+HELD = events.Held(code="NO_RATE", releasable=True)
+RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
+    (Step.CHECK_ELIGIBILITY, Stage.ELIGIBILITY, events.EligibilityChecked(at=START),
+     "authorization -> check_authorization"),
+    (Step.CHECK_ELIGIBILITY, Stage.ELIGIBILITY, events.EligibilityChecked(at=START, held=HELD),
+     "eligibility [NO_RATE]"),
+    (Step.CHECK_AUTHORIZATION, Stage.AUTHORIZATION, events.AuthorizationChecked(at=START),
+     "attendance"),
+    (Step.CHECK_AUTHORIZATION, Stage.AUTHORIZATION,
+     events.AuthorizationChecked(at=START, held=HELD), "authorization [NO_RATE]"),
+    (Step.CHECK_DOCUMENTATION, Stage.DOCUMENTATION, events.DocumentationChecked(at=START),
+     "coding -> check_coding"),
+    (Step.CHECK_DOCUMENTATION, Stage.DOCUMENTATION,
+     events.DocumentationChecked(at=START, held=HELD), "documentation [NO_RATE]"),
+    (Step.CHECK_CODING, Stage.CODING, events.CodingChecked(at=START), "claim_build -> build_claim"),
+    (Step.CHECK_CODING, Stage.CODING, events.CodingChecked(at=START, held=HELD),
+     "coding [NO_RATE]"),
+    (Step.BUILD_CLAIM, Stage.CLAIM_BUILD, events.ClaimBuilt(at=START, version=1),
+     "ready -> queue_claim"),
+    (Step.BUILD_CLAIM, Stage.CLAIM_BUILD, events.ClaimBuilt(at=START, held=HELD),
+     "claim_build [NO_RATE]"),
+    (Step.QUEUE_CLAIM, Stage.READY, events.ClaimQueued(at=START), "ready"),
+    (Step.DECIDE_DENIAL, Stage.CORRECTION, events.DenialDecided(at=START), "correction [DENIED]"),
+    (Step.DECIDE_DENIAL, Stage.CORRECTION, events.DenialDecided(at=START, held=HELD),
+     "correction [NO_RATE]"),
+    (Step.DECIDE_DENIAL, Stage.CORRECTION,
+     events.DenialDecided(at=START, correction="x", restart=Step.CHECK_ELIGIBILITY),
+     "eligibility -> check_eligibility"),
+    (Step.DECIDE_DENIAL, Stage.CORRECTION,
+     events.DenialDecided(at=START, correction="x", restart=Step.CHECK_CODING, frequency="7"),
+     "coding -> check_coding"),
+    (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
+     events.PaymentAudited(at=START, outcome="as_expected"), "payment_audit -> settle_balance"),
+    (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
+     events.PaymentAudited(at=START, outcome="underpaid"), "payment_audit -> settle_balance"),
+    (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
+     events.PaymentAudited(at=START, outcome="overpaid"), "payment_audit [OVERPAYMENT_REVIEW]"),
+    (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
+     events.PaymentAudited(at=START, outcome="unpriced"), "payment_audit [PAYMENT_UNPRICED]"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=0), "closed"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1), "patient_balance"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=1, patient_open=1),
+     "underpayment_review [UNDERPAYMENT_REVIEW]"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=-1, patient_open=1),
+     "underpayment_review [OVERPAYMENT_REVIEW]"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=-1),
+     "underpayment_review [OVERPAYMENT_REVIEW]"),
+    (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
+]  # fmt: skip
+
+
+def written(state: ClaimState, effects: tuple[Step, ...]) -> str:
+    parts = [state.stage.value]
+    parts += [f"-> {step.value}" for step in effects]
+    parts += [f"[{state.hold.code}]"] if state.hold else []
+    return " ".join(parts)
+
+
+def at(stage: Stage) -> ClaimState:
+    return ClaimState(
+        claim_number="GC0000000000X",
+        sequence=9,
+        version=1,
+        stage=stage,
+        since=START - DAY,
+        due_at=None if stage in ENDED else START,
+    )
+
+
+def under(code: str, releasable: bool = True) -> ClaimState:
+    hold = Hold(code=code, redo=HOLDS[code].redo, since=START - DAY, releasable=releasable)
+    return at(HELD_AT[code]).model_copy(update={"hold": hold})
+
+
+def test_the_table_is_version_1() -> None:
+    assert TABLE_VERSION == 1
+
+
+@pytest.mark.parametrize("stage", WAITING)
+def test_what_happens_at_a_stage(stage: Stage) -> None:
+    expected = {**dict.fromkeys(OUTSIDE, "{stage}"), **EVERYWHERE, **AT_STAGE[stage]}
+    assert {told: written(*transition(at(stage), event)) for told, event in OUTSIDE.items()} == {
+        told: outcome.format(stage=stage.value) for told, outcome in expected.items()
+    }
+
+
+@pytest.mark.parametrize("code", list(HOLDS))
+def test_what_happens_under_a_hold(code: str) -> None:
+    stage = HELD_AT[code]
+    expected = {
+        **dict.fromkeys(OUTSIDE, f"{{stage}} [{code}]"),
+        **{told: f"{to} [{code}]" for told, to in AT_STAGE.get(stage, {}).items()},
+        **EVERYWHERE,
+        "deadline": f"{{stage}} -> follow_up [{code}]",
+        **UNDER_HOLD[code],
+    }
+    assert {told: written(*transition(under(code), event)) for told, event in OUTSIDE.items()} == {
+        told: outcome.format(stage=stage.value) for told, outcome in expected.items()
+    }
+
+
+@pytest.mark.parametrize("code", list(HOLDS))
+def test_a_release(code: str) -> None:
+    release = events.HoldReleased(at=START, code=code)
+    assert written(*transition(under(code), release)) == RELEASED[code]
+    standing = f"{HELD_AT[code]} [{code}]"
+    assert written(*transition(under(code, releasable=False), release)) == standing
+    other = next(other for other in HOLDS if other != code)
+    wrong = events.HoldReleased(at=START, code=other)
+    assert written(*transition(under(code), wrong)) == standing
+
+
+@pytest.mark.parametrize(("step", "stage", "result", "outcome"), RESULTS)
+def test_what_follows_a_step(step: Step, stage: Stage, result: events.Event, outcome: str) -> None:
+    under_way = at(stage).model_copy(update={"resume": step, "due_at": None})
+    assert written(*transition(under_way, result)) == outcome
+
+
+def test_after_the_authorization_comes_the_note_when_attendance_is_known() -> None:
+    under_way = at(Stage.AUTHORIZATION).model_copy(
+        update={"resume": Step.CHECK_AUTHORIZATION, "attendance": Attendance.ATTENDED}
+    )
+    checked = events.AuthorizationChecked(at=START)
+    assert written(*transition(under_way, checked)) == "documentation -> check_documentation"
+
+
+def test_every_step_and_every_stage_is_in_the_table() -> None:
+    assert {step for step, *_ in RESULTS} == set(Step)
+    assert {*WAITING, *HELD_AT.values(), *(stage for _, stage, *_ in RESULTS)} == set(Stage)

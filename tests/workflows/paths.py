@@ -1,0 +1,494 @@
+"""The main paths of every workflow type: walked by tests, and recorded for replay.
+
+Each takes a scene and an opaque name that is its own, and returns the workflows it used by the name
+of the history that is recorded of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+
+from activities import steps
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
+from groupclaim.model.session import Attendance
+from tests.workflows.outside import DAY, HOUR, START, claim_of, roster
+from tests.workflows.scene import Scene, eventually
+from workflows import claim, session, submission
+
+Handles = dict[str, WorkflowHandle[Any, Any]]
+Path = Callable[[Scene, str], Awaitable[Handles]]
+
+
+# --- a claim
+
+
+async def claim_paid(scene: Scene, name: str) -> Handles:
+    """No obstacle: eligibility to the closed account."""
+    handle = await scene.claim(name)
+    await scene.outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await scene.outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await scene.remitted(handle)
+    await handle.result()
+    return {"claim_paid": handle}
+
+
+async def claim_held(scene: Scene, name: str) -> Handles:
+    """A late note, a group size that a person releases, and a shortfall that is written off."""
+    outside = scene.outside
+    outside.answer(
+        steps.CHECK_DOCUMENTATION,
+        events.DocumentationChecked(
+            at=START, held=events.Held(code="NOTE_UNSIGNED", releasable=False), due_at=START + DAY
+        ),
+    )
+    outside.answer(
+        steps.CHECK_CODING,
+        events.CodingChecked(at=START, held=events.Held(code="GROUP_SIZE_REVIEW", releasable=True)),
+    )
+    outside.answer(
+        steps.SETTLE_BALANCE,
+        events.BalanceSettled(at=START, payer_open=375, patient_open=0),
+        events.BalanceSettled(at=START, payer_open=0, patient_open=1500, due_at=START + 30 * DAY),
+    )
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.DOCUMENTATION, "NOTE_UNSIGNED")
+    await scene.tell(handle, events.FactLearned(at=START, key="note:1", fact=Fact.NOTE))
+    await outside.rests(name, Stage.CODING, "GROUP_SIZE_REVIEW")
+    await scene.release(handle, "GROUP_SIZE_REVIEW")
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await scene.remitted(handle)
+    await outside.rests(name, Stage.UNDERPAYMENT_REVIEW, "UNDERPAYMENT_REVIEW")
+    await scene.release(handle, "UNDERPAYMENT_REVIEW", "request-2")
+    await outside.rests(name, Stage.PATIENT_BALANCE)
+    await scene.tell(handle, events.PatientPaid(at=START, key="patient:1"))
+    await handle.result()
+    return {"claim_held": handle}
+
+
+async def claim_corrected(scene: Scene, name: str) -> Handles:
+    """Rejected by 277CA and sent as new, denied with CO-197 and replaced, then paid."""
+    outside = scene.outside
+    outside.answer(
+        steps.DECIDE_DENIAL,
+        events.DenialDecided(
+            at=START, correction="refresh_member_id", restart=Step.CHECK_ELIGIBILITY
+        ),
+        events.DenialDecided(
+            at=START,
+            correction="add_authorization",
+            restart=Step.CHECK_AUTHORIZATION,
+            frequency="7",
+        ),
+    )
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.submitted(handle)
+    await outside.rests(name, Stage.SUBMITTED)
+    await scene.acknowledged(handle, "277CA", cause="A7:164")
+    await outside.rests(name, Stage.READY, version=2)
+    await scene.sent_and_accepted(handle, 2)
+    await scene.remitted(handle, 2, denied="CO-197")
+    await outside.rests(name, Stage.READY, version=3)
+    await scene.sent_and_accepted(handle, 3)
+    await scene.remitted(handle, 3)
+    await handle.result()
+    return {"claim_corrected": handle}
+
+
+async def claim_overdue(scene: Scene, name: str) -> Handles:
+    """Deadlines pass by the engine's timers: attendance and the 277CA are late."""
+    outside = scene.outside
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.fast_forward(handle, DAY)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP)) == 1)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.submitted(handle)
+    await outside.rests(name, Stage.SUBMITTED)
+    await scene.acknowledged(handle, "999")
+    await outside.rests(name, Stage.ACKNOWLEDGED)
+    await scene.fast_forward(handle, 3 * DAY)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP)) == 2)
+    await scene.fast_forward(handle, DAY)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP)) == 3)
+    await scene.acknowledged(handle, "277CA")
+    await outside.rests(name, Stage.ACCEPTED)
+    await scene.remitted(handle)
+    await handle.result()
+    return {"claim_overdue": handle}
+
+
+async def claim_by_stored_clock(scene: Scene, name: str) -> Handles:
+    """No timers: the claim is woken when the stored clock has been moved."""
+    outside = scene.outside
+    outside.wall_clock = False
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.wake(handle, DAY / 2)
+    await scene.wake(handle, DAY / 2)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP)) == 1)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await scene.remitted(handle)
+    await handle.result()
+    return {"claim_by_stored_clock": handle}
+
+
+async def claim_not_billable(scene: Scene, name: str) -> Handles:
+    handle = await scene.claim(name)
+    await scene.outside.rests(name, Stage.ATTENDANCE)
+    await scene.not_attended(handle)
+    await handle.result()
+    return {"claim_not_billable": handle}
+
+
+async def claim_attendance_changed(scene: Scene, name: str) -> Handles:
+    """Attendance is corrected after the claim was sent; a person decides beside the payment."""
+    outside = scene.outside
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await scene.not_attended(handle, sent=True)
+    await outside.rests(name, Stage.ACCEPTED, "ATTENDANCE_CHANGED")
+    await scene.remitted(handle)
+    await outside.rests(name, Stage.CLOSED, "ATTENDANCE_CHANGED")
+    await scene.release(handle, "ATTENDANCE_CHANGED")
+    await handle.result()
+    return {"claim_attendance_changed": handle}
+
+
+async def claim_woken(scene: Scene, name: str) -> Handles:
+    """A closed claim is taken up again from the store when a second remittance comes."""
+    state = ClaimState(
+        claim_number=name,
+        sequence=17,
+        stage=Stage.CLOSED,
+        since=START,
+        attendance=Attendance.ATTENDED,
+        version=1,
+        seen=("attendance:1",),
+    )
+    event = events.RemittancePosted(at=START, key="835:2", version=1, denied=False)
+    handle = await scene.client.start_workflow(
+        claim.NAME,
+        claim.ClaimStart(claim_number=name, payer_key="payer1", state=state),
+        id=claim.workflow_id(name),
+        task_queue=scene.task_queue,
+        result_type=claim.ClaimEnd,
+        start_signal="remit_835",
+        start_signal_args=[event],
+        search_attributes=claim.first_search_attributes("payer1"),
+    )
+    await handle.result()
+    return {"claim_woken": handle}
+
+
+async def claim_continued(scene: Scene, name: str) -> Handles:
+    """Continued as new between two waits (where the server suggests it after few events)."""
+    outside = scene.outside
+    handle = await scene.claim(name)
+    first = scene.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await scene.remitted(handle)
+    await handle.result()
+    last = scene.client.get_workflow_handle(handle.id, result_type=claim.ClaimEnd)
+    return {"claim_continued_first": first, "claim_continued_last": last}
+
+
+# --- a session
+
+
+def attendance(session_id: str, *patients: str, absent: str = "") -> steps.RecordAttendance:
+    return steps.RecordAttendance(
+        session_id=session_id,
+        entries=tuple(
+            steps.AttendanceEntry(
+                patient_id=patient,
+                status=Attendance.NO_SHOW if patient == absent else Attendance.ATTENDED,
+                minutes=0 if patient == absent else 60,
+            )
+            for patient in patients
+        ),
+        by="frontdesk-1",
+    )
+
+
+def participants(name: str, count: int = 3) -> tuple[str, ...]:
+    return tuple(f"{name[-8:]}{place}" for place in range(1, count + 1))
+
+
+async def session_of_three(scene: Scene, name: str) -> Handles:
+    """One is paid, one did not come, one is held until the note is signed."""
+    outside = scene.outside
+    patients = participants(name)
+    outside.answer(
+        steps.LOAD_ROSTER,
+        roster(*patients, due_at=START + DAY, timer_seconds=outside.sleep(START + DAY)),
+    )
+    outside.answer(
+        steps.RECORD_ATTENDANCE, steps.AttendanceRecorded(group_size=2, changed=len(patients))
+    )
+    handle = await scene.session(name)
+    claims = {}
+    for patient in patients:
+        await outside.rests(claim_of(patient), Stage.ATTENDANCE)
+        claims[patient] = scene.client.get_workflow_handle(claim.workflow_id(claim_of(patient)))
+    paid, absent, held = patients
+    await handle.execute_update(
+        "record_attendance",
+        attendance(name, *patients, absent=absent),
+        result_type=steps.AttendanceRecorded,
+    )
+    await scene.not_attended(claims[absent])
+    await claims[absent].result()
+    await scene.attended(claims[paid])
+    await outside.rests(claim_of(paid), Stage.READY)
+    outside.answer(
+        steps.CHECK_DOCUMENTATION,
+        events.DocumentationChecked(
+            at=START, held=events.Held(code="NOTE_UNSIGNED", releasable=False)
+        ),
+    )
+    await scene.attended(claims[held])
+    await outside.rests(claim_of(held), Stage.DOCUMENTATION, "NOTE_UNSIGNED")
+    await scene.sent_and_accepted(claims[paid])
+    await scene.remitted(claims[paid])
+    await claims[paid].result()
+    await scene.tell(claims[held], events.FactLearned(at=START, key="note:1", fact=Fact.NOTE))
+    await outside.rests(claim_of(held), Stage.READY)
+    await scene.sent_and_accepted(claims[held])
+    await scene.remitted(claims[held])
+    await handle.result()
+    return {"session_of_three": handle}
+
+
+async def session_amended(scene: Scene, name: str) -> Handles:
+    """Attendance is late, the roster is amended, and one claim had been started before."""
+    outside = scene.outside
+    first, second, late = participants(name)
+    before = await scene.claim(claim_of(first))
+    outside.answer(
+        steps.LOAD_ROSTER,
+        # The server skips no time of a workflow whose children run: so this wait is a real one.
+        roster(first, second, due_at=START + DAY, timer_seconds=0.5),
+    )
+    outside.answer(steps.AMEND_ROSTER, roster(second, late, due_at=START + DAY, timer_seconds=None))
+    handle = await scene.session(name)
+    await outside.rests(claim_of(second), Stage.ATTENDANCE)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP_ATTENDANCE)) == 1)
+    await handle.execute_update(
+        "amend_roster",
+        steps.AmendRoster(session_id=name, add=(late,), remove=(first,), by="frontdesk-1"),
+        result_type=session.Progress,
+    )
+    await handle.execute_update(
+        "record_attendance",
+        attendance(name, second, late),
+        result_type=steps.AttendanceRecorded,
+    )
+    for patient in (second, late):
+        await outside.rests(claim_of(patient), Stage.ATTENDANCE)
+        await scene.not_attended(
+            scene.client.get_workflow_handle(claim.workflow_id(claim_of(patient)))
+        )
+    await handle.result()
+    await scene.not_attended(before)
+    await before.result()
+    return {"session_amended": handle}
+
+
+# --- batches
+
+
+async def batch_cut(scene: Scene, name: str) -> Handles:
+    """Two batches at one cut-off; more becomes ready while they are cut, and waits for the next."""
+    outside = scene.outside
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def nothing_left(given: steps.ConnectionRef) -> steps.CutBatch:
+        asked.set()
+        await go_on.wait()
+        return steps.CutBatch(batch_id=None, claims=0)
+
+    outside.answer(
+        steps.CUT_BATCH,
+        steps.CutBatch(batch_id=f"{name}-1", claims=100),
+        steps.CutBatch(batch_id=f"{name}-2", claims=7),
+        nothing_left,
+        steps.CutBatch(batch_id=f"{name}-3", claims=1),
+    )
+    outside.answer(steps.SEND_BATCH, *(outside.sent("refused") for _ in range(3)))
+    handle = await scene.ready(name)
+    await eventually(lambda: outside.inputs(steps.NEXT_CUTOFF))
+    await scene.fast_forward(handle, 6 * HOUR)
+    await asked.wait()
+    await scene.ready(name)
+    go_on.set()
+    await eventually(lambda: len(outside.inputs(steps.NEXT_CUTOFF)) == 2)
+    await scene.fast_forward(handle, 6 * HOUR)
+    await handle.result()
+    for place in (1, 2, 3):
+        child = scene.client.get_workflow_handle(submission.workflow_id(f"{name}-{place}"))
+        await child.result()
+    return {"batch_cut": handle}
+
+
+async def batch_by_stored_clock(scene: Scene, name: str) -> Handles:
+    outside = scene.outside
+    outside.wall_clock = False
+    handle = await scene.ready(name)
+    await eventually(lambda: outside.inputs(steps.NEXT_CUTOFF))
+    await scene.wake(handle, HOUR)
+    await scene.wake(handle, 5 * HOUR)
+    await handle.result()
+    return {"batch_by_stored_clock": handle}
+
+
+# --- submissions
+
+
+async def acknowledged(
+    handle: WorkflowHandle[Any, Any], by: str = "999", *, accepted: bool = True
+) -> None:
+    await handle.signal("acknowledged", submission.BatchAcknowledged(by=by, accepted=accepted))
+
+
+async def submission_accepted(scene: Scene, name: str) -> Handles:
+    """Taken; the TA1 comes in time, the 999 late."""
+    handle = await scene.submission(name)
+    await eventually(lambda: scene.outside.inputs(steps.ANNOUNCE_BATCH))
+    await acknowledged(handle, "TA1")
+    await scene.fast_forward(handle, HOUR)
+    await eventually(lambda: scene.outside.inputs(steps.FOLLOW_UP_BATCH))
+    await acknowledged(handle)
+    await handle.result()
+    return {"submission_accepted": handle}
+
+
+async def submission_refused(scene: Scene, name: str) -> Handles:
+    scene.outside.answer(steps.SEND_BATCH, scene.outside.sent("refused"))
+    handle = await scene.submission(name)
+    await handle.result()
+    return {"submission_refused": handle}
+
+
+async def submission_in_doubt_received(scene: Scene, name: str) -> Handles:
+    """No answer; a first listing says nothing yet, a second shows our interchange."""
+    outside = scene.outside
+    outside.answer(steps.SEND_BATCH, outside.sent("in_doubt"))
+    outside.answer(
+        steps.RECONCILE_BATCH, outside.reconciled("unknown"), outside.reconciled("received")
+    )
+    handle = await scene.submission(name)
+    for count in (1, 2):
+        await eventually(lambda: outside.inputs(steps.SEND_BATCH))
+        await scene.fast_forward(handle, HOUR)
+        await eventually(lambda count=count: len(outside.inputs(steps.RECONCILE_BATCH)) == count)
+    await acknowledged(handle)
+    await handle.result()
+    return {"submission_in_doubt_received": handle}
+
+
+async def submission_in_doubt_absent(scene: Scene, name: str) -> Handles:
+    """No answer, proven absent, so the same batch goes again; then an acknowledgment in doubt."""
+    outside = scene.outside
+    outside.answer(steps.SEND_BATCH, outside.sent("in_doubt"), outside.sent("in_doubt"))
+    outside.answer(
+        steps.RECONCILE_BATCH, outside.reconciled("absent"), outside.reconciled("received")
+    )
+    handle = await scene.submission(name)
+    await eventually(lambda: outside.inputs(steps.SEND_BATCH))
+    await scene.fast_forward(handle, HOUR)
+    await eventually(lambda: len(outside.inputs(steps.SEND_BATCH)) == 2)
+    await acknowledged(handle)
+    await handle.result()
+    return {"submission_in_doubt_absent": handle}
+
+
+# --- files
+
+
+async def inbound_acknowledgments(scene: Scene, name: str) -> Handles:
+    handle = await scene.inbound(name)
+    await handle.result()
+    return {"inbound_acknowledgments": handle}
+
+
+async def inbound_payments(scene: Scene, name: str) -> Handles:
+    """Three payments: one posted, one suspended, one already being posted by another file."""
+    outside = scene.outside
+    first = int.from_bytes(name[-4:].encode(), "big") * 10
+    outside.answer(steps.READ_FILE, steps.FileContents(acknowledgments=0, payments=3, problems=0))
+    outside.answer(
+        steps.REGISTER_REMITTANCES,
+        steps.Remittances(new=(first, first + 1, first + 2), repeated=1),
+    )
+    outside.answer(
+        steps.POST_REMITTANCE,
+        steps.Posted(state="posted", claims=2, difference_cents=0),
+        steps.Posted(state="posted", claims=2, difference_cents=0),
+        steps.Posted(state="suspended", claims=0, difference_cents=250),
+    )
+    before = await scene.remittance(first + 1)
+    await before.result()
+    handle = await scene.inbound(name)
+    await handle.result()
+    suspended = scene.client.get_workflow_handle(f"era/{first + 2}")
+    return {
+        "inbound_payments": handle,
+        "remittance_posted": before,
+        "remittance_suspended": suspended,
+    }
+
+
+async def mailbox_polled(scene: Scene, name: str) -> Handles:
+    """The mailbox cannot be reached at first."""
+    scene.outside.answer(steps.POLL_MAILBOX, ApplicationError("unreachable", type="Outage"))
+    handle = await scene.mailbox(name)
+    await handle.result()
+    return {"mailbox_polled": handle}
+
+
+PATHS: tuple[Path, ...] = (
+    claim_paid,
+    claim_held,
+    claim_corrected,
+    claim_overdue,
+    claim_by_stored_clock,
+    claim_not_billable,
+    claim_attendance_changed,
+    claim_woken,
+    session_of_three,
+    session_amended,
+    batch_cut,
+    batch_by_stored_clock,
+    submission_accepted,
+    submission_refused,
+    submission_in_doubt_received,
+    submission_in_doubt_absent,
+    inbound_acknowledgments,
+    inbound_payments,
+    mailbox_polled,
+)
+"""The paths that any development server can show; ``claim_continued`` needs one of its own."""

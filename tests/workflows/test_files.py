@@ -1,0 +1,74 @@
+"""Files from the mailbox, and the payments in them."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+
+from activities import steps
+from tests.workflows import paths
+from tests.workflows.scene import Scene
+from workflows import inbound
+
+
+def done(scene: Scene) -> list[str]:
+    return [name for name, _ in scene.outside.calls]
+
+
+async def test_acknowledgments_are_routed_and_the_file_is_acknowledged_last(
+    scene: Scene, number: str
+) -> None:
+    await paths.inbound_acknowledgments(scene, number)
+    assert done(scene) == ["read_file", "route_acknowledgments", "acknowledge_file"]
+
+
+async def test_each_payment_is_posted_once_and_only_posted_ones_are_told(
+    scene: Scene, number: str
+) -> None:
+    handles = await paths.inbound_payments(scene, number)
+    assert (await handles["remittance_posted"].result()).state == "posted"
+    posted = [given.remittance_id for given in scene.outside.inputs(steps.POST_REMITTANCE)]
+    assert len(posted) == len(set(posted)) == 3
+    told = [given.remittance_id for given in scene.outside.inputs(steps.ANNOUNCE_REMITTANCE)]
+    assert len(told) == 2  # nothing is told of the suspended one
+    assert set(told) < set(posted)
+    assert done(scene)[-1] == "acknowledge_file"
+
+
+async def test_a_file_with_nothing_in_it_is_only_acknowledged(scene: Scene, number: str) -> None:
+    empty = steps.FileContents(acknowledgments=0, payments=0, problems=1)
+    scene.outside.answer(steps.READ_FILE, empty)
+    handle = await scene.inbound(number)
+    await handle.result()
+    assert done(scene) == ["read_file", "acknowledge_file"]
+
+
+async def test_a_file_that_cannot_be_dealt_with_stays_in_the_mailbox(
+    scene: Scene, number: str
+) -> None:
+    broken = ApplicationError("not X12", type=steps.INVALID, non_retryable=True)
+    scene.outside.answer(steps.READ_FILE, broken)
+    handle = await scene.inbound(number)
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert done(scene) == ["read_file"]
+
+
+async def test_the_same_file_is_taken_once(scene: Scene, number: str) -> None:
+    await paths.inbound_acknowledgments(scene, number)
+    with pytest.raises(WorkflowAlreadyStartedError):
+        await scene.client.start_workflow(
+            inbound.NAME,
+            steps.FileRef(digest=number, connection_id="connection1"),
+            id=inbound.workflow_id(number),
+            task_queue=scene.task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        )
+
+
+async def test_a_mailbox_that_cannot_be_reached_is_tried_again(scene: Scene, number: str) -> None:
+    (handle,) = (await paths.mailbox_polled(scene, number)).values()
+    assert (await handle.result()).files == 2
+    assert done(scene) == ["poll_mailbox", "poll_mailbox"]
