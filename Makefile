@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test lint lock histories postgres clean
+.PHONY: help setup demo chaos up test bench fuzz lint lock histories postgres clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,12 @@ up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
 
 test: setup postgres ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest --durations=10
+
+bench: setup ## speed and memory of the X12 room beside other libraries
+	$(BIN)/python -m tests.bench
+
+fuzz: setup ## 200,000 damaged and invented X12 files against the core and every reader
+	$(BIN)/python -m tests.x12.fuzz
 
 lint: setup ## formatting, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

@@ -14,7 +14,8 @@ from groupclaim.lifecycle.events import AttendanceRecorded
 from groupclaim.model.base import InputRefused
 from groupclaim.model.session import Attendance
 from groupclaim.rules.deadlines import attendance_deadline
-from groupclaim.store import audit, claims, practice
+from groupclaim.rules.eligibility import answer_is_stale
+from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from workflows import session
@@ -78,8 +79,11 @@ class Room:
             notes_due = {
                 item.claim_number: await self._note_due(reading, item, now) for item in news
             }
+            stale = {item.claim_number: await self._coverage_stale(reading, item) for item in news}
+            money = await ledger.balances(reading, [item.claim_number for item in news])
         for item in news:
             claim = known[item.claim_number]
+            prepaid = max(0, -money[item.claim_number].patient_open) if item.not_billable else 0
             await self._messages.tell_claim(
                 claim.payer_key,
                 claim.state,
@@ -87,11 +91,15 @@ class Room:
                 AttendanceRecorded(
                     at=now,
                     key=f"attendance:{item.revision}",
-                    due_at=now + LOOK_AGAIN if item.sent and item.not_billable else None,
+                    due_at=now + LOOK_AGAIN
+                    if item.not_billable and (item.sent or prepaid)
+                    else None,
                     attendance=item.attendance or Attendance.EXCUSED,
                     not_billable=item.not_billable,
                     sent=item.sent,
                     note_due_at=notes_due[item.claim_number],
+                    coverage_stale=stale[item.claim_number],
+                    prepaid=prepaid,
                 ),
             )
 
@@ -106,6 +114,13 @@ class Room:
             return None
         due_at = found.billed.deadlines.note(found.facts.session.ends_at).at
         return due_at if due_at > now else found.look_again()
+
+    async def _coverage_stale(self, reading: Reading, item: claims.ClaimAttendance) -> bool:
+        """Whether the payer must be asked again before the claim goes on."""
+        if item.not_billable is not None:
+            return False
+        found = await on_file(self._outside, reading, item.claim_number)
+        return found.billed is not None and answer_is_stale(found.facts, found.billed.policy)
 
     @performs(steps.RECORD_SESSION)
     async def record_session(self, progress: steps.SessionProgress) -> steps.Recorded:
@@ -150,6 +165,7 @@ async def _roster(tx: Transaction, session_id: str) -> steps.Roster:
             )
             for row in roster.rows
         ),
+        attendance_recorded=roster.attendance_recorded,
         attendance_due_at=due_at,
         timer_seconds=await timer_seconds(tx, due_at),
     )

@@ -10,7 +10,7 @@ from groupclaim.rules.authorization import check_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.holding import held
-from groupclaim.store import claims
+from groupclaim.store import authorizations, claims
 
 
 class Authorization:
@@ -19,10 +19,19 @@ class Authorization:
 
     @performs(steps.CHECK_AUTHORIZATION)
     async def check_authorization(self, step: steps.ClaimStep) -> AuthorizationChecked:
-        """Look at the authorizations on file; before attendance, the claim then waits for it."""
+        """Look at the authorizations on file and reserve a unit of the one that fits; before
+        attendance, the claim then waits for it."""
         async with self._outside.database.transaction() as tx:
             found = await on_file(self._outside, tx, step.claim_number)
             check = check_authorization(found.facts, found.to_bill.policy, GROUP_PSYCHOTHERAPY)
+            while check.authorization is not None and not await authorizations.reserve(
+                tx, step.claim_number, check.authorization, found.now
+            ):
+                # Somebody else has taken the last unit since we looked: look again, it is locked.
+                found = await on_file(self._outside, tx, step.claim_number)
+                check = check_authorization(found.facts, found.to_bill.policy, GROUP_PSYCHOTHERAPY)
+            if check.authorization is None:
+                await authorizations.release(tx, step.claim_number, found.now)
             await claims.replace_findings(
                 tx, step.claim_number, steps.CHECK_AUTHORIZATION.name, check.findings, found.now
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from activities import steps
-from activities.on_file import OnFile, on_file
+from activities.on_file import on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
+from groupclaim.lifecycle.state import Consent
+from groupclaim.model.money import Cents
 from groupclaim.store import ledger
 from groupclaim.store.database import Transaction
-
-_REVIEWS = ("UNDERPAYMENT_REVIEW", "OVERPAYMENT_REVIEW")
 
 
 class BalanceDesk:
@@ -22,8 +24,8 @@ class BalanceDesk:
         async with self._outside.database.transaction() as tx:
             found = await on_file(self._outside, tx, step.claim_number)
             await ledger.lock_claim(tx, step.claim_number)
-            for review in _REVIEWS:
-                await _carry_out(tx, step, review, found)
+            if step.consent is not None:
+                await _carry_out(tx, step, step.consent, found.now)
             left = await ledger.balance(tx, step.claim_number)
         due_at = found.look_again()
         if left.payer_open == 0 and left.patient_open > 0 and found.billed is not None:
@@ -37,17 +39,12 @@ class BalanceDesk:
         )
 
 
-async def _carry_out(tx: Transaction, step: steps.ClaimStep, review: str, found: OnFile) -> None:
-    """Write off what the payer still owes, or keep what it paid too much, once for each release.
-
-    A release covers what stood open then: a later difference is reviewed anew.
-    """
-    releases = step.waivers.count(review)
-    open_now = (await ledger.balance(tx, step.claim_number)).payer_open
-    owed = open_now > 0
-    if not releases or open_now == 0 or owed != (review == "UNDERPAYMENT_REVIEW"):
-        return
-    try:
-        await ledger.write_off(tx, step.claim_number, open_now, f"{review}|{releases}", found.now)
-    except ledger.KeyReused:
-        return
+async def _carry_out(
+    tx: Transaction, step: steps.ClaimStep, consent: Consent, at: datetime
+) -> None:
+    """Write off what the payer still owes, or keep what it paid too much: as much as a person was
+    shown, once. When less than that is still open, they are asked about the rest anew."""
+    open_now, shown = (await ledger.balance(tx, step.claim_number)).payer_open, consent.payer_open
+    if open_now * shown > 0 and abs(open_now) >= abs(shown):
+        key = f"review|{consent.key}"
+        await ledger.write_off(tx, step.claim_number, Cents(shown), key, at)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
+from zoneinfo import ZoneInfo
 
 from activities import composing, steps
 from activities.on_file import OnFile, connection_of, on_file
@@ -18,8 +20,9 @@ from groupclaim.model.practice import Connection
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
 from groupclaim.rules.holding import held
-from groupclaim.store import batches, claims, remittances
-from groupclaim.store.database import Reading
+from groupclaim.rules.part2 import check_consent
+from groupclaim.store import authorizations, batches, claims, remittances
+from groupclaim.store.database import Reading, Transaction
 
 _MOST_PROBLEMS = 20
 
@@ -45,10 +48,10 @@ class ClaimBuild:
             replaced = await _replaced(reading, step)
         note = await read_note(outside, found.facts, "claim build", found.now)
         coded = code_claim(
-            found.facts, found.to_bill.policy, outside.fees, note.diagnosis if note else None
+            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
         )
-        hold = held(coded.findings, step.waivers)
-        findings = coded.findings
+        findings = (*check_consent(found.facts, _today(found)), *coded.findings)
+        hold = held(findings, step.waivers)
         version = None
         if hold is None:
             draft = _draft(step, found, coded, replaced)
@@ -63,6 +66,9 @@ class ClaimBuild:
                 version = draft.version
             hold = held(findings, step.waivers)
         async with outside.database.transaction() as tx:
+            if hold is None and version is not None and version.prior_authorization is not None:
+                findings = (*findings, *await _reserve(tx, found))
+                hold = held(findings, step.waivers)
             await claims.replace_findings(
                 tx, step.claim_number, steps.BUILD_CLAIM.name, findings, found.now
             )
@@ -71,6 +77,31 @@ class ClaimBuild:
         if hold is not None or version is None:
             return ClaimBuilt(at=found.now, held=hold, due_at=found.look_again())
         return ClaimBuilt(at=found.now, version=version.version)
+
+
+async def _reserve(tx: Transaction, found: OnFile) -> tuple[Finding, ...]:
+    """Hold a unit of the authorization that the claim names; a finding when another claim has taken
+    the last one meanwhile."""
+    facts = found.facts
+    authorization = fitting_authorization(facts, GROUP_PSYCHOTHERAPY)
+    if authorization is not None and await authorizations.reserve(
+        tx, facts.claim_number, authorization, found.now
+    ):
+        return ()
+    return (
+        Finding(
+            rule="authorization_exhausted",
+            severity=Severity.BLOCK,
+            sentence="The last unit of the authorization was taken by another claim.",
+            fix="Request more units and record the extended authorization.",
+            evidence=(facts.claim_number, facts.patient_id),
+            hold="AUTH_EXHAUSTED",
+        ),
+    )
+
+
+def _today(found: OnFile) -> date:
+    return found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
 
 
 async def _replaced(reading: Reading, step: steps.ClaimStep) -> str | None:

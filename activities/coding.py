@@ -1,14 +1,15 @@
-"""What was done and whether it may be billed so: code, modifiers, place, group size, licence."""
+"""What was done and whether it may be billed so: code, modifiers, place, room, licence."""
 
 from __future__ import annotations
 
 from activities import steps
 from activities.on_file import on_file
 from activities.outside import Outside, performs
-from activities.reading import read_note
+from activities.reading import read_note, sessions_of_the_day
 from groupclaim.lifecycle.events import CodingChecked
 from groupclaim.rules.coding import code_claim
 from groupclaim.rules.holding import held
+from groupclaim.rules.room import Treated, check_conflicts
 from groupclaim.store import claims
 
 
@@ -22,13 +23,16 @@ class Coding:
         outside = self._outside
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
+            here, elsewhere = await sessions_of_the_day(reading, found.facts)
         note = await read_note(outside, found.facts, "coding", found.now)
         coded = code_claim(
-            found.facts, found.to_bill.policy, outside.fees, note.diagnosis if note else None
+            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
         )
+        person = Treated(step.claim_number, found.facts.patient_id, found.to_bill.policy)
+        findings = (*coded.findings, *check_conflicts(here, elsewhere, person))
         async with outside.database.transaction() as tx:
             await claims.replace_findings(
-                tx, step.claim_number, steps.CHECK_CODING.name, coded.findings, found.now
+                tx, step.claim_number, steps.CHECK_CODING.name, findings, found.now
             )
-        hold = held(coded.findings, step.waivers)
+        hold = held(findings, step.waivers)
         return CodingChecked(at=found.now, held=hold, due_at=found.look_again() if hold else None)

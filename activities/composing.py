@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from groupclaim import x12
@@ -12,10 +13,12 @@ from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
 from groupclaim.model.practice import Address, Connection, Payer, Practice
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
-from groupclaim.rules.eligibility import Benefit, BenefitResponse
+from groupclaim.rules.eligibility import Administrator, Benefit, BenefitResponse
+from groupclaim.rules.part2 import notice_for
 
 _MENTAL_HEALTH = "MH"
 _GROUP_NUMBER = "6P"
+_MEMBER_ID = "MI"
 _RANGES, _BEGINS, _ENDS = ("291", "292", "307"), ("346", "348", "356"), ("347", "349", "357")
 """DTP01 of plan, benefit and eligibility: as a range (or its first day alone), begin and end."""
 
@@ -90,15 +93,33 @@ def _benefit(item: x12.Benefit, plan: _Days) -> Benefit:
         information=item.information,
         service_types=item.service_types,
         insurance_type=item.insurance_type,
+        period=item.period,
         cents=None if item.cents is None else Cents(item.cents),
         percent=item.percent,
+        quantity_qualifier=item.quantity_qualifier,
+        quantity=None if item.quantity is None else Decimal(item.quantity),
         authorization=item.authorization,
         in_network=item.in_network,
         procedure_code=item.procedure_code,
         first_day=first,
         last_day=last,
-        administrator=bool(item.entities),
+        administrator=_administrator(item.entities),
     )
+
+
+def _administrator(entities: Sequence[x12.RelatedEntity]) -> Administrator | None:
+    """The other entity of a benefit, one that administers it before any other; the carve-out's
+    member id may stand where its own identifier would."""
+    named = [
+        Administrator(
+            role=entity.role,
+            name=entity.name,
+            payer_id=entity.identifier or None if entity.qualifier != _MEMBER_ID else None,
+            member_id=entity.identifier or None if entity.qualifier == _MEMBER_ID else None,
+        )
+        for entity in entities
+    ]
+    return next((item for item in named if item.administers), named[0] if named else None)
 
 
 def _days(dates: Iterable[x12.Period]) -> _Days:
@@ -125,9 +146,12 @@ def professional_claim(
     patient, clinician, coverage = facts.patient, facts.clinician, facts.coverage
     answer = facts.eligibility
     member_id = (answer.member_id if answer else None) or (coverage.member_id if coverage else "")
-    group = (coverage.group_number if coverage else None) or (
-        answer.group_number if answer else None
-    )
+    own_group = coverage.group_number if coverage else None
+    said_group = answer.group_number if answer else None
+    # The coverage's group number belongs to its own payer, not to whom that one refers.
+    carved_out = answer is not None and answer.carve_out is not None
+    group = said_group if carved_out else own_group or said_group
+    notice = notice_for(facts)
     elsewhere = facts.location.address != facts.practice.address
     return x12.ProfessionalClaim(
         control_number=version.control_number,
@@ -162,6 +186,9 @@ def professional_claim(
         ),
         original_reference=version.original_reference or "",
         prior_authorization=version.prior_authorization or "",
+        referral_number=(coverage.referral if coverage else None) or "",
+        # 42 CFR 2.32: the notice goes with what is disclosed.
+        note=notice.text if notice else "",
         facility=x12.Facility(
             facts.location.name, facts.practice.npi, _address(facts.location.address)
         )

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 from temporalio.exceptions import ApplicationError
 
 from activities import composing, steps
+from activities.disclosure import record_disclosure
 from activities.on_file import OnFile, connection_of, later, on_file
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import NotTaken, Unreachable
 from groupclaim.lifecycle.events import EligibilityChecked
-from groupclaim.model.facts import EligibilityAnswer
-from groupclaim.model.finding import Finding, Severity
+from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
+from groupclaim.model.finding import Finding, Severity, blocking
+from groupclaim.model.practice import Payer
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
-from groupclaim.rules.eligibility import coverage_on_file, read_benefits
+from groupclaim.rules.eligibility import (
+    BenefitReading,
+    carved_out_to,
+    coverage_limits,
+    coverage_on_file,
+    read_benefits,
+    referred_again,
+    with_call,
+)
 from groupclaim.rules.holding import held
+from groupclaim.rules.part2 import check_consent
 from groupclaim.store import claims, files, practice
+from groupclaim.store.database import Reading
 
 _INQUIRY_NUMBERS = range(500_000_000, 1_000_000_000)
 """ISA13 of inquiries: apart from those of batches, which count up from 1."""
@@ -30,44 +44,92 @@ class Eligibility:
 
     @performs(steps.CHECK_ELIGIBILITY)
     async def check_eligibility(self, step: steps.ClaimStep) -> EligibilityChecked:
-        """Ask the payer and keep its answer. Asked again, the same question has the same trace."""
+        """Ask the payer and keep its answer. Asked again, the same question has the same trace.
+
+        Nothing is asked about substance-use records without the patient's consent. Where the payer
+        leaves mental health to another one on file, that one is asked too and billed.
+        """
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
-        findings = coverage_on_file(found.facts)
-        if findings:
+            asked = await _coverage_payer(reading, found)
+        findings = coverage_on_file(found.facts) or check_consent(found.facts, _today(found))
+        if findings or asked is None:
             return await self._conclude(step, found, findings, None)
+        # The question goes to the payer of the coverage, also when another was billed before.
+        facts = found.facts.model_copy(update={"payer": asked})
         trace = f"{step.claim_number}{step.sequence:04d}"
-        question = await self._question(found, trace)
+        said = await self._ask(found, facts, asked, _known_member_id(found.facts), trace)
+        if said.answer is not None and said.administrator is not None:
+            said = await self._ask_administrator(found, said, trace)
+        else:
+            said = with_call(said, facts)
+        if said.answer is None and blocking(said.findings) is None:
+            raise ApplicationError("the payer's system did not answer", type="PayerSilent")
+        return await self._conclude(step, found, said.findings, said.answer)
+
+    async def _ask_administrator(
+        self, found: OnFile, first: BenefitReading, trace: str
+    ) -> BenefitReading:
+        """The second question, to whom the payer leaves mental health; the first answer as it is
+        when that one is not on file."""
+        other = first.administrator
+        if other is None or first.answer is None:
+            return first
+        async with self._outside.database.reading() as reading:
+            administrator = await practice.find_payer(reading, other.is_payer)
+        if administrator is None:
+            return first
+        facts = found.facts.model_copy(update={"payer": administrator})
+        member_id = other.member_id or (facts.coverage.member_id if facts.coverage else "")
+        second = with_call(
+            await self._ask(found, facts, administrator, member_id, f"{trace}C"), facts
+        )
+        if second.answer is None:
+            return second
+        if second.administrator is not None:
+            return BenefitReading(answer=second.answer, findings=(referred_again(found.facts),))
+        kept = tuple(
+            item for item in first.findings if item.rule not in ("carve_out", "member_id_changed")
+        )
+        return BenefitReading(
+            answer=second.answer.model_copy(
+                update={
+                    "asked": first.answer.asked,
+                    "carve_out": administrator.ref,
+                    "member_id": second.answer.member_id or member_id,
+                }
+            ),
+            findings=(*kept, carved_out_to(administrator, facts), *second.findings),
+        )
+
+    async def _ask(
+        self, found: OnFile, facts: ClaimFacts, payer: Payer, member_id: str, trace: str
+    ) -> BenefitReading:
+        """One 270 to one payer and what its 271 says."""
+        question = await self._question(found, facts, payer, member_id, trace)
         problems = await asyncio.to_thread(x12.check_outbound, question) if question else ()
         if question is None or problems:
             places = ", ".join(sorted({item.element or item.segment for item in problems}))
-            return await self._conclude(step, found, (_unwritable(found, places),), None)
+            return BenefitReading(answer=None, findings=(_unwritable(found, places),))
         try:
             answered = await self._outside.clearinghouse.ask_eligibility(question)
         except Unreachable as error:
             raise later(error, "eligibility") from None
         except NotTaken as error:
-            return await self._conclude(step, found, (_unwritable(found, error.reason),), None)
-        await self._keep(found, trace, question, answered)
+            return BenefitReading(answer=None, findings=(_unwritable(found, error.reason),))
+        await self._keep(found, payer, trace, question, answered)
         responses, _ = await asyncio.to_thread(x12.read_271, answered)
         response = next(
             (item for item in responses if item.trace_number == trace and item.complete), None
         )
         if response is None:
             raise ApplicationError("the 271 does not answer our 270", type="Unreadable")
-        reading_of = read_benefits(
-            composing.benefits(response), found.facts, GROUP_PSYCHOTHERAPY, found.now
-        )
-        if reading_of.answer is None:
-            raise ApplicationError("the payer's system did not answer", type="PayerSilent")
-        return await self._conclude(step, found, reading_of.findings, reading_of.answer)
+        return read_benefits(composing.benefits(response), facts, GROUP_PSYCHOTHERAPY, found.now)
 
-    async def _question(self, found: OnFile, trace: str) -> bytes | None:
+    async def _question(
+        self, found: OnFile, facts: ClaimFacts, payer: Payer, member_id: str, trace: str
+    ) -> bytes | None:
         """The 270; None when what is on file cannot be written."""
-        facts, payer = found.facts, found.to_bill.payer
-        member_id = facts.coverage.member_id if facts.coverage else ""
-        if facts.eligibility and facts.eligibility.member_id:
-            member_id = facts.eligibility.member_id
         async with self._outside.database.reading() as reading:
             _, connection = await connection_of(reading, payer)
         number = _number(trace)
@@ -84,15 +146,18 @@ class Eligibility:
         except x12.X12WriteError:
             return None
 
-    async def _keep(self, found: OnFile, trace: str, question: bytes, answered: bytes) -> None:
+    async def _keep(
+        self, found: OnFile, payer: Payer, trace: str, question: bytes, answered: bytes
+    ) -> None:
         async with self._outside.database.transaction() as tx:
-            connection_id, _ = await connection_of(tx, found.to_bill.payer)
+            connection_id, _ = await connection_of(tx, payer)
             await files.keep_file(
                 tx, connection_id, "outbound", "270", f"270-{trace}.edi", question, found.now
             )
             await files.keep_file(
                 tx, connection_id, "inbound", "271", f"271-{trace}.edi", answered, found.now
             )
+            await record_disclosure(tx, found.facts, payer, "270", found.now)
 
     async def _conclude(
         self,
@@ -104,6 +169,11 @@ class Eligibility:
         async with self._outside.database.transaction() as tx:
             if answer is not None:
                 await practice.record_eligibility(tx, step.claim_number, answer)
+                now_on_file = await on_file(self._outside, tx, step.claim_number)
+                findings = (
+                    *findings,
+                    *coverage_limits(answer, now_on_file.facts, now_on_file.to_bill.policy),
+                )
             await claims.replace_findings(
                 tx, step.claim_number, steps.CHECK_ELIGIBILITY.name, findings, found.now
             )
@@ -111,6 +181,25 @@ class Eligibility:
         return EligibilityChecked(
             at=found.now, held=hold, due_at=found.look_again() if hold else None
         )
+
+
+async def _coverage_payer(reading: Reading, found: OnFile) -> Payer | None:
+    coverage = found.facts.coverage
+    if coverage is None:
+        return None
+    return await practice.read_payer(reading, reading.keyring.payer_key(coverage.payer))
+
+
+def _known_member_id(facts: ClaimFacts) -> str:
+    """The member id to ask with: as this payer last gave it, else as on file."""
+    answer = facts.eligibility
+    if answer is not None and answer.member_id and answer.carve_out is None:
+        return answer.member_id
+    return facts.coverage.member_id if facts.coverage else ""
+
+
+def _today(found: OnFile) -> date:
+    return found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
 
 
 def _number(trace: str) -> int:

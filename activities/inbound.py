@@ -5,32 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+from sqlalchemy import func, select
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities import steps
 from activities.claims_told import DeadlinesOf, Told, claims_told
 from activities.messages import Messages
-from activities.on_file import later
+from activities.on_file import invalid, later
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import MailboxFile, Unreachable
 from groupclaim.lifecycle.events import Acknowledged
-from groupclaim.store import audit, batches, files
+from groupclaim.store import audit, authorizations, batches, files
 from groupclaim.store.batches import Batch
 from groupclaim.store.clock import practice_now, sleep_until
 from groupclaim.store.database import Transaction
 from groupclaim.store.files import StoredFile
 from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.schema import connection
 from workflows import inbound, submission
 
 _ACKNOWLEDGMENTS = ("999", "997", "277CA")
 _PAYMENT = "835"
-_PASSED_ON = frozenset({"A0", "A1"})
-"""277CA categories that say a claim was received or passed on, and not yet that it was accepted."""
+_SEGMENTS_OF_PAYMENTS = (b"BPR", b"CLP")
+
+_TRY_AGAIN = timedelta(hours=1)
+"""How long a file that could not be dealt with is left alone before it is tried again."""
 
 
 class Inbound:
@@ -47,12 +51,13 @@ class Inbound:
         A file that cannot be fetched does not keep the others waiting.
         """
         connection_id = connection.connection_id
+        await self._refuse_a_shared_mailbox()
         try:
             listed = await self._outside.clearinghouse.list_mailbox()
         except Unreachable as error:
             raise later(error, "mailbox") from None
         async with self._outside.database.reading() as reading:
-            known = await files.fetched(reading, connection_id)
+            known = await files.fetched(reading, connection_id, {file.id for file in listed})
         taken = 0
         failure: Unreachable | None = None
         for file in listed:
@@ -66,6 +71,16 @@ class Inbound:
         if failure is not None:
             raise later(failure, "a file of the mailbox")
         return steps.Polled(files=taken)
+
+    async def _refuse_a_shared_mailbox(self) -> None:
+        """A worker has one clearinghouse: under two connections each file would be taken as of
+        whichever came first, and its acknowledgments would be looked up there."""
+        async with self._outside.database.reading() as reading:
+            connections = await reading.scalar(select(func.count()).select_from(connection))
+        if connections > 1:
+            raise invalid(
+                f"{connections} connections are on file and one mailbox is: one is needed"
+            )
 
     async def _fetch(self, connection_id: str, file: MailboxFile) -> str | None:
         """Keep the bytes of a file; None when somebody else has taken it meanwhile."""
@@ -82,6 +97,12 @@ class Inbound:
         return digest
 
     async def _start(self, connection_id: str, mailbox_id: str, digest: str) -> None:
+        """Begin with a file. One whose workflow has failed is begun again, now and then."""
+        async with self._outside.database.reading() as reading:
+            now = await practice_now(reading)
+            problem = await files.file_problem(reading, digest)
+        if problem is not None and now < problem.at + _TRY_AGAIN:
+            return
         ref = steps.FileRef(digest=digest, connection_id=connection_id)
         try:
             await self._outside.client.start_workflow(
@@ -89,16 +110,14 @@ class Inbound:
                 ref,
                 id=inbound.workflow_id(digest),
                 task_queue=self._outside.task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 static_summary="file from the mailbox",
             )
         except WorkflowAlreadyStartedError:
             async with self._outside.database.reading() as reading:
-                known = await files.fetched(reading, connection_id)
-                open_ids = await files.unacknowledged(reading, connection_id, digest)
-            same = {item for item, other in known.items() if other == digest}
+                done = await files.is_acknowledged(reading, connection_id, digest)
             # The same bytes once more, or our acknowledgment was lost: they are dealt with.
-            if same - set(open_ids):
+            if done:
                 await self._acknowledge(connection_id, mailbox_id)
 
     @performs(steps.ACKNOWLEDGE_FILE)
@@ -123,25 +142,50 @@ class Inbound:
 
     @performs(steps.READ_FILE)
     async def read_file(self, ref: steps.FileRef) -> steps.FileContents:
-        """Count what a file holds. Its envelope faults go into the audit log, by their codes."""
+        """Count what a file holds. Its envelope faults go into the audit log, by their codes.
+
+        A file without anything that can be read stays in the mailbox as a problem, and so does one
+        whose envelope is damaged where payments may be hidden: who acknowledged it would lose them.
+        """
         async with self._outside.database.reading() as reading:
             file = await files.read_file(reading, ref.digest)
         interchanges, problems = await asyncio.to_thread(x12.kinds, file.content)
         names = [one.name for interchange in interchanges for one in interchange.transactions]
         unexpected = [name for name in names if name not in (*_ACKNOWLEDGMENTS, _PAYMENT)]
-        if problems or unexpected:
-            codes = sorted({problem.code for problem in problems} | set(unexpected))
-            async with self._outside.database.transaction() as tx:
-                now = await practice_now(tx)
+        interchange_acknowledgments = sum(one.interchange_acknowledgments for one in interchanges)
+        unreadable = not names and not interchange_acknowledgments
+        stays = unreadable or (bool(problems) and _may_hold_payments(file.content, names))
+        codes = sorted({problem.code for problem in problems} | set(unexpected))
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            if problems or unexpected:
                 await audit.record(
                     tx, now, "groupclaim", "file_problems", ref.digest, {"codes": codes[:50]}
                 )
+            if stays:
+                what = "unreadable" if unreadable else "payments_may_be_hidden"
+                await self._stands_as_problem(tx, ref.digest, f"{what}: {', '.join(codes)}", now)
         return steps.FileContents(
             acknowledgments=sum(name in _ACKNOWLEDGMENTS for name in names)
-            + sum(one.interchange_acknowledgments for one in interchanges),
+            + interchange_acknowledgments,
             payments=names.count(_PAYMENT),
             problems=len(problems) + len(unexpected),
+            stays=stays,
         )
+
+    @performs(steps.REPORT_FILE)
+    async def report_file(self, report: steps.FileProblem) -> steps.Recorded:
+        """Part of a file could not be dealt with: it stands as a problem, and is tried again."""
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            await self._stands_as_problem(tx, report.digest, report.problem, now)
+        return steps.Recorded()
+
+    async def _stands_as_problem(
+        self, tx: Transaction, digest: str, problem: str, now: datetime
+    ) -> None:
+        if await files.record_problem(tx, digest, problem, now):
+            await audit.record(tx, now, "groupclaim", "alert", digest, {"problem": problem[:200]})
 
     # --- acknowledgments
 
@@ -160,8 +204,8 @@ class Inbound:
                 await route.group(place, group)
             for report in answers.reports:
                 await route.report(report)
-        for batch_id, by in route.batches:
-            await self._messages.tell_submission(batch_id, by)
+        for batch_id, by, accepted in route.batches:
+            await self._messages.tell_submission(batch_id, by, accepted=accepted)
         for told, event in route.news:
             signal = "ack_999" if event.by == "999" else "ack_277ca"
             await self._messages.tell_claim(told.claim.payer_key, told.claim.state, signal, event)
@@ -179,6 +223,11 @@ class _Answers:
 
 def _answers(content: bytes) -> _Answers:
     return _Answers(x12.read_ta1(content)[0], x12.read_999(content)[0], x12.read_277ca(content)[0])
+
+
+def _may_hold_payments(content: bytes, names: Iterable[str]) -> bool:
+    """Whether a damaged file is, or may have been, an 835: one is seen, or a payment's segments."""
+    return _PAYMENT in names or any(name in content for name in _SEGMENTS_OF_PAYMENTS)
 
 
 def _kind(content: bytes) -> str:
@@ -201,7 +250,7 @@ class _Route:
         self._now = now
         self._deadlines = DeadlinesOf(outside, tx)
         self._claims: dict[str, tuple[Told, ...]] = {}
-        self.batches: list[tuple[str, str]] = []
+        self.batches: list[tuple[str, str, bool]] = []
         self.news: list[tuple[Told, Acknowledged]] = []
         self.unmatched = 0
 
@@ -213,8 +262,9 @@ class _Route:
         await self._keep("TA1", str(place), accepted, f"{ta1.code}:{ta1.note_code}", batch)
         if batch is None:
             return
-        self.batches.append((batch.batch_id, "TA1"))
+        self.batches.append((batch.batch_id, "TA1", accepted))
         if not accepted:
+            await sleep_until(self._tx, submission.workflow_id(batch.batch_id), None)
             await self._reject(batch, "999", "TA1", str(place), f"TA1:{ta1.note_code}")
 
     async def group(self, place: int, group: x12.GroupAcknowledgment) -> None:
@@ -237,7 +287,7 @@ class _Route:
         if batch is None:
             return
         await sleep_until(self._tx, submission.workflow_id(batch.batch_id), None)
-        self.batches.append((batch.batch_id, "999"))
+        self.batches.append((batch.batch_id, "999", accepted))
         if not accepted:
             await self._reject(batch, "999", "999", str(place), f"999:{status}")
             return
@@ -279,7 +329,7 @@ class _Route:
     async def _claim(self, place: str, answer: x12.ClaimAcknowledgment) -> None:
         told = await self._sent(answer.control_number)
         cause = _cause(answer.statuses)
-        await batches.record_acknowledgment(
+        new = await batches.record_acknowledgment(
             self._tx,
             "277CA",
             self._file.digest,
@@ -294,9 +344,10 @@ class _Route:
         if told is None:
             self.unmatched += 1
             return
-        categories = {status.category for status in answer.statuses}
-        if answer.accepted and categories <= _PASSED_ON:
-            return
+        if answer.accepted and not answer.accepted_for_adjudication:
+            return  # received or passed on: the payer's own answer is still to come
+        if answer.accepted and new:
+            await authorizations.consume(self._tx, told.claim_number, self._now)
         deadlines = await self._deadlines.of(told.claim)
         self.news.append(
             (

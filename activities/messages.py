@@ -24,12 +24,12 @@ class Messages:
     async def tell_claim(
         self, payer_key: str, state: ClaimState, signal: str, event: OutsideEvent
     ) -> None:
-        """Signal a claim; one whose workflow has ended is taken up again from ``state``, the
-        snapshot in the store."""
+        """Signal the claim of ``state``. One whose workflow has ended is taken up again, and reads
+        for itself how the store keeps it: what was read here may be old by then."""
         number = state.claim_number
         await self._client.start_workflow(
             claim.NAME,
-            claim.ClaimStart(claim_number=number, payer_key=payer_key, state=state),
+            claim.ClaimStart(claim_number=number, payer_key=payer_key),
             id=claim.workflow_id(number),
             task_queue=self._task_queue,
             start_signal=signal,
@@ -54,14 +54,17 @@ class Messages:
             static_summary=f"batch of connection {connection_id}",
         )
 
-    async def tell_submission(self, batch_id: str, by: str) -> None:
+    async def tell_submission(self, batch_id: str, by: str, *, accepted: bool) -> None:
         """Tell a submission that a TA1 or 999 about it stands in the store.
 
-        One that has ended no longer waits for it.
+        One whose interchange was not ``accepted`` waits for nothing more; one that has ended no
+        longer waits for this.
         """
         handle = self._client.get_workflow_handle(submission.workflow_id(batch_id))
         try:
-            await handle.signal("acknowledged", submission.BatchAcknowledged(by=by))
+            await handle.signal(
+                "acknowledged", submission.BatchAcknowledged(by=by, accepted=accepted)
+            )
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

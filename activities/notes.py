@@ -21,7 +21,11 @@ class NoteSource(Protocol):
         self, session: Reference, patient: Reference, at: datetime
     ) -> ProgressNote | None:
         """The note as it stood at ``at``; None when there is none. Raises OSError when the system
-        does not answer."""
+        does not answer.
+
+        ``at`` carries the time zone of where the session was held: that is where a signature's time
+        without an offset is meant.
+        """
         ...
 
 
@@ -38,7 +42,12 @@ class JsonNotes:
         self, session: Reference, patient: Reference, at: datetime
     ) -> ProgressNote | None:
         note = self._notes.get(session, {}).get(patient)
-        if note is None or note.signed_at is None or note.signed_at <= at:
+        if note is None or note.signed_at is None:
+            return note
+        if note.signed_at.tzinfo is None:
+            local = note.signed_at.replace(tzinfo=at.tzinfo)
+            note = note.model_copy(update={"signed_at": local})
+        if note.signed_at is None or note.signed_at <= at:
             return note
         return note.model_copy(update={"signed_by": None, "signed_at": None})
 

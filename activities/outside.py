@@ -14,6 +14,7 @@ from activities.notes import NoteSource
 from activities.steps import Step
 from groupclaim.clearinghouse.port import Clearinghouse
 from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.store.database import Database
@@ -32,6 +33,7 @@ class Outside:
     notes: NoteSource
     policies: PolicyBook
     fees: FeeSchedule
+    edits: CodeEdits
     calendar: BusinessCalendar
     client: Client
     task_queue: str

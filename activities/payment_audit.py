@@ -6,11 +6,13 @@ from activities import steps
 from activities.on_file import on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import PaymentAudited
+from groupclaim.model.claim import ClaimPayment, ClaimVersion
 from groupclaim.model.finding import Finding
-from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
+from groupclaim.model.identity import split_control_number
 from groupclaim.rules.payment_audit import audit_payment
-from groupclaim.rules.pricing import expected_allowed
-from groupclaim.store import claims, ledger, remittances
+from groupclaim.rules.pricing import expected_claim
+from groupclaim.store import batches, claims, ledger, remittances
+from groupclaim.store.database import Transaction
 
 
 class PaymentAudit:
@@ -20,7 +22,8 @@ class PaymentAudit:
     @performs(steps.AUDIT_PAYMENT)
     async def audit_payment(self, step: steps.ClaimStep) -> PaymentAudited:
         """Compare the payment in force with the contract; what was taken off beyond it is
-        receivable again. Without a rate nothing can be compared: a person decides."""
+        receivable again. Without a rate nothing can be compared: a person decides. A version that
+        still waits for its batch is withdrawn: what is paid is not billed again."""
         outside = self._outside
         async with outside.database.transaction() as tx:
             found = await on_file(outside, tx, step.claim_number)
@@ -29,8 +32,12 @@ class PaymentAudit:
             findings: tuple[Finding, ...] = ()
             outcome = "as_expected"
             if paid:
-                expected = expected_allowed(
-                    found.facts, found.to_bill.policy, outside.fees, GROUP_PSYCHOTHERAPY
+                await batches.withdraw(tx, step.claim_number, found.now)
+                expected = expected_claim(
+                    found.facts,
+                    found.to_bill.policy,
+                    outside.fees,
+                    (await _paid_version(tx, step, paid[-1])).lines,
                 )
                 if isinstance(expected, Finding):
                     findings, outcome = (expected,), "unpriced"
@@ -50,3 +57,11 @@ class PaymentAudit:
                 tx, step.claim_number, steps.AUDIT_PAYMENT.name, findings, found.now
             )
         return PaymentAudited.model_validate({"at": found.now, "outcome": outcome})
+
+
+async def _paid_version(
+    tx: Transaction, step: steps.ClaimStep, payment: ClaimPayment
+) -> ClaimVersion:
+    """The version that the payer speaks of; where it names none of ours, the newest."""
+    named = split_control_number(payment.control_number)
+    return await claims.read_version(tx, step.claim_number, named[1] if named else step.version)

@@ -13,6 +13,12 @@ class Progress:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
 
+    @performs(steps.LOAD_CLAIM)
+    async def load_claim(self, ref: steps.ClaimRef) -> steps.Kept:
+        """The claim as it was last kept: a database row says where it stands, not a message."""
+        async with self._outside.database.reading() as reading:
+            return steps.Kept(state=await claims.load_state(reading, ref.claim_number))
+
     @performs(steps.RECORD_PROGRESS)
     async def record_progress(self, progress: steps.ClaimProgress) -> steps.Recorded:
         """Keep the state with its deadline; one older than the state kept changes nothing."""

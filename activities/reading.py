@@ -1,13 +1,28 @@
-"""Reading a progress note: first into the audit log, then out of the record system."""
+"""Reading progress notes: first into the audit log, then out of the record system.
+
+And what a note or a session is looked at beside: the rest of the room, earlier weeks, the day.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import or_, select
 
 from activities.outside import Outside
 from groupclaim.model.facts import ClaimFacts
-from groupclaim.model.session import ProgressNote
+from groupclaim.model.patient import Patient
+from groupclaim.model.session import Attendance, GroupSession, ProgressNote
+from groupclaim.rules.documentation import Company, OtherNote
+from groupclaim.rules.room import Engagement
 from groupclaim.store import audit
+from groupclaim.store.database import Reading
+from groupclaim.store.schema import group_session, note, participant, patient
+
+EARLIER_NOTES = 8
+"""So many of the patient's own earlier notes are compared: two months of a weekly group."""
 
 
 async def read_note(
@@ -18,4 +33,138 @@ async def read_note(
         await audit.record(
             tx, now, "groupclaim", "read_note", facts.claim_number, {"purpose": purpose}
         )
-    return await outside.notes.read(facts.session.ref, facts.patient.ref, now)
+    return await outside.notes.read(facts.session.ref, facts.patient.ref, _there(facts, now))
+
+
+def _there(facts: ClaimFacts, now: datetime) -> datetime:
+    """``now`` where the session was held: a note's times without an offset are meant there."""
+    return now.astimezone(ZoneInfo(facts.location.time_zone))
+
+
+def digest(progress_note: ProgressNote) -> str:
+    """Tells a changed note from an unchanged one without keeping a word of it. A field that the
+    note does not use does not count, so that one added to the record changes no digest."""
+    return sha256(progress_note.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+def signed_at(progress_note: ProgressNote, facts: ClaimFacts) -> datetime | None:
+    """When the note was signed; a time without an offset is meant where the session was held."""
+    moment = progress_note.signed_at
+    if moment is not None and moment.tzinfo is None:
+        return moment.replace(tzinfo=ZoneInfo(facts.location.time_zone))
+    return moment
+
+
+async def changed_since_signature(
+    reading: Reading, facts: ClaimFacts, progress_note: ProgressNote
+) -> bool:
+    """True when the note's text is not the one first seen under the same signature."""
+    seen = await reading.first(
+        select(note.c.signed_at, note.c.digest).where(
+            note.c.session_id == facts.session_id, note.c.patient_id == facts.patient_id
+        )
+    )
+    return (
+        seen is not None
+        and seen.digest is not None
+        and seen.signed_at == signed_at(progress_note, facts)
+        and seen.digest != digest(progress_note)
+    )
+
+
+async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Company:
+    """The others on the roster, the notes of the room that are signed so far, and the patient's own
+    of earlier weeks. Each reading of a note is audited under the claim whose note it is.
+
+    A note counts as signed once it has been recorded as such. Whoever records their own before they
+    ask here is seen by everyone who asks later, so that no two notes miss each other.
+    """
+    async with outside.database.reading() as reading:
+        room = await reading.rows(
+            select(participant.c.claim_number, patient.c.document, note.c.signed_at)
+            .join(patient, patient.c.id == participant.c.patient_id)
+            .outerjoin(
+                note,
+                (note.c.session_id == participant.c.session_id)
+                & (note.c.patient_id == participant.c.patient_id),
+            )
+            .where(
+                participant.c.session_id == facts.session_id,
+                participant.c.on_roster,
+                participant.c.patient_id != facts.patient_id,
+            )
+            .order_by(participant.c.claim_number)
+        )
+        members = [reading.unseal(patient, row.document, Patient) for row in room]
+        earlier = await reading.rows(
+            select(participant.c.claim_number, group_session.c.document)
+            .join(group_session, group_session.c.id == participant.c.session_id)
+            .join(
+                note,
+                (note.c.session_id == participant.c.session_id)
+                & (note.c.patient_id == participant.c.patient_id),
+            )
+            .where(
+                participant.c.patient_id == facts.patient_id,
+                group_session.c.starts_at < facts.session.starts_at,
+            )
+            .order_by(group_session.c.starts_at.desc(), participant.c.claim_number)
+            .limit(EARLIER_NOTES)
+        )
+        before = [
+            (row.claim_number, reading.unseal(group_session, row.document, GroupSession).ref)
+            for row in earlier
+        ]
+    wanted = [
+        (row.claim_number, facts.session.ref, member.ref, False)
+        for row, member in zip(room, members, strict=True)
+        if row.signed_at is not None
+    ]
+    wanted += [(number, session, facts.patient.ref, True) for number, session in before]
+    if wanted:
+        async with outside.database.transaction() as tx:
+            for number, _, _, _ in wanted:
+                detail = {"purpose": "compared with another note", "for": facts.claim_number}
+                await audit.record(tx, now, "groupclaim", "read_note", number, detail)
+    notes = []
+    for number, session, whose, same_patient in wanted:
+        found = await outside.notes.read(session, whose, _there(facts, now))
+        # Process notes are refused by their type, here too.
+        if found is not None and found.signed_at is not None and found.kind == "progress":
+            notes.append(OtherNote(number, found, same_patient))
+    return Company(members=tuple(members), notes=tuple(notes))
+
+
+async def sessions_of_the_day(
+    reading: Reading, facts: ClaimFacts
+) -> tuple[Engagement, tuple[Engagement, ...]]:
+    """The session of a claim, and what its clinician and its patient were in besides that day."""
+    patients_own = select(participant.c.session_id).where(
+        participant.c.patient_id == facts.patient_id,
+        participant.c.on_roster,
+        or_(participant.c.attendance.is_(None), participant.c.attendance == Attendance.ATTENDED),
+    )
+    leads = select(group_session.c.clinician_id).where(group_session.c.id == facts.session_id)
+    rows = await reading.rows(
+        select(group_session, group_session.c.id.in_(patients_own).label("with_patient"))
+        .where(
+            group_session.c.service_date == facts.service_date,
+            or_(
+                group_session.c.clinician_id == leads.scalar_subquery(),
+                group_session.c.id.in_(patients_own),
+            ),
+        )
+        .order_by(group_session.c.id)
+    )
+    day = {
+        row.id: Engagement(
+            row.id,
+            row.clinician_id,
+            row.location_id,
+            row.starts_at,
+            reading.unseal(group_session, row.document, GroupSession).ends_at,
+            frozenset({facts.patient_id} if row.with_patient else ()),
+        )
+        for row in rows
+    }
+    return day.pop(facts.session_id), tuple(day.values())

@@ -32,7 +32,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         Eligibility(outside),
         Authorization(outside),
         Room(outside, messages),
-        Documentation(outside),
+        Documentation(outside, messages),
         Coding(outside),
         ClaimBuild(outside),
         Queue(outside, messages),

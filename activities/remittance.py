@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+
+from sqlalchemy import select
 
 from activities import steps
 from activities.claims_told import known_claims
@@ -12,9 +15,10 @@ from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.claim import ClaimPayment
-from groupclaim.store import files, remittances
+from groupclaim.store import authorizations, files, remittances
 from groupclaim.store.clock import practice_now
-from groupclaim.store.database import Reading
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.schema import remittance
 
 _CONTRACTUAL = ("CO", "45")
 _CONCERNING = ("applied", "denied", "reversal")
@@ -46,9 +50,18 @@ class Remittances:
             file = await files.read_file(reading, digest)
         payments, _ = await asyncio.to_thread(x12.read_835, file.content)
         async with self._outside.database.transaction() as tx:
-            posted = await remittances.post(
-                tx, ref.remittance_id, payments[position], await practice_now(tx)
+            now = await practice_now(tx)
+            before = await tx.scalar(
+                select(remittance.c.state).where(remittance.c.id == ref.remittance_id)
             )
+            try:
+                posted = await remittances.post(tx, ref.remittance_id, payments[position], now)
+            except (remittances.PaymentChanged, IndexError):
+                text = f"remittance {ref.remittance_id} is not in its file as it was registered"
+                raise invalid(text) from None
+            # Done again later, it must not free what a corrected claim has reserved meanwhile.
+            if posted.state == "posted" and before != "posted":
+                await _move_units(tx, posted, now)
         if posted.state == "duplicate":
             raise invalid(f"remittance {ref.remittance_id} is a duplicate and is never posted")
         return steps.Posted(
@@ -86,6 +99,18 @@ class Remittances:
         for claim, event in events:
             await self._messages.tell_claim(claim.payer_key, claim.state, "remit_835", event)
         return steps.Announced(claims=len(events))
+
+
+async def _move_units(tx: Transaction, posted: remittances.Posted, now: datetime) -> None:
+    """What the payer decided of each claim's authorized units: paid, it used them; denied or taken
+    back, they are free. In the payment's order, so a reversal comes before its correction."""
+    for item in posted.claims:
+        if item.claim_number is None:
+            continue
+        if item.posting == "applied":
+            await authorizations.consume(tx, item.claim_number, now)
+        elif item.posting in ("denied", "reversal"):
+            await authorizations.release(tx, item.claim_number, now, consumed=True)
 
 
 async def _cause(

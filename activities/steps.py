@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from temporalio.common import RetryPolicy
 
 from groupclaim.lifecycle import events
-from groupclaim.lifecycle.state import ClaimState
+from groupclaim.lifecycle.state import ClaimState, Consent
 from groupclaim.lifecycle.state import Step as ClaimStepName
 from groupclaim.model.base import Instant, Message
 from groupclaim.model.money import Cents
@@ -92,6 +92,7 @@ class ClaimStep(Message):
     cause: str | None = None
     waivers: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()
+    consent: Consent | None = None
     follow_ups: int = 0
 
 
@@ -109,6 +110,16 @@ class Recorded(Message):
     timer_seconds: float | None = None
     billed: int = 0
     open: int = 0
+
+
+class ClaimRef(Message):
+    claim_number: str
+
+
+class Kept(Message):
+    """A claim's state as the store keeps it."""
+
+    state: ClaimState
 
 
 class ClaimDecision(Message):
@@ -147,6 +158,7 @@ SETTLE_BALANCE = Step(
 )
 FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
 RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
+LOAD_CLAIM = Step("load_claim", ClaimRef, Kept, DATABASE)
 RECORD_PROGRESS = Step("record_progress", ClaimProgress, Recorded, DATABASE)
 
 CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
@@ -179,9 +191,10 @@ class RosterEntry(Message):
 
 
 class Roster(Message):
-    """Who is on the roster now, and by when attendance is expected."""
+    """Who is on the roster now, and by when attendance is expected, unless it is recorded."""
 
     entries: tuple[RosterEntry, ...]
+    attendance_recorded: bool = False
     attendance_due_at: Instant
     timer_seconds: float | None
 
@@ -321,11 +334,23 @@ class FileRef(Message):
 
 
 class FileContents(Message):
-    """What a file holds. ``problems`` counts envelope faults; details stand in the store."""
+    """What a file holds. ``problems`` counts envelope faults; details stand in the store.
+
+    ``stays``: it is left in the mailbox, because nothing in it can be read or payments may be
+    hidden in it.
+    """
 
     acknowledgments: int
     payments: int
     problems: int
+    stays: bool = False
+
+
+class FileProblem(Message):
+    """Why a file could not be dealt with: the step or the payments, and the error's type."""
+
+    digest: str
+    problem: str
 
 
 class Routed(Message):
@@ -361,6 +386,7 @@ POLL_MAILBOX = Step("poll_mailbox", ConnectionRef, Polled, FILES)
 READ_FILE = Step("read_file", FileRef, FileContents, FILES)
 ROUTE_ACKNOWLEDGMENTS = Step("route_acknowledgments", FileRef, Routed, FILES)
 REGISTER_REMITTANCES = Step("register_remittances", FileRef, Remittances, FILES)
+REPORT_FILE = Step("report_file", FileProblem, Recorded, DATABASE)
 ACKNOWLEDGE_FILE = Step("acknowledge_file", FileRef, Recorded, GATEWAY)
 POST_REMITTANCE = Step("post_remittance", RemittanceRef, Posted, FILES)
 ANNOUNCE_REMITTANCE = Step("announce_remittance", RemittanceRef, Announced, FILES)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
 from activities import composing, steps
-from activities.claims_told import DeadlinesOf, claims_told
+from activities.claims_told import DeadlinesOf, claims_told, known_claims
+from activities.disclosure import record_disclosure
 from activities.messages import Messages
-from activities.on_file import invalid, later, on_file
+from activities.on_file import later, on_file
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import (
@@ -22,16 +26,23 @@ from groupclaim.clearinghouse.port import (
     Unreachable,
 )
 from groupclaim.lifecycle.events import Acknowledged, OutsideEvent, Submitted
+from groupclaim.model.finding import Finding, Severity
+from groupclaim.policy.payer import NoPolicy
+from groupclaim.rules.denials import CLAIM_REFUSED
 from groupclaim.store import batches, claims, files, practice
-from groupclaim.store.batches import Batch
+from groupclaim.store.batches import Batch, BatchClaim
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.schema import claim_event
 from workflows import submission
 
 GRACE = timedelta(minutes=30)
 """How long after sending began a listing may still lack an interchange that was received."""
 
 _LONGEST_REMINDER = timedelta(days=7)
+
+_MOST_PROBLEMS = 20
+_MEND = "Correct the named field."
 
 
 class Submission:
@@ -41,40 +52,42 @@ class Submission:
 
     @performs(steps.BUILD_BATCH)
     async def build_batch(self, ref: steps.BatchRef) -> steps.BuiltBatch:
-        """Fix the bytes: those first built are the batch's for good."""
+        """Fix the bytes: those first built are the batch's for good.
+
+        A claim that cannot be composed, or would not pass the outbound check, leaves the batch
+        before that and is held; the others go. A batch of which none is left ends here.
+        """
         database = self._outside.database
         async with database.reading() as reading:
             batch = await batches.read_batch(reading, ref.batch_id)
-        if batch.file_digest is None:
-            content = await self._compose(batch)
+        if batch.state == "cut":
+            composed = await self._compose(batch)
             async with database.transaction() as tx:
-                digest = await files.keep_file(
-                    tx,
-                    batch.connection_id,
-                    "outbound",
-                    "837",
-                    _file_name(batch),
-                    content,
-                    batch.cut_at,
-                )
-                batch = await batches.record_built(tx, batch.batch_id, digest)
+                batch = await self._fix(tx, batch, composed)
+        await self._tell_taken_out(batch.batch_id)
+        if batch.file_digest is None:
+            return steps.BuiltBatch(digest="", claims=0, size=0)
         async with database.reading() as reading:
-            file = await files.read_file(reading, batch.file_digest or "")
+            file = await files.read_file(reading, batch.file_digest)
         return steps.BuiltBatch(digest=file.digest, claims=batch.claims, size=len(file.content))
 
-    async def _compose(self, batch: Batch) -> bytes:
-        composed = []
+    async def _compose(self, batch: Batch) -> _Composed:
+        """The bytes with every claim that can be sent, and why the others cannot."""
+        found: dict[str, x12.ProfessionalClaim] = {}
+        refused: dict[str, tuple[Finding, ...]] = {}
         async with self._outside.database.reading() as reading:
             connection = await practice.read_connection(reading, batch.connection_id)
             billing = await practice.read_practice(reading)
-            for item in await batches.batch_claims(reading, batch.batch_id):
-                found = await on_file(self._outside, reading, item.claim_number)
-                version = await claims.read_version(reading, item.claim_number, item.version)
-                composed.append(
-                    composing.professional_claim(found.facts, found.to_bill.payer, version)
-                )
-        try:
-            content = composing.batch_bytes(
+            items = await batches.batch_claims(reading, batch.batch_id)
+            for item in items:
+                try:
+                    found[item.control_number] = await self._claim(reading, item)
+                except (ApplicationError, NoPolicy, x12.X12WriteError) as error:
+                    refused[item.control_number] = (_refusal(item.claim_number, *_why(error)),)
+        numbers = {item.control_number: item.claim_number for item in items}
+
+        def written(some: Sequence[str]) -> bytes:
+            return composing.batch_bytes(
                 composing.envelope(
                     connection,
                     billing,
@@ -84,17 +97,89 @@ class Submission:
                     test=not self._outside.production,
                 ),
                 billing,
-                composed,
+                [found[control_number] for control_number in some],
                 int(batch.transaction_control),
                 batch.batch_id,
             )
-        except x12.X12WriteError as error:
-            raise invalid(f"the batch cannot be written: {error.problems[0]}") from None
-        problems = await asyncio.to_thread(x12.check_outbound, content)
-        if problems:
-            codes = ", ".join(sorted({problem.code for problem in problems}))
-            raise invalid(f"the batch does not pass the outbound check: {codes}")
-        return content
+
+        faults = await asyncio.to_thread(_faults, written, tuple(found))
+        for control_number, problems in faults.items():
+            number = numbers[control_number]
+            refused[control_number] = tuple(_refusal(number, *why) for why in problems)
+        left = tuple(control_number for control_number in found if control_number not in faults)
+        return _Composed(written(left) if left else None, refused)
+
+    async def _claim(self, reading: Reading, item: BatchClaim) -> x12.ProfessionalClaim:
+        on_record = await on_file(self._outside, reading, item.claim_number)
+        version = await claims.read_version(reading, item.claim_number, item.version)
+        return composing.professional_claim(on_record.facts, on_record.to_bill.payer, version)
+
+    async def _fix(self, tx: Transaction, batch: Batch, composed: _Composed) -> Batch:
+        """Fix the bytes and take out what is not in them, unless somebody else has been first."""
+        digest = None
+        if composed.content is None:
+            fixed = await batches.record_empty(tx, batch.batch_id)
+        else:
+            digest = await files.keep_file(
+                tx,
+                batch.connection_id,
+                "outbound",
+                "837",
+                _file_name(batch),
+                composed.content,
+                batch.cut_at,
+            )
+            fixed = await batches.record_built(tx, batch.batch_id, digest)
+        if fixed.file_digest != digest:
+            return fixed
+        now = await practice_now(tx)
+        items = await batches.batch_claims(tx, batch.batch_id)
+        for item in items:
+            if item.control_number in composed.refused:
+                await self._take_out(tx, item, composed.refused[item.control_number], now)
+            else:
+                found = await on_file(self._outside, tx, item.claim_number)
+                await record_disclosure(
+                    tx, found.facts, found.to_bill.payer, f"837 {batch.batch_id}", found.now
+                )
+        await batches.take_out(tx, batch.batch_id, composed.refused, now)
+        return await batches.read_batch(tx, batch.batch_id)
+
+    async def _take_out(
+        self, tx: Transaction, item: BatchClaim, findings: Sequence[Finding], now: datetime
+    ) -> None:
+        """Say in the claim's own record what stands against it: making it anew replaces that."""
+        await claims.replace_findings(tx, item.claim_number, steps.BUILD_CLAIM.name, findings, now)
+        await claims.append_event(
+            tx,
+            item.claim_number,
+            f"{_taken_out(item.batch_id)}{item.claim_number}",
+            now,
+            "taken_out",
+            "groupclaim",
+            {"batch": item.batch_id, "version": item.version},
+        )
+
+    async def _tell_taken_out(self, batch_id: str) -> None:
+        """Tell each claim that left the batch, also those that a dead attempt has not told."""
+        async with self._outside.database.reading() as reading:
+            rows = await reading.rows(
+                select(claim_event.c.claim_number, claim_event.c.at, claim_event.c.detail)
+                .where(claim_event.c.key.startswith(_taken_out(batch_id), autoescape=True))
+                .order_by(claim_event.c.id)
+            )
+            known = await known_claims(reading, [row.claim_number for row in rows])
+        for row in rows:
+            told = known[row.claim_number]
+            event = Acknowledged(
+                at=row.at,
+                key=f"taken_out:{batch_id}",
+                by="999",
+                version=row.detail["version"],
+                accepted=False,
+                cause=CLAIM_REFUSED,
+            )
+            await self._messages.tell_claim(told.payer_key, told.state, "ack_999", event)
 
     @performs(steps.SEND_BATCH)
     async def send_batch(self, ref: steps.BatchRef) -> steps.Sent:
@@ -294,6 +379,78 @@ class Submission:
             days = timedelta(days=2 ** min(alert.follow_ups - 1, 3))
             due_at = now + min(days, _LONGEST_REMINDER)
             return steps.NextLook(due_at=due_at, timer_seconds=await self._sleep(tx, batch, due_at))
+
+
+@dataclass(frozen=True, slots=True)
+class _Composed:
+    """``content`` is None when no claim of the batch can be sent; ``refused``: by CLM01, why."""
+
+    content: bytes | None
+    refused: dict[str, tuple[Finding, ...]]
+
+
+_Why = tuple[str, str, str]
+"""The rule, what is wrong and how it is mended."""
+
+
+def _faults(
+    written: Callable[[Sequence[str]], bytes], some: tuple[str, ...]
+) -> dict[str, tuple[_Why, ...]]:
+    """What stands against those of ``some`` that cannot be sent with the others, by CLM01.
+
+    The whole is looked at first: as a rule that is all. Claims that each pass alone and do not
+    together are all refused, so that no batch waits for an engineer.
+    """
+    problems = _problems(written, some) if some else ()
+    if not problems:
+        return {}
+    if len(some) == 1:
+        return {some[0]: problems}
+    half = len(some) // 2
+    faults = {**_faults(written, some[:half]), **_faults(written, some[half:])}
+    rest = tuple(item for item in some if item not in faults)
+    if rest and (problems := _problems(written, rest)):
+        faults |= dict.fromkeys(rest, problems)
+    return faults
+
+
+def _problems(written: Callable[[Sequence[str]], bytes], some: Sequence[str]) -> tuple[_Why, ...]:
+    try:
+        found = x12.check_outbound(written(some))
+    except x12.X12WriteError as error:
+        return tuple(("unwritable", problem, _MEND) for problem in error.problems[:_MOST_PROBLEMS])
+    return tuple(
+        (
+            problem.code,
+            f"{problem.loop} {problem.element or problem.segment}: {problem.text}.".lstrip(),
+            problem.repair or _MEND,
+        )
+        for problem in found[:_MOST_PROBLEMS]
+    )
+
+
+def _why(error: ApplicationError | NoPolicy | x12.X12WriteError) -> _Why:
+    if isinstance(error, x12.X12WriteError):
+        return "unwritable", error.problems[0], _MEND
+    if isinstance(error, NoPolicy):
+        return "no_policy", "No payer policy is in force on the day of service.", "Load the policy."
+    return "not_on_file", f"{error.message.capitalize()}.", "Load what is missing."
+
+
+def _refusal(claim_number: str, rule: str, sentence: str, fix: str) -> Finding:
+    return Finding(
+        rule=f"outbound:{rule}",
+        severity=Severity.BLOCK,
+        sentence=sentence,
+        fix=fix,
+        evidence=(claim_number,),
+        hold=CLAIM_REFUSED,
+    )
+
+
+def _taken_out(batch_id: str) -> str:
+    """How the keys of the timeline's entries begin that say who left a batch."""
+    return f"taken_out|{batch_id}|"
 
 
 def _file_name(batch: Batch) -> str:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -43,6 +43,7 @@ from worker.front_desk import FrontDesk, Refused
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, connect, run_worker
 from worker.settings import Settings
+from worker.x12_commands import commands as x12_files
 
 Result = TypeVar("Result")
 
@@ -57,12 +58,14 @@ claim = typer.Typer(no_args_is_help=True, help="Claims: list, show, why they wai
 note = typer.Typer(no_args_is_help=True, help="Progress notes.")
 attendance = typer.Typer(no_args_is_help=True, help="Who came.")
 authorization = typer.Typer(no_args_is_help=True, help="Prior authorizations.")
-payment = typer.Typer(no_args_is_help=True, help="What patients pay.")
+payment = typer.Typer(no_args_is_help=True, help="What patients pay, and get back.")
 money = typer.Typer(no_args_is_help=True, help="The books.")
 auditing = typer.Typer(no_args_is_help=True, help="Who saw or did what.")
+encryption = typer.Typer(no_args_is_help=True, help="The keys of everything kept.")
 for name, group in (
     ("session", session), ("claim", claim), ("note", note), ("attendance", attendance),
     ("authorization", authorization), ("payment", payment), ("ledger", money), ("audit", auditing),
+    ("keys", encryption), ("x12", x12_files),
 ):  # fmt: skip
     application.add_typer(group, name=name)
 application.add_typer(policy, name="policy")
@@ -210,6 +213,9 @@ def up(
 @application.command()
 def demo(
     chaos: Annotated[bool, typer.Option("--chaos", help="kill the worker on the way")] = False,
+    files: Annotated[
+        Literal["http", "sftp"], typer.Option(help="how batches and mailbox files travel")
+    ] = "http",
     as_json: AsJson = False,
     samples: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="folder of the sample practice")
@@ -230,7 +236,11 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _live() as tell:
-            result = _run(demonstration.run_demo(samples, folder.resolve(), chaos=chaos, tell=tell))
+            result = _run(
+                demonstration.run_demo(
+                    samples, folder.resolve(), chaos=chaos, tell=tell, files=files
+                )
+            )
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -254,7 +264,7 @@ def _live() -> Iterator[Callable[[str], None]]:
 
 
 @application.command()
-def load(practice: InputFile, as_json: AsJson = False) -> None:
+def load(practice: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
     """Load a practice: locations, clinicians, payers, contracts, patients, coverage, plans.
 
     Loading the same file again changes nothing; a changed record is corrected.
@@ -262,19 +272,19 @@ def load(practice: InputFile, as_json: AsJson = False) -> None:
 
     async def work() -> dict[str, int]:
         async with _desk() as desk:
-            return await desk.load(_read(practice, PracticeFile))
+            return await desk.load(_read(practice, PracticeFile), by=by)
 
     counts = _run(work())
     _print(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @session.command("start")
-def session_start(sessions: InputFile, as_json: AsJson = False) -> None:
+def session_start(sessions: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
     """Take in sessions with their rosters and start carrying them; nothing starts twice."""
 
     async def work() -> list[dict[str, Any]]:
         async with _desk() as desk:
-            added = await desk.add_sessions(_read(sessions, SessionFile).root)
+            added = await desk.add_sessions(_read(sessions, SessionFile).root, by=by)
             await desk.start_sessions(added)
             return [
                 {"session": item.session_id, "claims": list(item.claims), "new": item.new}
@@ -380,6 +390,28 @@ def payment_record(
     )
 
 
+@payment.command("refund")
+def payment_refund(
+    claim: str,
+    cents: int,
+    receipt: Annotated[str, typer.Option(help="number of the refund: the same is taken once")],
+    by: Annotated[str, typer.Option("--by", help="who pays it back, for the audit log")],
+    as_json: AsJson = False,
+) -> None:
+    """Record that money went back to a patient, in cents: at most what they paid and do not owe."""
+
+    async def work() -> dict[str, bool]:
+        async with _desk() as desk:
+            return {"new": await desk.patient_refund(claim, Cents(cents), receipt, by=by)}
+
+    answer = _run(work())
+    _print(
+        as_json,
+        answer,
+        lambda console: console.print("recorded" if answer["new"] else "this receipt is known"),
+    )
+
+
 # --- claims
 
 
@@ -475,6 +507,78 @@ def ledger_verify(as_json: AsJson = False) -> None:
             return [str(violation) for violation in await ledger.verify(reading)]
 
     _verdict(as_json, _run(work()), "the ledger balances")
+
+
+@money.command("open")
+def ledger_open(as_json: AsJson = False) -> None:
+    """List money that has not found its place: suspended payments, unapplied cash, credits.
+
+    A suspended payment is posted when the payer sends a copy that is whole and balances. What a
+    patient has paid too much goes back with `groupclaim payment refund`.
+    """
+
+    async def work() -> dict[str, list[dict[str, Any]]]:
+        async with _books() as database, database.reading() as reading:
+            return summary.open_money(await ledger.open_items(reading))
+
+    found = _run(work())
+
+    def show(console: Console) -> None:
+        for name, rows in found.items():
+            console.print(_table(rows, name.replace("_", " ")))
+
+    _print(as_json, found, show)
+
+
+@auditing.command("show")
+def audit_show(subject: str, as_json: AsJson = False) -> None:
+    """List who did what to one subject. SUBJECT: a claim number or another of our ids."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with _books() as database, database.reading() as reading:
+            return [
+                {
+                    "at": entry.at,
+                    "actor": entry.actor,
+                    "action": entry.action,
+                    "detail": ", ".join(f"{name}: {said}" for name, said in entry.detail.items()),
+                }
+                for entry in await audit.entries(reading, subject)
+            ]
+
+    rows = _run(work())
+    _print(as_json, rows, lambda console: console.print(_table(rows)))
+
+
+@encryption.command("rotate")
+def keys_rotate(by: By = "command line", as_json: AsJson = False) -> None:
+    """Add a new key to the key file; from now on everything is written under it.
+
+    What was written before stays readable under its own key, so no key is ever taken out. Stop
+    every worker first and start it again afterwards, each with the new file: a process that knows
+    only the old keys cannot read what is new.
+    """
+
+    async def work() -> str:
+        async with _books() as database:
+            settings = Settings()
+            rotated = database.keyring.rotated()
+            rotated.save(settings.keys_file)
+            now = await PracticeClock(database).now()
+            renewed = Database.connect(settings.database_url, rotated)
+            try:
+                async with renewed.transaction() as tx:
+                    await audit.record(tx, now, by, "rotate_keys", rotated.current)
+            finally:
+                await renewed.close()
+            return rotated.current
+
+    key_id = _run(work())
+    _print(
+        as_json,
+        {"current": key_id},
+        lambda console: console.print(f"{key_id} is current; start every worker again with it"),
+    )
 
 
 @auditing.command("verify")

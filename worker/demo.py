@@ -1,14 +1,15 @@
 """The demonstration: a practice's weeks, from its session files to audited payments, judged.
 
-Real server, real database, real X12 over real HTTP; only the clock is stored. What people do comes
-from ``outside.json``; whether the outcome is right is not for this program to say: a judge that
-shares no code with it compares the wire and the books with what was worked out by hand.
+Real server, real database, real X12 over real HTTP or SFTP; only the clock is stored. What people
+do comes from ``outside.json``; whether the outcome is right is not for this program to say: a judge
+that shares no code with it compares the wire and the books with what was worked out by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -126,15 +127,21 @@ class DemoFailed(RuntimeError):
 
 
 async def run_demo(
-    samples: Path, state: Path, *, chaos: bool, tell: Callable[[str], None]
+    samples: Path,
+    state: Path,
+    *,
+    chaos: bool,
+    tell: Callable[[str], None],
+    files: Literal["http", "sftp"] = "http",
 ) -> dict[str, Any]:
     """Play the sample practice in the empty folder ``state``; the outcome with the judgement.
 
     ``tell`` is given a line about each day. With ``chaos`` the worker is killed on the way and the
-    simulator takes everything it is sent, however often.
+    simulator takes everything it is sent, however often. ``files``: how batches and mailbox files
+    travel.
     """
     disturber = Chaos() if chaos else Calm()
-    played = await play(Scenario.load(samples), state, disturber=disturber, tell=tell)
+    played = await play(Scenario.load(samples), state, disturber=disturber, tell=tell, files=files)
     return {
         **played.outcome,
         "kills": disturber.kills,
@@ -149,6 +156,7 @@ async def play(
     disturber: Calm,
     tell: Callable[[str], None],
     start_worker: Callable[[Settings], Process] = worker_process,
+    files: Literal["http", "sftp"] = "http",
 ) -> Played:
     """Carry the scenario to its end in the empty folder ``state``, with servers of its own."""
     keyring = Keyring.load_or_generate(state / "keys.json")
@@ -159,14 +167,15 @@ async def play(
             scenario.folder / "payers.json",
             clock=scenario.outside.starts_at,
             accept_everything=disturber.forgetful_clearinghouse,
+            files=files,
         )
-        settings = Settings(
-            state=state,
-            temporal=server.address,
-            clearinghouse=simulator.address,
-            clearinghouse_token=simulator.tokens.practice,
-            notes=scenario.folder / "notes.json",
-            log_level="warning",
+        settings = simulator.connected(
+            Settings(
+                state=state,
+                temporal=server.address,
+                notes=scenario.folder / "notes.json",
+                log_level="warning",
+            )
         )
         migrate(settings.database_url)
         database = Database.connect(settings.database_url, keyring)
@@ -181,7 +190,7 @@ async def play(
         cleanup.callback(worker.stop)
         client = await connect(settings, keyring)
         desk = FrontDesk(database, clock, client)
-        await desk.load(scenario.practice)
+        await desk.load(scenario.practice, by="demonstration")
         time = PracticeTime(
             database,
             clock,
@@ -192,7 +201,7 @@ async def play(
         )
         await disturber.prepare(simulator)
 
-        added = await desk.add_sessions(scenario.sessions.root)
+        added = await desk.add_sessions(scenario.sessions.root, by="demonstration")
         await disturber.during(desk.start_sessions(added), worker)
         await disturber.during(time.quiet(), worker)
         happenings = deque(scenario.outside.events)
@@ -267,6 +276,17 @@ class Calm:
         await doing
 
 
+_OVER_SFTP: tuple[dict[str, object], ...] = tuple(
+    {"on": on, "kind": kind, "times": 1}
+    for on, kind in (
+        ("batch", "partial_upload"),
+        ("batch", "disk_full"),
+        ("batch", "rename_undone"),
+        ("connection", "changed_host_key"),
+    )
+)
+
+
 class Chaos(Calm):
     """Kills the worker with SIGKILL in the midst of work, and lets the clearinghouse misbehave.
 
@@ -289,6 +309,7 @@ class Chaos(Calm):
                 {"on": "eligibility", "kind": "server_error", "times": 2},
                 {"on": "mailbox", "kind": "duplicate", "times": 2},
                 {"on": "mailbox", "kind": "out_of_order", "times": 3},
+                *(_OVER_SFTP if simulator.files == "sftp" else ()),
             ]
         )
 
@@ -316,8 +337,10 @@ def _judge(samples: Path, played: Played, tell: Callable[[str], None]) -> dict[s
         [
             sys.executable, str(oracle), "--json",
             "--database", played.database_url, "--wire", str(played.raw_log),
-            "--samples", str(samples), "--identity-key", played.identity_key.hex(),
+            "--samples", str(samples),
         ],
+        # Not as an argument: those of a process are shown to everyone on the machine.
+        env={**os.environ, "GROUPCLAIM_IDENTITY_KEY": played.identity_key.hex()},
         capture_output=True,
         text=True,
         check=False,

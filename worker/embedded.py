@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 from temporalio.client import Client
@@ -169,7 +170,10 @@ class TemporalServer:
 
 
 class Simulator:
-    """The simulated clearinghouse; ``clock`` None runs it on the time of day."""
+    """The simulated clearinghouse; ``clock`` None runs it on the time of day.
+
+    ``files``: how it takes batches and holds the mailbox, beside what it always does by HTTP.
+    """
 
     def __init__(
         self,
@@ -179,6 +183,7 @@ class Simulator:
         clock: datetime | None = None,
         accept_everything: bool = False,
         port: int | None = None,
+        files: Literal["http", "sftp"] = "http",
     ) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -192,6 +197,12 @@ class Simulator:
         ]  # fmt: skip
         command += ["--clock", clock.isoformat()] if clock else ["--wall-clock"]
         command += ["--accept-everything"] if accept_everything else []
+        self.files = files
+        self._files_port = free_port()
+        self._host_key = folder / "simulator" / "host_key"
+        if files == "sftp":
+            command += ["--sftp-port", str(self._files_port)]
+            command += ["--sftp-host-key", str(self._host_key)]
         self.raw_log.parent.mkdir(parents=True, exist_ok=True)
         self.process = Process("simulator", command, folder / "logs" / "simulator.log")
         self._http = httpx2.AsyncClient(
@@ -199,6 +210,18 @@ class Simulator:
             headers={"Authorization": f"Bearer {self.tokens.control.read_text().strip()}"},
             timeout=30,
         )
+
+    def connected(self, settings: Settings) -> Settings:
+        """These settings for a worker that talks to this clearinghouse."""
+        update: dict[str, object] = {
+            "clearinghouse": self.address,
+            "clearinghouse_token": self.tokens.practice,
+        }
+        if self.files == "sftp":
+            update["files"] = f"sftp://practice@127.0.0.1:{self._files_port}"
+            update["files_host_key"] = self._host_key.with_name("host_key.pub")
+            update["files_login"] = self.tokens.practice
+        return settings.model_copy(update=update)
 
     async def start(self) -> None:
         self.process.start()
@@ -258,15 +281,7 @@ async def run_everything(
         raise StartFailed(f"temporal is {settings.temporal}: only this machine's is started here")
     server = TemporalServer(settings.state, port=int(port))
     simulator = Simulator(settings.state, payers)
-    worker = worker_process(
-        settings.model_copy(
-            update={
-                "clearinghouse": simulator.address,
-                "clearinghouse_token": simulator.tokens.practice,
-                "notes": notes,
-            }
-        )
-    )
+    worker = worker_process(simulator.connected(settings).model_copy(update={"notes": notes}))
     try:
         await server.start()
         tell(f"Temporal       {server.address}, web UI http://127.0.0.1:{server.ui_port}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -22,13 +22,14 @@ from activities.claims_told import known_claims
 from activities.messages import Messages
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import Fact
+from groupclaim.model.base import InputRefused
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database
+from groupclaim.store.database import Database, Transaction
 from worker.plugin import TASK_QUEUE
 from worker.process import schedule_mailboxes
 from workflows import claim, session
@@ -36,6 +37,23 @@ from workflows import claim, session
 
 class Refused(Exception):
     """What was asked for cannot be done; the text says why, for a person."""
+
+
+_OTHER_AMOUNT = "receipt: recorded before with another amount"
+
+_LONGEST_RECEIPT = 80
+
+
+async def _check_receipt(tx: Transaction, number: str, cents: Cents, receipt: str) -> None:
+    """Raises InputRefused, and UnknownRecord for a claim that is not ours."""
+    problems = []
+    if cents <= 0:
+        problems.append("cents: above zero")
+    if not 0 < len(receipt.strip()) <= _LONGEST_RECEIPT:
+        problems.append(f"receipt: 1 to {_LONGEST_RECEIPT} characters")
+    if problems:
+        raise InputRefused("payment", problems)
+    await claims.load_state(tx, number)
 
 
 class FrontDesk:
@@ -62,19 +80,24 @@ class FrontDesk:
                 reading, keys.session_id(session_ref), keys.patient_id(patient_ref)
             )
 
-    async def load(self, file: PracticeFile) -> dict[str, int]:
+    async def load(self, file: PracticeFile, by: str) -> dict[str, int]:
         """Take over a practice's data; claims of patients whose coverage changed look again."""
         now = await self._clock.now()
         async with self._database.transaction() as tx:
             loaded = await practice.load_practice(tx, file)
+            if loaded.added or loaded.changed:
+                counts = {"added": loaded.added, "changed": loaded.changed}
+                practice_id = self._database.keyring.opaque("practice", file.practice.ref)
+                await audit.record(tx, now, by, "load_practice", practice_id, counts)
+            for patient_id in loaded.patients:
+                await audit.record(tx, now, by, "load_patient", patient_id)
         await schedule_mailboxes(self._client, self._database)
-        for fact in (Fact.COVERAGE, Fact.AUTHORIZATION):
+        for fact in (Fact.COVERAGE, Fact.AUTHORIZATION, Fact.NOTE):
             await self._tell_patients(loaded.patients, fact, now)
         async with self._database.reading() as reading:
             waiting = await practice.held_for_payer(reading)
         for number in waiting:
-            event = FactLearned(at=now, key=f"payers:{now.isoformat()}", fact=Fact.COVERAGE)
-            await self._tell(number, "fact", event)
+            await self._tell(number, "fact", FactLearned(at=now, fact=Fact.COVERAGE))
         return {
             "added": loaded.added,
             "changed": loaded.changed,
@@ -82,11 +105,16 @@ class FrontDesk:
         }
 
     async def add_sessions(
-        self, sessions: Sequence[GroupSession]
+        self, sessions: Sequence[GroupSession], by: str
     ) -> tuple[practice.SessionAdded, ...]:
         now = await self._clock.now()
         async with self._database.transaction() as tx:
-            return await practice.add_sessions(tx, sessions, now)
+            added = await practice.add_sessions(tx, sessions, now)
+            for item in added:
+                if item.new:
+                    claims_made = {"claims": len(item.claims)}
+                    await audit.record(tx, now, by, "add_session", item.session_id, claims_made)
+        return added
 
     async def start_sessions(self, added: Iterable[practice.SessionAdded]) -> None:
         """Have each session carried; one that is carried already goes on as it is."""
@@ -108,8 +136,9 @@ class FrontDesk:
         """Record the final attendance, or correct it."""
         keys = self._database.keyring
         session_id = keys.session_id(taken.session)
-        recorded: steps.AttendanceRecorded = await self._update(
-            session.workflow_id(session_id),
+        async with self._database.reading() as reading:
+            await practice.session_roster(reading, session_id)
+        recorded = await self._client.execute_update_with_start_workflow(
             "record_attendance",
             steps.RecordAttendance(
                 session_id=session_id,
@@ -124,7 +153,17 @@ class FrontDesk:
                 ),
                 by=by,
             ),
-            steps.AttendanceRecorded,
+            # A correction may come after the session has ended: it is carried again for that.
+            start_workflow_operation=WithStartWorkflowOperation(
+                session.NAME,
+                session.SessionStart(session_id=session_id),
+                id=session.workflow_id(session_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            ),
+            id=uuid.uuid4().hex,
+            result_type=steps.AttendanceRecorded,
         )
         return {"group_size": recorded.group_size, "claims_changed": recorded.changed}
 
@@ -139,8 +178,7 @@ class FrontDesk:
         async with self._database.transaction() as tx:
             new = await practice.record_note_signed(tx, session_id, patient_id, signed_at, None)
             await audit.record(tx, now, by, "note_signed", number)
-        key = f"note:{signed_at.isoformat()}"
-        await self._tell(number, "fact", FactLearned(at=now, key=key, fact=Fact.NOTE))
+        await self._tell(number, "fact", FactLearned(at=now, fact=Fact.NOTE))
         return new
 
     async def record_authorization(self, given: Authorization, by: str) -> int:
@@ -169,8 +207,7 @@ class FrontDesk:
         async with self._database.reading() as reading:
             numbers = await claims.open_claims(reading, tuple(patient_ids))
         for number in numbers:
-            event = FactLearned(at=now, key=f"{fact}:{now.isoformat()}", fact=fact)
-            await self._tell(number, "fact", event)
+            await self._tell(number, "fact", FactLearned(at=now, fact=fact))
         return len(numbers)
 
     async def _tell(self, number: str, signal: str, event: FactLearned | PatientPaid) -> None:
@@ -189,14 +226,42 @@ class FrontDesk:
                 raise
 
     async def patient_payment(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
-        """Book what a patient paid; the same receipt is taken once. True when it is new."""
-        if cents <= 0:
-            raise Refused("a payment is above zero cents")
+        """Book what a patient paid; the same receipt is taken once. True when it is new.
+
+        Raises UnknownRecord for a claim that is not ours, Refused for a receipt of another amount.
+        """
         now = await self._clock.now()
         async with self._database.transaction() as tx:
-            new = await ledger.book_patient_payment(tx, number, cents, receipt, now)
-            await audit.record(tx, now, by, "patient_payment", number)
+            await _check_receipt(tx, number, cents, receipt)
+            try:
+                new = await ledger.book_patient_payment(tx, number, cents, receipt, now)
+            except ledger.KeyReused:
+                raise Refused(_OTHER_AMOUNT) from None
+            if new:
+                await audit.record(tx, now, by, "patient_payment", number)
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"receipt:{receipt}"))
+        return new
+
+    async def patient_refund(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
+        """Book what went back to a patient; the same receipt is taken once. True when it is new.
+
+        Raises UnknownRecord for a claim that is not ours, Refused for more than the patient has
+        paid beyond what they owe, and for a receipt of another amount.
+        """
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            await _check_receipt(tx, number, cents, receipt)
+            await ledger.lock_claim(tx, number)
+            credit = -(await ledger.balance(tx, number)).patient_open
+            try:
+                new = await ledger.book_patient_refund(tx, number, cents, receipt, now)
+            except ledger.KeyReused:
+                raise Refused(_OTHER_AMOUNT) from None
+            if new and cents > credit:
+                raise Refused(f"only {Cents(max(credit, 0))} of the patient's money is not due")
+            if new:
+                await audit.record(tx, now, by, "patient_refund", number)
+        await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
 
     async def release_hold(

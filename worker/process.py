@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +30,10 @@ from activities.outside import Outside
 from activities.registry import every_activity
 from groupclaim import __version__
 from groupclaim.clearinghouse.http import HttpClearinghouse
+from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
+from groupclaim.clearinghouse.sftp import LoginRefused, SftpFiles, SftpLogin
 from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.store import audit
@@ -68,11 +72,37 @@ def _payload_keys(keyring: Keyring) -> dict[str, bytes]:
     return {key_id: keyring.derived("payload", key_id) for key_id in keyring.key_ids}
 
 
+def open_clearinghouse(settings: Settings) -> Clearinghouse:
+    """The way to the payers that these settings describe; nothing is asked of anyone yet.
+
+    Raises :class:`SettingsRefused`.
+    """
+    if not settings.clearinghouse or settings.clearinghouse_token is None:
+        raise SettingsRefused("clearinghouse and clearinghouse_token: both are needed by a worker")
+    login = _files_login(settings)
+    http = HttpClearinghouse(
+        settings.clearinghouse, SecretStr(settings.clearinghouse_token.read_text().strip())
+    )
+    return http if login is None else SeparateWays(inquiries=http, files=SftpFiles(login))
+
+
+def _files_login(settings: Settings) -> SftpLogin | None:
+    if not settings.files:
+        return None
+    if settings.files_host_key is None or settings.files_login is None:
+        raise SettingsRefused("files: needs files_host_key and files_login beside it")
+    # It names hosts, users and files of everyone at the level of info.
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    try:
+        return SftpLogin.read(settings.files, settings.files_host_key, settings.files_login)
+    except LoginRefused as error:
+        raise SettingsRefused(f"files: {error}") from None
+
+
 async def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end."""
     log = structlog.get_logger("groupclaim.worker")
-    if not settings.clearinghouse or settings.clearinghouse_token is None:
-        raise SettingsRefused("clearinghouse and clearinghouse_token: both are needed by a worker")
+    clearinghouse = open_clearinghouse(settings)
     if settings.notes is None:
         raise SettingsRefused("notes: the file of progress notes is needed by a worker")
     migrate(settings.database_url)
@@ -81,15 +111,13 @@ async def run_worker(settings: Settings) -> None:
     client = await connect(settings, keyring, metrics=True)
     if settings.metrics_port:
         telemetry.serve_metrics(settings.metrics_port)
-    clearinghouse = HttpClearinghouse(
-        settings.clearinghouse, SecretStr(settings.clearinghouse_token.read_text().strip())
-    )
     outside = Outside(
         database=database,
         clearinghouse=clearinghouse,
         notes=JsonNotes(settings.notes),
-        policies=PolicyBook.load(),
-        fees=FeeSchedule.load(),
+        policies=PolicyBook.load(settings.policies),
+        fees=FeeSchedule.load(settings.policies),
+        edits=CodeEdits.load(settings.policies),
         calendar=BusinessCalendar(),
         client=client,
         task_queue=TASK_QUEUE,

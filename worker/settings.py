@@ -32,7 +32,21 @@ class Settings(BaseSettings):
     temporal_api_key: str = Field("", description="API key, as Temporal Cloud wants one")
     clearinghouse: str = Field("", description="base address of the clearinghouse")
     clearinghouse_token: Path | None = Field(None, description="file with its access token")
+    files: str = Field(
+        "",
+        description="sftp://USER@HOST:PORT that takes batches and holds the mailbox; empty: the "
+        "clearinghouse's address does that too",
+    )
+    files_host_key: Path | None = Field(
+        None, description="file with the public keys of which that host must show one"
+    )
+    files_login: Path | None = Field(
+        None, description="file with a private key or a password for that host"
+    )
     notes: Path | None = Field(None, description="JSON file that holds the progress notes")
+    policies: Path | None = Field(
+        None, description="folder of policies and imported tables; empty: those of groupclaim"
+    )
     production: bool = Field(False, description="false marks every interchange as a test")
     audit_head: Path | None = Field(
         None, description="file that the audit log's head is exported to; keep it elsewhere"

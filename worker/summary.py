@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from groupclaim.lifecycle.why import why
 from groupclaim.model.money import Cents
-from groupclaim.store import practice
+from groupclaim.store import ledger, practice
 from groupclaim.store.claims import load_state, read_findings
 from groupclaim.store.database import Database, Reading
 from workflows import claim
@@ -34,6 +34,43 @@ _RESTING = ("closed", "not_billable", "held", "patient_balance", "underpayment_r
 GROUP_PSYCHOTHERAPY = "90853"
 
 _MONEY = ("billed", "allowed", "paid", "contractual", "patient", "open", "held")
+
+
+def open_money(items: ledger.OpenItems) -> dict[str, list[dict[str, Any]]]:
+    """Money that waits for a person, by kind; amounts in cents."""
+    return {
+        "suspended_payments": [
+            {
+                "remittance": item.remittance_id,
+                "payer": item.payer_id,
+                "trace": item.trace,
+                "date": item.payment_date,
+                "paid_cents": item.paid,
+                "difference_cents": item.difference,
+                "reason": item.reason,
+            }
+            for item in items.suspended
+        ],
+        "unapplied_cash": [
+            {
+                "payer": item.payer_id,
+                "claim": item.claim,
+                "unapplied_cents": item.cents,
+                "remittances": ", ".join(str(number) for number in item.remittances),
+                "reasons": "; ".join(item.reasons),
+            }
+            for item in items.unapplied
+        ],
+        "patient_credits": [
+            {
+                "claim_number": item.claim_number,
+                "stage": item.stage,
+                "hold": item.hold,
+                "credit_cents": item.cents,
+            }
+            for item in items.patient_credits
+        ],
+    }
 
 
 async def settled(database: Database) -> bool:

@@ -90,6 +90,11 @@ class ClaimWorkflow:
 
     @workflow.run
     async def run(self, start: ClaimStart) -> ClaimEnd:
+        if start.state is None:
+            kept = await perform_here(
+                steps.LOAD_CLAIM, steps.ClaimRef(claim_number=start.claim_number)
+            )
+            self._state = kept.state
         to_do: deque[Step] = deque(opened(self._state))
         while True:
             event: events.Event
@@ -126,6 +131,7 @@ class ClaimWorkflow:
                 cause=state.cause,
                 waivers=state.waivers,
                 corrections=state.corrections,
+                consent=state.consent,
                 follow_ups=state.follow_ups,
             ),
         )

@@ -2,7 +2,8 @@
 
 Participants are independent: each claim goes its own way, this workflow only waits until all have
 ended. It is never continued as new, because a child's end is told to the run that started it; a
-roster has at most 50 names, which keeps the history far below the engine's limit.
+roster has at most 50 names, which keeps the history far below the engine's limit. A correction
+that comes after the end starts it anew for as long as that takes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import asyncio
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -63,6 +68,7 @@ class GroupSessionWorkflow:
         roster = await perform(
             steps.LOAD_ROSTER, steps.SessionRef(session_id=start.session_id), "load the roster"
         )
+        self._attendance_recorded = roster.attendance_recorded
         await self._start_claims(roster)
         self._loaded = True
         await self._await_attendance(roster)
@@ -150,15 +156,19 @@ class GroupSessionWorkflow:
 
     @workflow.update(name="record_attendance", description="The final attendance, or a correction")
     async def record_attendance(self, record: steps.RecordAttendance) -> steps.AttendanceRecorded:
+        await workflow.wait_condition(lambda: self._loaded)
         async with self._room:
+            self._refuse(self._faults_of_attendance(record))
             recorded = await perform(steps.RECORD_ATTENDANCE, record, "record attendance")
             self._attendance_recorded = True
         return recorded
 
     @record_attendance.validator
     def _check_attendance(self, record: steps.RecordAttendance) -> None:
-        if not self._loaded:
-            raise ValueError("the roster is still being loaded; try again in a moment")
+        if self._loaded and (faults := self._faults_of_attendance(record)):
+            raise ValueError("; ".join(faults))
+
+    def _faults_of_attendance(self, record: steps.RecordAttendance) -> list[str]:
         named = {entry.patient_id for entry in record.entries}
         problems = []
         if len(named) != len(record.entries):
@@ -167,12 +177,19 @@ class GroupSessionWorkflow:
             problems.append(f"{len(strangers)} people are not on the roster: amend it first")
         if missing := self._invited - named:
             problems.append(f"{len(missing)} people on the roster have no attendance")
-        if problems:
-            raise ValueError("; ".join(problems))
+        return problems
+
+    @staticmethod
+    def _refuse(faults: list[str]) -> None:
+        """Fail an update that came before the roster was loaded, and so past its validator."""
+        if faults:
+            raise ApplicationError("; ".join(faults), non_retryable=True)
 
     @workflow.update(name="amend_roster", description="Add people to the roster, or take them off")
     async def amend_roster(self, amendment: steps.AmendRoster) -> Progress:
+        await workflow.wait_condition(lambda: self._loaded)
         async with self._room:
+            self._refuse(self._faults_of_amendment(amendment))
             roster = await perform(steps.AMEND_ROSTER, amendment, "amend the roster")
             await self._start_claims(roster)
             if self._attendance_recorded:
@@ -181,15 +198,16 @@ class GroupSessionWorkflow:
 
     @amend_roster.validator
     def _check_amendment(self, amendment: steps.AmendRoster) -> None:
-        if not self._loaded:
-            raise ValueError("the roster is still being loaded; try again in a moment")
+        if self._loaded and (faults := self._faults_of_amendment(amendment)):
+            raise ValueError("; ".join(faults))
+
+    def _faults_of_amendment(self, amendment: steps.AmendRoster) -> list[str]:
         problems = []
         if self._invited & set(amendment.add):
             problems.append("already on the roster")
         if set(amendment.remove) - self._invited:
             problems.append("not on the roster")
-        if problems:
-            raise ValueError("; ".join(problems))
+        return problems
 
     @workflow.signal(name="wake", description="The practice clock was moved")
     def wake(self, wake: Wake) -> None:

@@ -47,7 +47,10 @@ class SubmissionWorkflow:
 
     @workflow.run
     async def run(self, start: SubmissionStart) -> None:
-        await perform(steps.BUILD_BATCH, self._batch, "fix control numbers and bytes")
+        built = await perform(steps.BUILD_BATCH, self._batch, "fix control numbers and bytes")
+        if built.claims == 0:
+            self._show("empty: none of its claims can be sent")
+            return
         sent = await self._send()
         await perform(
             steps.ANNOUNCE_BATCH,

@@ -42,8 +42,11 @@ _BROKEN = (httpx2.TransportError, httpx2.DecodingError, TimeoutError, OSError)
 
 _REFUSED_FOR_GOOD = {400: "bad_request", 409: DUPLICATE, 413: "too_large", 415: "wrong_type",
                      422: "unreadable"}  # fmt: skip
-_REFUSED_FOR_NOW = {401: "unauthorized", 403: "forbidden", 405: "wrong_method", 408: "too_slow",
-                    429: "throttled", 503: "unavailable"}  # fmt: skip
+_REFUSED_FOR_NOW = {401: "unauthorized", 403: "forbidden", 429: "throttled"}
+_NOT_ANSWERED = {405: "wrong_method", 408: "too_slow", 503: "unavailable"}
+"""What a gateway also says in the place of a clearinghouse that has taken the file already: of a
+question it means that there was no answer, of a batch it proves nothing."""
+_NO_ANSWER_TO_A_QUESTION = {**_REFUSED_FOR_NOW, **_NOT_ANSWERED}
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -112,10 +115,9 @@ class HttpClearinghouse:
         status = response.status_code
         if status in _REFUSED_FOR_GOOD:
             raise NotTaken(_REFUSED_FOR_GOOD[status], final=True)
-        if status in _REFUSED_FOR_NOW:
+        # Only who has not let us in says when to come again: a 429 without that may be anyone's.
+        if status in _REFUSED_FOR_NOW and (status != 429 or "Retry-After" in response.headers):
             raise NotTaken(_REFUSED_FOR_NOW[status], retry_after=_pause(response))
-        if status == 404:
-            raise NotTaken("no_such_route")
         if status not in (200, 201, 202):
             raise NoAnswer(f"status_{status}")
         try:
@@ -160,8 +162,8 @@ class HttpClearinghouse:
         """Status and body of a request that changes nothing, or nothing that a repeat would not."""
         try:
             async with asyncio.timeout(_READ_SECONDS), self._answer(method, path, content) as got:
-                if got.status_code in _REFUSED_FOR_NOW:
-                    raise Unreachable(_REFUSED_FOR_NOW[got.status_code], retry_after=_pause(got))
+                if (reason := _NO_ANSWER_TO_A_QUESTION.get(got.status_code)) is not None:
+                    raise Unreachable(reason, retry_after=_pause(got))
                 body = bytearray()
                 async for chunk in got.aiter_bytes():
                     body += chunk

@@ -83,12 +83,18 @@ class MailboxFile(Record):
     created_at: Instant
 
 
-class Clearinghouse(Protocol):
-    """One connection to the payers. Every method answers or raises well within a minute."""
+class Inquiries(Protocol):
+    """What payers answer at once. Every method answers or raises well within a minute."""
 
     async def ask_eligibility(self, inquiry: bytes) -> bytes:
         """The 271 that answers a 270. Raises Unreachable, or NotTaken when it was refused."""
         ...
+
+    async def close(self) -> None: ...
+
+
+class Files(Protocol):
+    """What goes and comes as files. Every method answers or raises well within a minute."""
 
     async def send_batch(self, name: str, content: bytes) -> Receipt:
         """Offer an 837P once, without trying again. Raises NotTaken or NoAnswer."""
@@ -112,3 +118,41 @@ class Clearinghouse(Protocol):
     async def acknowledge(self, file_id: str) -> None:
         """Take a file out of the mailbox; one that has gone is no error. Raises Unreachable."""
         ...
+
+    async def close(self) -> None: ...
+
+
+class Clearinghouse(Inquiries, Files, Protocol):
+    """One connection to the payers."""
+
+
+class SeparateWays:
+    """A clearinghouse that answers inquiries by one way and takes and gives files by another."""
+
+    def __init__(self, inquiries: Inquiries, files: Files) -> None:
+        self._inquiries = inquiries
+        self._files = files
+
+    async def ask_eligibility(self, inquiry: bytes) -> bytes:
+        return await self._inquiries.ask_eligibility(inquiry)
+
+    async def send_batch(self, name: str, content: bytes) -> Receipt:
+        return await self._files.send_batch(name, content)
+
+    async def list_batches(self) -> Listing:
+        return await self._files.list_batches()
+
+    async def list_mailbox(self) -> tuple[MailboxFile, ...]:
+        return await self._files.list_mailbox()
+
+    async def download(self, file: MailboxFile) -> bytes | None:
+        return await self._files.download(file)
+
+    async def acknowledge(self, file_id: str) -> None:
+        await self._files.acknowledge(file_id)
+
+    async def close(self) -> None:
+        try:
+            await self._files.close()
+        finally:
+            await self._inquiries.close()

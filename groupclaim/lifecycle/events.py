@@ -31,11 +31,12 @@ def _known_hold(code: str) -> str:
 
 class Held(Message):
     """A rule's word that the claim must wait: hold code, whether a person may release it, and
-    whether that is a waiver of two people with an expiry."""
+    whether that is a waiver of two people with an expiry. ``payer_open``: the cents asked about."""
 
     code: Annotated[str, AfterValidator(_known_hold)]
     releasable: bool
     two_people: bool = False
+    payer_open: int = 0
 
 
 # --- results of steps
@@ -111,7 +112,8 @@ class AttendanceRecorded(Event):
     ``not_billable`` is the reason when nothing can be billed; ``sent`` that a version of the claim
     has already left and cannot be withdrawn. ``note_due_at`` is given while the note is not signed:
     there is nothing to check before it is. ``coverage_stale``: the payer's answer is too old for
-    the day of service, so it is asked again first.
+    the day of service, so it is asked again first. ``prepaid``: cents of the patient's that nothing
+    is due for.
     """
 
     kind: Literal["attendance_recorded"] = "attendance_recorded"
@@ -120,6 +122,7 @@ class AttendanceRecorded(Event):
     sent: bool = False
     note_due_at: Instant | None = None
     coverage_stale: bool = False
+    prepaid: int = 0
 
 
 class FactLearned(Event):
@@ -165,6 +168,8 @@ class RemittancePosted(Event):
 
 
 class PatientPaid(Event):
+    """Money came from the patient, or went back to them."""
+
     kind: Literal["patient_paid"] = "patient_paid"
 
 

@@ -177,6 +177,13 @@ HOLDS: dict[str, HoldKind] = {
         "both notes are shown side by side.",
         two_people=True,
     ),
+    "CLONE_REVIEW": HoldKind(
+        None,
+        "clinician: a later note of another patient repeats this one",
+        "release once both notes have been looked at",
+        repair="Compare the two side by side. If this note is not the patient's own either, "
+        "correct it, and correct or void the claim if it was sent; then release.",
+    ),
     "MEMBER_NAMED": HoldKind(
         Step.CHECK_DOCUMENTATION,
         "clinician: the note names another member of the group",
@@ -366,5 +373,11 @@ HOLDS: dict[str, HoldKind] = {
         "release keeps the payment, with the reason",
         repair="Return what was not due (within 60 days where the payer is Medicare or Medicaid), "
         "or release when the payment was right.",
+    ),
+    "REFUND_DUE": HoldKind(
+        Step.SETTLE_BALANCE,
+        "front desk: the patient has paid more than they owe",
+        "the recorded refund",
+        repair="Pay it back and record that (`groupclaim payment refund`).",
     ),
 }

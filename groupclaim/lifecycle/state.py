@@ -59,6 +59,7 @@ class Fact(StrEnum):
     COVERAGE = "coverage"
     AUTHORIZATION = "authorization"
     NOTE = "note"
+    NOTE_COPIED = "note_copied"
     ATTENDANCE = "attendance"
 
 
@@ -66,7 +67,8 @@ class Hold(Message):
     """Why a claim does not go on. ``redo`` is done again when the hold is released or cleared.
 
     A kind of hold without ``redo`` stands beside whatever else happens until a person has decided.
-    It hides any other hold meanwhile, and takes over that one's ``redo``.
+    It hides any other hold meanwhile, and takes over that one's ``redo``. ``payer_open``: what a
+    person is asked to give up, or below zero to keep, in cents.
     """
 
     code: str
@@ -74,6 +76,15 @@ class Hold(Message):
     since: Instant
     releasable: bool
     two_people: bool = False
+    payer_open: int = 0
+
+
+class Consent(Message):
+    """A person's word that ``payer_open`` cents, as they were shown, are given up or, below zero,
+    kept. ``key`` names the release: what follows from it is booked once."""
+
+    key: str
+    payer_open: int
 
 
 class ClaimState(Message):
@@ -83,7 +94,8 @@ class ClaimState(Message):
     ``corrections`` names each correction already tried, ``waivers`` each hold code a person has
     released, ``waived_until`` when such a release ends, ``seen`` the keys of the last events taken,
     so that a repeated one changes nothing.
-    ``note_signed``: that has been told, perhaps before anyone said who came.
+    ``note_signed``: that has been told, perhaps before anyone said who came. ``consent`` belongs to
+    the step under way alone: money that is open later is asked about anew.
     ``sequence`` counts events taken. ``resume`` is the step under way: a claim taken up again,
     after continue-as-new or from the store, does it again.
     """
@@ -106,6 +118,7 @@ class ClaimState(Message):
     waivers: tuple[str, ...] = ()
     waived_until: dict[str, Instant] = Field(default_factory=dict)
     resume: Step | None = None
+    consent: Consent | None = None
     seen: Annotated[tuple[str, ...], Field(max_length=100)] = ()
 
     @property

@@ -40,7 +40,7 @@ from groupclaim.lifecycle.events import (
     Submitted,
 )
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import ENDED, ClaimState, Fact, Hold, Stage, Step
+from groupclaim.lifecycle.state import ENDED, ClaimState, Consent, Fact, Hold, Stage, Step
 from groupclaim.model.session import Attendance
 
 Effects = tuple[Step, ...]
@@ -58,6 +58,9 @@ _ADJUDICATED = (
     Stage.PATIENT_BALANCE,
     Stage.CLOSED,
 )
+
+_CHECKED = (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
+_BEFORE_BUILD = (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
 
 _STAGE_OF = {
     Step.CHECK_ELIGIBILITY: Stage.ELIGIBILITY,
@@ -123,6 +126,7 @@ def _go(state: ClaimState, step: Step, **changes: Any) -> Answer:
         "follow_ups": 0,
         "reason": None,
         "resume": step,
+        "consent": None,
         **changes,
     }
     return state.model_copy(update=update), (step,)
@@ -136,6 +140,7 @@ def _wait(state: ClaimState, stage: Stage, event: Event, **changes: Any) -> Answ
         "due_at": event.due_at,
         "follow_ups": 0,
         "resume": None,
+        "consent": None,
         **changes,
     }
     return state.model_copy(update=update), ()
@@ -156,6 +161,7 @@ def _standing_hold(state: ClaimState) -> Hold | None:
 def _hold(state: ClaimState, held: Held, event: Event, **changes: Any) -> Answer:
     """Stop where a step's result says so; behind a standing hold, which is decided first."""
     redo = HOLDS[held.code].redo
+    again = state.hold is not None and state.hold.code == held.code
     standing = _standing_hold(state)
     if standing is not None:
         hold = standing.model_copy(update={"redo": redo})
@@ -163,11 +169,20 @@ def _hold(state: ClaimState, held: Held, event: Event, **changes: Any) -> Answer
         hold = Hold(
             code=held.code,
             redo=redo,
-            since=event.at,
+            since=state.hold.since if again and state.hold else event.at,
             releasable=held.releasable,
             two_people=held.two_people,
+            payer_open=held.payer_open,
         )
-    update = {"hold": hold, "due_at": event.due_at, "follow_ups": 0, "resume": None, **changes}
+    follow_ups = state.follow_ups if again else 0
+    update = {
+        "hold": hold,
+        "due_at": event.due_at,
+        "follow_ups": follow_ups,
+        "resume": None,
+        "consent": None,
+        **changes,
+    }
     return state.model_copy(update=update), ()
 
 
@@ -213,7 +228,10 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
     if event.not_billable is not None:
         if event.sent:
             return _hold_beside(known, Held(code="ATTENDANCE_CHANGED", releasable=True), event)
-        return _wait(known, Stage.NOT_BILLABLE, event, reason=event.not_billable, due_at=None)
+        reason = event.not_billable
+        if event.prepaid > 0:
+            return _hold(known, _REFUND_DUE, event, stage=Stage.NOT_BILLABLE, reason=reason)
+        return _wait(known, Stage.NOT_BILLABLE, event, reason=reason, due_at=None)
     if state.stage is Stage.NOT_BILLABLE:
         return _go(known, Step.CHECK_ELIGIBILITY)
     if state.stage is Stage.ATTENDANCE:
@@ -224,8 +242,11 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
             wait = event.model_copy(update={"due_at": event.note_due_at})
             return _hold(known, held, wait, stage=Stage.DOCUMENTATION)
         return _go(known, Step.CHECK_DOCUMENTATION)
-    if state.hold and HOLDS[state.hold.code].cleared_by is Fact.ATTENDANCE:
-        return _go(known, Step.CHECK_CODING)
+    if state.stage in _CHECKED and not event.sent:
+        # What was checked was another room; a version that waits for the batch is withdrawn.
+        return _go(known, Step.CHECK_DOCUMENTATION)
+    if state.stage in (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED):
+        return _go(known, Step.SETTLE_BALANCE)
     return known, ()
 
 
@@ -317,18 +338,25 @@ def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
 
 
 def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
-    if event.payer_open > 0:
-        held = Held(code="UNDERPAYMENT_REVIEW", releasable=True)
+    unbilled = state.stage is Stage.NOT_BILLABLE
+    if event.payer_open != 0:
+        code = "UNDERPAYMENT_REVIEW" if event.payer_open > 0 else "OVERPAYMENT_REVIEW"
+        held = Held(code=code, releasable=True, payer_open=event.payer_open)
         return _hold(state, held, event, stage=Stage.UNDERPAYMENT_REVIEW)
-    if event.payer_open < 0 or event.patient_open < 0:
-        held = Held(code="OVERPAYMENT_REVIEW", releasable=True)
-        return _hold(state, held, event, stage=Stage.UNDERPAYMENT_REVIEW)
+    if event.patient_open < 0:
+        stage = Stage.NOT_BILLABLE if unbilled else Stage.PATIENT_BALANCE
+        return _hold(state, _REFUND_DUE, event, stage=stage)
     if event.patient_open > 0:
         return _wait(state, Stage.PATIENT_BALANCE, event, reason="PATIENT_BALANCE_DUE")
-    return _wait(state, Stage.CLOSED, event, due_at=None)
+    return _wait(state, Stage.NOT_BILLABLE if unbilled else Stage.CLOSED, event, due_at=None)
+
+
+_REFUND_DUE = Held(code="REFUND_DUE", releasable=False)
 
 
 def _patient_paid(state: ClaimState, event: PatientPaid) -> Answer:
+    if state.stage is Stage.NOT_BILLABLE:
+        return _go(state, Step.SETTLE_BALANCE, reason=state.reason)
     if state.stage in (Stage.PATIENT_BALANCE, Stage.CLOSED):
         return _go(state, Step.SETTLE_BALANCE)
     return _ignored(state, event)
@@ -341,9 +369,25 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
     hold = state.hold
     if event.fact is Fact.NOTE:
         state = state.model_copy(update={"note_signed": True})
+    if event.fact is Fact.NOTE_COPIED:
+        return _note_copied(state, event)
+    if event.fact is Fact.COVERAGE and state.stage in _BEFORE_BUILD:
+        # What follows was checked for the coverage that was on file then.
+        return _go(state, Step.CHECK_ELIGIBILITY)
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
         return state, ()
     return _go(state, hold.redo)
+
+
+def _note_copied(state: ClaimState, event: FactLearned) -> Answer:
+    """A later note repeats this one: a person looks at both, whatever this claim waits for. One
+    that is looked at for the same reason, or stands held beside already, needs no second look."""
+    hold = state.hold
+    if state.stage is Stage.NOT_BILLABLE or (
+        hold is not None and (_stands(hold) or hold.code == "CLONED_NOTE")
+    ):
+        return state, ()
+    return _hold_beside(state, Held(code="CLONE_REVIEW", releasable=True), event)
 
 
 def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
@@ -358,11 +402,13 @@ def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
     waived_until = {code: at for code, at in state.waived_until.items() if code not in waived}
     if waived and event.until is not None:
         waived_until[hold.code] = event.until
+    asked = hold.payer_open
     return _go(
         state.model_copy(update={"hold": None}),
         hold.redo,
         waivers=waivers,
         waived_until=waived_until,
+        consent=Consent(key=event.key, payer_open=asked) if asked else None,
     )
 
 
@@ -375,7 +421,14 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
 
 
 def _followed_up(state: ClaimState, event: FollowedUp) -> Answer:
-    return state.model_copy(update={"due_at": event.due_at, "resume": None}), ()
+    """The next look is set; a hold that a fact clears is looked at again, lest one was missed."""
+    hold = state.hold
+    redo = None
+    if hold is not None and not _stands(hold) and HOLDS[hold.code].cleared_by is not None:
+        redo = hold.redo
+    stage = _STAGE_OF[redo] if redo else state.stage
+    after = state.model_copy(update={"due_at": event.due_at, "resume": redo, "stage": stage})
+    return after, (redo,) if redo else ()
 
 
 _STEP_OF: dict[type[Event], Step] = {

@@ -56,6 +56,10 @@ class PracticeFile(Record):
                 if refs.index(ref) != index
             ]
 
+        if len(self.connections) > 1:
+            # Under two, each file of the mailbox would be taken as of whichever looks first.
+            problems.append("connections: one is taken, because a worker has one mailbox")
+
         def refer(place: str, attribute: str, refs: Iterable[Reference | None], to: str) -> None:
             problems.extend(
                 f"{place}[{index}].{attribute}: no such record in {to}"

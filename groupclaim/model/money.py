@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
-
-_DECIMAL_AMOUNT = re.compile(r"-?[0-9]{0,13}(\.[0-9]{1,2})?")
 
 
 class Cents(int):
@@ -27,16 +24,6 @@ class Cents(int):
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError("an amount is a whole number of cents")
         return super().__new__(cls, value)
-
-    @classmethod
-    def from_text(cls, text: str) -> Cents:
-        """Read a decimal amount as X12 writes it (``65``, ``65.5``, ``-.75``).
-
-        Raises ValueError for anything else, more than two decimals included.
-        """
-        if not text.strip("-.") or not _DECIMAL_AMOUNT.fullmatch(text):
-            raise ValueError("not an amount with at most two decimals")
-        return cls(int(Decimal(text) * 100))
 
     @classmethod
     def rounded(cls, cents: Decimal) -> Cents:

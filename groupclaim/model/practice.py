@@ -124,12 +124,6 @@ class Clinician(Record):
     licences: Annotated[tuple[Licence, ...], Field(min_length=1)]
     supervisor: Reference | None = None
 
-    def licence_on(self, day: date, state: str) -> Licence | None:
-        """The licence that lets this clinician treat in ``state`` on ``day``, if any."""
-        return next(
-            (item for item in self.licences if item.state == state and item.valid_on(day)), None
-        )
-
 
 class Connection(Record):
     """A clearinghouse that takes claims. Ready claims are cut into a batch at ``cutoff_local``."""

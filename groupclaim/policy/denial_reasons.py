@@ -1,14 +1,15 @@
-"""What groupclaim makes of a claim adjustment reason code: a category, and what to do first.
+"""What groupclaim makes of adjustment reason and remark codes: a category, and what to do first.
 
 The tables hold code numbers and groupclaim's own words; the codes' official texts are not in them.
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+
+from groupclaim.model.base import Record
+from groupclaim.policy.tables import read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,27 @@ class DenialReason:
     code: str
     category: str
     action: str
+    meaning: str
+
+
+class RemarkCode(Record):
+    """A remittance advice remark code: what it points to. ``category`` as a denial reason's."""
+
+    code: str
+    category: str
+    meaning: str
+
+
+class _AdjustmentReason(Record):
+    code: str
+    category: str
+    meaning: str
+    action: str = ""
+
+
+class _Category(Record):
+    category: str
+    action: str
 
 
 def denial_reason(code: str) -> DenialReason | None:
@@ -25,15 +47,22 @@ def denial_reason(code: str) -> DenialReason | None:
     return _reasons().get(code)
 
 
+def remark_code(code: str) -> RemarkCode | None:
+    """What is known about remark ``code``; None when nothing is."""
+    return _remarks().get(code)
+
+
 @cache
 def _reasons() -> dict[str, DenialReason]:
-    actions = {row["category"]: row["action"] for row in _rows("denial_categories.csv")}
+    actions = {row.category: row.action for row in read_table("denial_categories", _Category)}
     return {
-        row["code"]: DenialReason(row["code"], row["category"], actions[row["category"]])
-        for row in _rows("adjustment_reasons.csv")
+        row.code: DenialReason(
+            row.code, row.category, row.action or actions[row.category], row.meaning
+        )
+        for row in read_table("adjustment_reasons", _AdjustmentReason)
     }
 
 
-def _rows(table: str) -> list[dict[str, str]]:
-    path = resources.files("groupclaim.policy") / "tables" / table
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+@cache
+def _remarks() -> dict[str, RemarkCode]:
+    return {row.code: row for row in read_table("remark_codes", RemarkCode)}

@@ -1,19 +1,23 @@
 """Payer policies: what each payer asks for and pays by, dated, cited, and read from data files.
 
 One file a payer (``payers/<name>.toml``) holds its editions; each is in force from a first to a
-last day, and together they leave no gap. A group of values that was not read in a current official
-text of that payer is not ``verified``: it may hold a claim, never forbid one.
+last day, and together they leave no gap. An edition that is ``like`` another policy takes from it
+every group of values that it does not state itself; ``like`` its own policy means like the edition
+before. ``without`` lists groups that it does not take. A group of values that was not read in a
+current official text of that payer is not ``verified``: it may hold a claim, never forbid one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
-from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -23,13 +27,20 @@ from groupclaim.model.claim import Modifier
 from groupclaim.model.finding import Source
 from groupclaim.model.money import Cents
 from groupclaim.model.practice import LicenceKind, ProcedureCode
+from groupclaim.model.session import Activity
+from groupclaim.policy import codes
+from groupclaim.policy.tables import packaged
+from groupclaim.policy.toml_lines import TomlLines
 
 # TOML has arrays and strings where these have tuples and enumerations: only the container is read
 # leniently, what it holds stays strict.
 _Licence = Annotated[LicenceKind, Field(strict=False)]
 _Licences = Annotated[tuple[_Licence, ...], Field(strict=False)]
 _Codes = Annotated[tuple[ProcedureCode, ...], Field(strict=False)]
-_Places = Annotated[tuple[Annotated[str, Field(pattern=r"^\d{2}$")], ...], Field(strict=False)]
+_Place = Annotated[str, Field(pattern=r"^\d{2}$")]
+_Places = Annotated[tuple[_Place, ...], Field(strict=False)]
+_SomeModifiers = Annotated[tuple[Modifier, ...], Field(strict=False, max_length=4)]
+_Activity = Annotated[Activity, Field(strict=False)]
 _Modifiers = Annotated[tuple[Modifier, ...], Field(strict=False, min_length=1, max_length=4)]
 _Count = Annotated[int, Field(gt=0)]
 _Percent = Annotated[int, Field(ge=1, le=100)]
@@ -96,23 +107,116 @@ class PhysicianFeeSchedule(Cited):
     facility_places: _Places
 
 
+class Supervision(Cited):
+    """Staff who may not bill by themselves (``supervised``): whether their supervisor bills for
+    them, with which modifiers, and under which licences the supervisor may."""
+
+    supervised: _Licences
+    billing: Literal["supervisor_bills", "not_billable"]
+    supervisors: _Licences = ()
+    modifiers: _SomeModifiers = ()
+
+    @model_validator(mode="after")
+    def _somebody_bills(self) -> Supervision:
+        if (self.billing == "supervisor_bills") != bool(self.supervisors):
+            raise ValueError("supervisors: given exactly when supervisor_bills")
+        return self
+
+
+class Telehealth(Cited):
+    """How a patient who takes part remotely is billed.
+
+    ``video`` and ``audio``: whether 90853 is taken by that medium; ``check`` means that the payer's
+    own table must be looked at. No ``home_place`` or ``elsewhere_place`` means the place where the
+    session would have been in person. ``in_person_visit_months``: a visit in person that many
+    months before is asked for.
+    """
+
+    video: Literal["covered", "check", "not_covered"]
+    audio: Literal["covered", "check", "not_covered"]
+    video_modifiers: _SomeModifiers = ()
+    audio_modifiers: _SomeModifiers = ()
+    home_place: _Place | None = None
+    elsewhere_place: _Place | None = None
+    audio_needs_consent: bool
+    in_person_visit_months: _Count | None = None
+
+
 class SameDay(Cited):
     """Other services of the same patient and day.
 
-    ``column_two`` are the codes that NCCI pairs with 90853 as the one to be reduced: modifier 59 or
-    XE belongs on *them*. ``with_individual`` says whether the payer pays both. ``review`` are codes
-    after which a coder must look before 90853 leaves.
+    ``with_individual`` says whether the payer pays a code that NCCI pairs with 90853 on the same
+    day; ``allow_with_59`` means with ``distinct_modifier`` on the column-two code. ``review`` are
+    codes after which a coder must look before 90853 leaves.
     """
 
     with_individual: Literal["allow", "allow_with_59", "deny"]
-    column_two: _Codes
+    distinct_modifier: Literal["59", "XE"]
     review: _Codes
 
 
+class Payment(Cited):
+    """Whether a code is paid: ``separate`` or ``bundled`` with the main service, ``not_covered`` at
+    all, or only known after ``review``."""
+
+    payment: Literal["separate", "bundled", "not_covered", "review"]
+
+
+class ExcludedActivities(Cited):
+    """What a group does that is not psychotherapy and is not billed as such; ``suggestions`` are
+    codes that a coder may look at instead."""
+
+    activities: Annotated[tuple[_Activity, ...], Field(strict=False, min_length=1)]
+    suggestions: Annotated[dict[_Activity, _Codes], Field(default_factory=dict)]
+
+
 class AuthorizationRule(Cited):
-    """What to do when the payer's answer leaves open whether an authorization is needed."""
+    """What to do when the payer's answer leaves open whether an authorization is needed, and how
+    long the payer may take to decide on a request: days, and hours when it is urgent."""
 
     when_unknown: Literal["go_on", "hold"]
+    decision_days: _Count | None = None
+    urgent_decision_hours: _Count | None = None
+
+
+class Visits(Cited):
+    """How many visits a calendar year allows before an authorization is needed, over all
+    behavioral clinicians, and how many more one request gives."""
+
+    before_authorization: _Count
+    per_request: _Count | None = None
+
+
+class EligibilityRule(Cited):
+    """How long the payer's answer on coverage counts: days before the day of service, and where
+    ``each_month`` only within its calendar month."""
+
+    answer_days: _Count
+    each_month: bool = False
+
+
+class ReferralRule(Cited):
+    """Whether the payer asks for a referral on file."""
+
+    required: bool
+
+
+class DiagnosisRule(Cited):
+    """Diagnoses for which the payer does not cover group psychotherapy, as the beginnings of their
+    codes without point (``Z``, ``F17``); a claim with any other diagnosis is not touched."""
+
+    not_covered: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Z][0-9A-Z]{0,6}$")], ...],
+        Field(strict=False, min_length=1),
+    ]
+
+
+class SessionFrequency(Cited):
+    """How many group sessions of one patient the payer pays in a week (Monday to Sunday) or a
+    calendar month."""
+
+    most: _Count
+    per: Literal["week", "month"]
 
 
 class Coinsurance(Cited):
@@ -145,22 +249,58 @@ class FilingLimit(Cited):
 
 
 class AppealLimit(Cited):
-    """By when a decision must be appealed, in days from its notice."""
+    """By when a decision must be appealed, in days from its notice.
+
+    ``mail_days`` is how long the payer's notice is presumed to travel; the deadline does not count
+    on them. ``next_levels`` are the days for each further level.
+    """
 
     days: _Count
+    mail_days: Annotated[int, Field(ge=0)] = 0
+    next_levels: Annotated[tuple[_Count, ...], Field(strict=False)] = ()
 
 
 class Corrections(Cited):
     """How a finalized claim is mended: by a replacement (frequency 7), or, where the payer takes
-    none, by a new claim and only when it was returned as unprocessable (remark MA130)."""
+    none, by a new claim and only when it was returned as unprocessable (remark MA130).
+
+    By when: ``days`` or ``months``, from the payer's notice or from the day of service.
+    """
 
     finalized: Literal["replacement", "new_claim_if_unprocessable"]
+    days: _Count | None = None
+    months: _Count | None = None
+    counted_from: Literal["notice", "service"] = "notice"
+
+    @model_validator(mode="after")
+    def _at_most_one_unit(self) -> Corrections:
+        if self.days is not None and self.months is not None:
+            raise ValueError("needs days or months, not both")
+        return self
+
+
+class PromptPay(Cited):
+    """A law by which the payer must decide in so many days, and what it owes when it does not."""
+
+    law: Annotated[str, Field(min_length=1)]
+    days_electronic: _Count
+    days_paper: _Count | None = None
+    late: Literal["texas_tiers", "simple_interest", "treasury_rate"]
 
 
 class Documentation(Cited):
-    """The elements without which a progress note does not support the claim."""
+    """The elements without which a progress note does not support the claim, and the days after
+    which a signature is late."""
 
     required: Annotated[tuple[NoteElement, ...], Field(strict=False, min_length=1)]
+    days_to_sign: _Count | None = None
+
+
+class SessionLength(Cited):
+    """How many minutes a patient's part of a session may have at least and at most."""
+
+    minimum_minutes: _Count | None = None
+    maximum_minutes: _Count | None = None
 
 
 class Audit(Cited):
@@ -195,15 +335,28 @@ class _Edition(Record):
     group_size: GroupSize
     units: Units
     licences: Licences
+    supervision: Supervision
     physician_fee_schedule: PhysicianFeeSchedule | None = None
+    telehealth: Telehealth
     same_day: SameDay
+    family_group: Payment
+    interactive_complexity: Payment
+    after_hours: Payment
+    excluded_activities: ExcludedActivities
     authorization: AuthorizationRule
+    visits: Visits | None = None
+    eligibility: EligibilityRule | None = None
+    referral: ReferralRule | None = None
+    diagnoses: DiagnosisRule | None = None
+    frequency: SessionFrequency | None = None
     coinsurance: Coinsurance | None = None
     sequestration: Sequestration
     filing_limit: FilingLimit
     appeal_limit: AppealLimit
     corrections: Corrections
+    prompt_pay: PromptPay | None = None
     documentation: Documentation
+    session_length: SessionLength | None = None
     audit: Audit
     clocks: Clocks
 
@@ -219,6 +372,12 @@ class PayerPolicy(_Edition):
         return Source(
             policy=self.name, version=self.version, citation=group.source, verified=group.verified
         )
+
+    def groups(self) -> Iterator[tuple[str, Cited]]:
+        """Every group of values that this policy has, by name."""
+        for name, value in self:
+            if isinstance(value, Cited):
+                yield name, value
 
 
 class NoPolicy(LookupError):
@@ -237,86 +396,246 @@ class PolicyBook:
         self._editions = dict(editions)
 
     @classmethod
-    def load(cls) -> PolicyBook:
-        """The policies that come with groupclaim. Raises :class:`InputRefused` as :meth:`read`."""
-        folder = resources.files("groupclaim.policy") / "payers"
-        return cls.read(
-            {
-                file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
-                for file in sorted(folder.iterdir(), key=lambda file: file.name)
-                if file.name.endswith(".toml")
-            }
-        )
+    def load(cls, folder: Path | None = None) -> PolicyBook:
+        """The policies that come with groupclaim; ``folder``/payers adds to them and stands in for
+        those of the same name. Raises :class:`InputRefused` as :meth:`read`."""
+        own = folder / "payers" if folder is not None else None
+        places = [packaged() / "payers", *([own] if own is not None and own.is_dir() else [])]
+        texts = {
+            file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+            for place in places
+            for file in place.iterdir()
+            if file.name.endswith(".toml")
+        }
+        return cls.read(dict(sorted(texts.items())))
 
     @classmethod
     def read(cls, texts: Mapping[str, str]) -> PolicyBook:
         """Policies from TOML texts by name.
 
-        Raises :class:`InputRefused` with every problem of every file: file, key, reason.
+        Raises :class:`InputRefused` with every problem of every file: file, line, key, reason.
         """
-        problems: list[str] = []
-        editions = {name: tuple(_read(name, text, problems)) for name, text in texts.items()}
-        if problems:
-            raise InputRefused("payer policies", problems)
+        reader = _Reader(texts)
+        editions = {name: reader.policies(name) for name in texts}
+        if reader.problems:
+            raise InputRefused("payer policies", reader.problems)
         return cls(editions)
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._editions)
 
-    def policy(self, name: str, day: date) -> PayerPolicy:
-        """The edition of policy ``name`` in force on ``day``; raises :class:`NoPolicy`."""
+    def editions(self, name: str) -> tuple[PayerPolicy, ...]:
+        """Every edition of policy ``name``, earliest first; raises :class:`NoPolicy`."""
         if name not in self._editions:
             raise NoPolicy(f"no payer policy is named {name!r}; there are {', '.join(self.names)}")
-        for edition in self._editions[name]:
+        return self._editions[name]
+
+    def policy(self, name: str, day: date) -> PayerPolicy:
+        """The edition of policy ``name`` in force on ``day``; raises :class:`NoPolicy`."""
+        for edition in self.editions(name):
             if edition.effective_from <= day and day <= (edition.effective_to or date.max):
                 return edition
         raise NoPolicy(f"payer policy {name!r} has no edition in force on {day}")
 
 
-def _read(name: str, text: str, problems: list[str]) -> list[PayerPolicy]:
-    file = f"{name}.toml"
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"{file}: not TOML: {error}")
-        return []
-    problems += [f"{file}: {key}: unknown key" for key in data if key != "edition"]
-    raw = data.get("edition")
-    if not isinstance(raw, list) or not raw or not all(isinstance(item, dict) for item in raw):
-        problems.append(f"{file}: edition: needs at least one [[edition]]")
-        return []
-    policies = []
-    for index, item in enumerate(raw):
-        try:
-            edition = _Edition.model_validate(item)
-        except ValidationError as error:
-            problems += [f"{file}: edition[{index}].{line}" for line in describe(error)]
-        else:
+_LIKE, _WITHOUT = "like", "without"
+_TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafted:
+    """An edition as its file states it, with what it takes from others: not yet validated."""
+
+    index: int
+    own: frozenset[str]
+    values: dict[str, Any]
+
+    @property
+    def first(self) -> date:
+        day: date = self.values["effective_from"]
+        return day
+
+    @property
+    def last(self) -> date:
+        return self.values.get("effective_to") or date.max
+
+
+class _Reader:
+    """Reads policy files that may refer to each other, and collects every problem."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.problems: list[str] = []
+        self._texts = texts
+        self._drafts: dict[str, tuple[_Drafted, ...]] = {}
+        self._reading: list[str] = []
+        self._lines = {name: TomlLines(text) for name, text in texts.items()}
+
+    def policies(self, name: str) -> tuple[PayerPolicy, ...]:
+        policies = []
+        for draft in self._drafted(name):
+            try:
+                edition = _Edition.model_validate(draft.values)
+            except ValidationError as error:
+                for problem, line in zip(error.errors(), describe(error), strict=True):
+                    # What is taken from another policy is told where it stands.
+                    if problem["loc"][0] in draft.own or problem["type"] == "missing":
+                        self._refuse(name, ("edition", draft.index, *problem["loc"]), line)
+                continue
+            for path, reason in _unknown_codes(edition):
+                if path[0] in draft.own:
+                    self._refuse(
+                        name, ("edition", draft.index, *path), f"{'.'.join(path)}: {reason}"
+                    )
             policies.append(PayerPolicy(name=name, version=_version(edition), **dict(edition)))
-    problems += [f"{file}: {line}" for line in _broken_sequence(raw)]
-    return policies
+        return tuple(sorted(policies, key=lambda item: item.effective_from))
+
+    def _refuse(self, name: str, path: tuple[str | int, ...], line: str) -> None:
+        place = f"edition[{path[1]}]." if path[:1] == ("edition",) and len(path) > 1 else ""
+        problem = f"{name}.toml:{self._lines[name].of(path)}: {place}{line}"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _drafted(self, name: str) -> tuple[_Drafted, ...]:
+        if name not in self._drafts:
+            self._reading.append(name)
+            self._drafts[name] = self._draft(name)
+            self._reading.pop()
+        return self._drafts[name]
+
+    def _draft(self, name: str) -> tuple[_Drafted, ...]:
+        try:
+            data = tomllib.loads(self._texts[name])
+        except tomllib.TOMLDecodeError as error:
+            found = _TOML_PLACE.fullmatch(str(error))
+            line, reason = (found[2], found[1]) if found else ("1", str(error))
+            self.problems.append(f"{name}.toml:{line}: not TOML: {reason}")
+            return ()
+        for key in data:
+            if key != "edition":
+                self._refuse(name, (key,), f"{key}: unknown key")
+        raw = data.get("edition")
+        if not isinstance(raw, list) or not raw or not all(isinstance(item, dict) for item in raw):
+            self._refuse(name, (), "edition: needs at least one [[edition]]")
+            return ()
+        self._check_sequence(name, raw)
+        drafts: list[_Drafted] = []
+        for index, item in enumerate(raw):
+            drafts += self._edition(name, index, item, drafts)
+        return tuple(drafts)
+
+    def _edition(
+        self, name: str, index: int, item: dict[str, Any], before: list[_Drafted]
+    ) -> list[_Drafted]:
+        own = {key: value for key, value in item.items() if key not in (_LIKE, _WITHOUT)}
+        stated = frozenset(own)
+        like, without = item.get(_LIKE), item.get(_WITHOUT, [])
+        place = ("edition", index)
+        for group in without if isinstance(without, list) else []:
+            if group not in _Edition.model_fields:
+                self._refuse(name, (*place, _WITHOUT), f"without: there is no group {group!r}")
+        if not isinstance(without, list) or (without and like is None):
+            self._refuse(name, (*place, _WITHOUT), "without: a list of groups, beside like")
+        if like is None:
+            return [_Drafted(index, stated, own)]
+        if not isinstance(like, str) or (like not in self._texts and like != name):
+            self._refuse(name, (*place, _LIKE), f"like: no policy is named {like!r}")
+            return []
+        first, last = item.get("effective_from"), item.get("effective_to") or date.max
+        if not isinstance(first, date) or not isinstance(last, date):
+            return [_Drafted(index, stated, own)]
+        if like == name:
+            bases = [(first, last, before[-1])] if before else []
+        elif like in self._reading:
+            self._refuse(name, (*place, _LIKE), f"like: {like} is itself like {name}")
+            return []
+        else:
+            bases = [
+                (max(first, base.first), min(last, base.last), base)
+                for base in self._drafted(like)
+                if _dated(base.values) and base.first <= last and first <= base.last
+            ]
+        uncovered = _first_uncovered(first, last, [(start, end) for start, end, _ in bases])
+        if uncovered is not None:
+            self._refuse(name, (*place, _LIKE), f"like: {like} has no edition on {uncovered}")
+            return []
+        return [
+            _Drafted(
+                index,
+                stated,
+                {key: value for key, value in base.values.items() if key not in without}
+                | own
+                | {"effective_from": start, "effective_to": None if end == date.max else end},
+            )
+            for start, end, base in bases
+        ]
+
+    def _check_sequence(self, name: str, editions: list[dict[str, Any]]) -> None:
+        """Overlaps and gaps; editions without readable dates are reported elsewhere."""
+        spans = []
+        for index, item in enumerate(editions):
+            if not _dated(item):
+                continue
+            first, last = item["effective_from"], item.get("effective_to") or date.max
+            if last < first:
+                self._refuse(
+                    name,
+                    ("edition", index, "effective_to"),
+                    "effective_to: before effective_from",
+                )
+            spans.append((first, last, index))
+        for (_, last, before), (first, _, index) in pairwise(sorted(spans)):
+            place = ("edition", index, "effective_from")
+            if first <= last:
+                self._refuse(name, place, f"effective_from: overlaps edition[{before}]")
+            elif first > last + timedelta(days=1):
+                self._refuse(name, place, f"effective_from: a gap after edition[{before}]")
+
+
+def _dated(item: Mapping[str, Any]) -> bool:
+    last = item.get("effective_to")
+    return isinstance(item.get("effective_from"), date) and (last is None or isinstance(last, date))
+
+
+def _first_uncovered(first: date, last: date, spans: list[tuple[date, date]]) -> date | None:
+    day = first
+    for start, end in sorted(spans):
+        if start > day:
+            return day
+        if end >= last:
+            return None
+        day = end + timedelta(days=1)
+    return day
+
+
+def _unknown_codes(edition: _Edition) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Places of service and modifiers that no table explains: most likely misspelt."""
+    telehealth, schedule = edition.telehealth, edition.physician_fee_schedule
+    places = [
+        (("telehealth", "home_place"), telehealth.home_place),
+        (("telehealth", "elsewhere_place"), telehealth.elsewhere_place),
+    ] + [
+        (("physician_fee_schedule", "facility_places"), place)
+        for place in (schedule.facility_places if schedule else ())
+    ]
+    used = [
+        *((("telehealth", "video_modifiers"), item) for item in telehealth.video_modifiers),
+        *((("telehealth", "audio_modifiers"), item) for item in telehealth.audio_modifiers),
+        *((("supervision", "modifiers"), item) for item in edition.supervision.modifiers),
+        *(
+            (("licences", "modifiers"), item)
+            for group in edition.licences.modifiers.values()
+            for item in group
+        ),
+    ]
+    for path, place in places:
+        if place is not None and place not in codes.places_of_service():
+            yield path, f"no place of service {place}"
+    for path, modifier in used:
+        if modifier not in codes.modifiers():
+            yield path, f"no modifier {modifier}"
 
 
 def _version(edition: _Edition) -> str:
     text = json.dumps(edition.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:12]
-
-
-def _broken_sequence(editions: list[dict[str, Any]]) -> list[str]:
-    """Overlaps and gaps between editions; those without readable dates are reported elsewhere."""
-    spans = []
-    problems = []
-    for index, item in enumerate(editions):
-        first, last = item.get("effective_from"), item.get("effective_to")
-        if not isinstance(first, date) or not (last is None or isinstance(last, date)):
-            continue
-        if last is not None and last < first:
-            problems.append(f"edition[{index}].effective_to: before effective_from")
-        spans.append((first, last or date.max, index))
-    for (_, last, before), (first, _, index) in pairwise(sorted(spans)):
-        if first <= last:
-            problems.append(f"edition[{index}].effective_from: overlaps edition[{before}]")
-        elif first > last + timedelta(days=1):
-            problems.append(f"edition[{index}].effective_from: a gap after edition[{before}]")
-    return problems

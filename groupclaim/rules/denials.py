@@ -20,6 +20,9 @@ from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 
+CLAIM_REFUSED = "CLAIM_REFUSED"
+"""The cause when we ourselves took the claim out of its batch before anything was sent."""
+
 VERIFY_MEMBER_ID = "verify_member_id"
 ADD_AUTHORIZATION = "add_authorization"
 
@@ -60,6 +63,13 @@ def decide_denial(
     the denial's remark codes; ``sent_authorization`` is the number that the denied version carried.
     """
     cause = cause or "refused"
+    if cause == CLAIM_REFUSED:
+        return _held(
+            CLAIM_REFUSED,
+            "The claim was not sent: it could not be written, or did not pass the outbound check.",
+            "Correct each field that a finding names, then release.",
+            facts,
+        )
     if rejection := _CLAIM_REJECTION.fullmatch(cause):
         if rejection["status"] in _MEMBER_STATUSES and not _tried(
             cause, VERIFY_MEMBER_ID, corrections_tried
@@ -126,16 +136,21 @@ def _correct(
 
 
 def _rejected(sentence: str, facts: ClaimFacts) -> DenialDecision:
+    fix = "Mend what the acknowledgment names, then release: it is sent as a new claim."
+    return _held("REJECTED", sentence, fix, facts)
+
+
+def _held(hold: str, sentence: str, fix: str, facts: ClaimFacts) -> DenialDecision:
     return DenialDecision(
-        held="REJECTED",
+        held=hold,
         findings=(
             Finding(
-                rule="rejected",
+                rule=hold.lower(),
                 severity=Severity.BLOCK,
                 sentence=sentence,
-                fix="Mend what the acknowledgment names, then release: it is sent as a new claim.",
+                fix=fix,
                 evidence=(facts.claim_number,),
-                hold="REJECTED",
+                hold=hold,
                 releasable=True,
             ),
         ),

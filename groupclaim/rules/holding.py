@@ -22,4 +22,5 @@ def held(findings: tuple[Finding, ...], waivers: tuple[str, ...] = ()) -> Held |
     return Held(
         code=finding.hold,
         releasable=finding.releasable or HOLDS[finding.hold].cleared_by is None,
+        two_people=finding.releasable and HOLDS[finding.hold].two_people,
     )

@@ -17,9 +17,12 @@ from groupclaim.rules.pricing import Expected
 
 _DEDUCTIBLE, _COINSURANCE, _COPAY = "1", "2", "3"
 _PATIENT_SHARES = frozenset({_DEDUCTIBLE, _COINSURANCE, _COPAY, "66", "122"})
-_SEQUESTRATION = "253"
-_AFTER_PRICING = frozenset({"104", "144", "161", "237", "245", _SEQUESTRATION})
-"""Reductions (and, negative, bonuses) that payers take after pricing: part of what is allowed."""
+SEQUESTRATION = "253"
+"""CARC of what Medicare takes from its own part by law."""
+
+AFTER_PRICING = frozenset({"104", "144", "161", "237", "245", SEQUESTRATION})
+"""CARCs of reductions (and, negative, bonuses) that payers take from their own part after pricing:
+part of what is allowed."""
 
 _CONTRACTUAL_GROUPS = ("CO", "OA")
 
@@ -96,7 +99,7 @@ def _derived_allowed(payment: ClaimPayment) -> Cents:
         item.cents
         for item in payment.adjustments
         if (item.group == "PR" and item.reason in _PATIENT_SHARES)
-        or (item.group in _CONTRACTUAL_GROUPS and item.reason in _AFTER_PRICING)
+        or (item.group in _CONTRACTUAL_GROUPS and item.reason in AFTER_PRICING)
     )
 
 
@@ -128,7 +131,7 @@ def _sequestration(
         sum(
             item.cents
             for item in payment.adjustments
-            if item.group in _CONTRACTUAL_GROUPS and item.reason == _SEQUESTRATION
+            if item.group in _CONTRACTUAL_GROUPS and item.reason == SEQUESTRATION
         )
     )
     patient = _share(payment, _PATIENT_SHARES)

@@ -1,14 +1,32 @@
-"""Pricing: what a payer should allow for a line, and how an allowed amount is split."""
+"""Pricing: what a payer should allow for a line, and how an allowed amount is split.
+
+Every amount comes with its working: the arithmetic in words, as a person would check it.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Literal, NamedTuple, Protocol
 
 from groupclaim.model.base import Record
+from groupclaim.model.claim import Modifier
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.money import Cents
-from groupclaim.model.practice import Contract, Fee, FeeScheduleContract, LicenceKind
+from groupclaim.model.practice import (
+    Contract,
+    ContractRate,
+    Fee,
+    FeeScheduleContract,
+    LicenceKind,
+    MedicareContract,
+    PercentOfChargeContract,
+    PercentOfMedicareContract,
+    PerDiemContract,
+    ProcedureCode,
+)
+from groupclaim.policy.codes import places_of_service
 from groupclaim.policy.fee_schedule import FeeSchedule, NotPriced
 from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.licences import billing_licence
@@ -17,7 +35,7 @@ _NONE = Cents(0)
 
 
 class Expected(Record):
-    """What the payer should allow for one unit, before any patient share.
+    """What the payer should allow for one line, before any patient share.
 
     ``rate`` is what contract and licence give; ``allowed`` the lesser of it and the charge.
     ``working`` is the arithmetic in words.
@@ -26,12 +44,31 @@ class Expected(Record):
     allowed: Cents
     charge: Cents
     rate: Cents
-    method: Literal["fee_schedule", "medicare_physician_fee_schedule"]
+    method: Literal[
+        "fee_schedule",
+        "medicare_physician_fee_schedule",
+        "percent_of_medicare",
+        "percent_of_charge",
+        "per_diem",
+    ]
     working: str
 
 
+class PricedLine(Protocol):
+    """What of a service line its price depends on."""
+
+    @property
+    def code(self) -> ProcedureCode: ...
+    @property
+    def modifiers(self) -> tuple[Modifier, ...]: ...
+    @property
+    def place_of_service(self) -> str: ...
+    @property
+    def units(self) -> int: ...
+
+
 class Split(Record):
-    """A charge in parts: they always add up to it."""
+    """A charge in parts: they always add up to it. ``working`` is the arithmetic in words."""
 
     contractual: Cents
     deductible: Cents
@@ -39,6 +76,7 @@ class Split(Record):
     coinsurance: Cents
     sequestration: Cents
     paid: Cents
+    working: str = ""
 
     @property
     def patient(self) -> Cents:
@@ -59,13 +97,22 @@ def fee_in_force(facts: ClaimFacts, code: str) -> Fee | None:
 
 
 def expected_allowed(
-    facts: ClaimFacts, policy: PayerPolicy, fee_schedule: FeeSchedule, code: str
+    facts: ClaimFacts,
+    policy: PayerPolicy,
+    fee_schedule: FeeSchedule,
+    code: str,
+    *,
+    place: str | None = None,
+    modifiers: tuple[Modifier, ...] = (),
 ) -> Expected | Finding:
-    """What the payer should allow for ``code``, or the finding that nobody can say."""
+    """What the payer should allow for one unit of ``code``, or the finding that nobody can say.
+
+    ``place`` is the line's place of service; by default that of how the patient took part.
+    """
     fee = fee_in_force(facts, code)
     if fee is None:
         return _no_rate("no_fee", "The practice has no fee for the code on the day.", facts, code)
-    contract = _contract_in_force(facts)
+    contract = contract_in_force(facts)
     if contract is None:
         return _no_rate(
             "no_contract", "No contract with the payer is in force on the day.", facts, code
@@ -75,33 +122,13 @@ def expected_allowed(
         return _no_rate(
             "no_licence_to_price", "No licence is valid to price the code by.", facts, code
         )
-    if isinstance(contract, FeeScheduleContract):
-        rate = _contract_rate(contract, licence.kind, code)
-        if rate is None:
-            return _no_rate(
-                "no_rate", "The contract has no rate for the code and licence.", facts, code
-            )
-        working = f"contract rate for {code}, {licence.kind}: {rate}"
-    else:
-        schedule = policy.physician_fee_schedule
-        percent = schedule.percent.get(licence.kind) if schedule else None
-        if schedule is None or percent is None:
-            return _no_rate(
-                "no_rate", "The payer's policy has no percentage for the licence.", facts, code
-            )
-        facility = facts.location.place_of_service in schedule.facility_places
-        locality = facts.location.medicare_locality
-        try:
-            rate = fee_schedule.medicare_allowed(
-                code, locality, facts.service_date, facility=facility, percent=percent
-            )
-        except NotPriced as error:
-            return _no_rate("no_rate", f"{str(error).capitalize()}.", facts, code)
-        setting = "facility" if facility else "non-facility"
-        working = (
-            f"Medicare physician fee schedule {facts.service_date.year}, {locality}, {setting}, "
-            f"{percent} % for {licence.kind}: {rate}"
+    place = place or place_of_service(facts, policy)
+    try:
+        rate, working = _rate(
+            contract, facts, policy, fee_schedule, _Asked(code, licence.kind, place, modifiers, fee)
         )
+    except _Unpriced as unpriced:
+        return _no_rate("no_rate", str(unpriced), facts, code)
     allowed = min(fee.cents, rate)
     return Expected(
         allowed=allowed,
@@ -109,6 +136,70 @@ def expected_allowed(
         rate=rate,
         method=contract.method,
         working=f"{working}; the lesser of it and the charge {fee.cents}: {allowed}",
+    )
+
+
+def expected_claim(
+    facts: ClaimFacts, policy: PayerPolicy, fee_schedule: FeeSchedule, lines: Iterable[PricedLine]
+) -> Expected | Finding:
+    """What the payer should allow for a claim of ``lines`` (at least one), or the finding that
+    nobody can say for one of them."""
+    parts: list[tuple[PricedLine, Expected]] = []
+    for line in lines:
+        priced = expected_allowed(
+            facts,
+            policy,
+            fee_schedule,
+            line.code,
+            place=line.place_of_service,
+            modifiers=line.modifiers,
+        )
+        if isinstance(priced, Finding):
+            return priced
+        parts.append((line, priced))
+    first = parts[0][1]
+    if len(parts) == 1 and parts[0][0].units == 1:
+        return first
+
+    def total(amounts: Iterable[tuple[PricedLine, Cents]]) -> Cents:
+        return Cents(sum(amount * line.units for line, amount in amounts))
+
+    return Expected(
+        allowed=total((line, item.allowed) for line, item in parts),
+        charge=total((line, item.charge) for line, item in parts),
+        rate=total((line, item.rate) for line, item in parts),
+        method=first.method,
+        working=" + ".join(f"[{line.code} x {line.units}: {item.working}]" for line, item in parts),
+    )
+
+
+def place_of_service(facts: ClaimFacts, policy: PayerPolicy) -> str:
+    """Where the payer wants the service to have been, by how this patient took part."""
+    remote = facts.taken_part_remotely
+    if remote is None:
+        return facts.location.place_of_service
+    telehealth = policy.telehealth
+    place = telehealth.home_place if remote.place == "home" else telehealth.elsewhere_place
+    return place or facts.location.place_of_service
+
+
+def expected_split(
+    facts: ClaimFacts, policy: PayerPolicy, expected: Expected, deductible: Cents = _NONE
+) -> Split:
+    """How the payer should split what it allows: by the patient's own benefit as the payer told
+    it, else by the policy. ``deductible`` is what is left of it."""
+    benefit = facts.eligibility
+    copay = benefit.copay if benefit and benefit.copay is not None else _NONE
+    percent = benefit.coinsurance_percent if benefit else None
+    if percent is None:
+        percent = policy.coinsurance.percent if policy.coinsurance else 0
+    return payment_split(
+        expected.charge,
+        expected.allowed,
+        deductible=deductible,
+        copay=copay,
+        coinsurance_percent=percent,
+        sequestration_basis_points=policy.sequestration.basis_points,
     )
 
 
@@ -142,6 +233,13 @@ def payment_split(
         coinsurance=coinsurance,
         sequestration=sequestration,
         paid=payer_part - sequestration,
+        working=(
+            f"allowed {allowed} - deductible {deductible} = {after_deductible}; copay {copay}; "
+            f"{coinsurance_percent} % coinsurance of {after_deductible} = {coinsurance}; payer's "
+            f"part {after_deductible} - {copay} - {coinsurance} = {payer_part}; sequestration "
+            f"{sequestration_basis_points / 100:g} % = {sequestration}; paid "
+            f"{payer_part - sequestration}"
+        ),
     )
 
 
@@ -158,7 +256,8 @@ def medicare_split(
     )
 
 
-def _contract_in_force(facts: ClaimFacts) -> Contract | None:
+def contract_in_force(facts: ClaimFacts) -> Contract | None:
+    """The contract with the payer on the day of service; the latest counts."""
     return max(
         (
             contract
@@ -172,10 +271,116 @@ def _contract_in_force(facts: ClaimFacts) -> Contract | None:
     )
 
 
-def _contract_rate(contract: FeeScheduleContract, licence: LicenceKind, code: str) -> Cents | None:
-    """The rate for the licence, else the one for any licence."""
-    by_licence = {rate.licence: rate.cents for rate in contract.rates if rate.code == code}
-    return by_licence.get(licence, by_licence.get(None))
+class _Unpriced(Exception):
+    """Nobody can say what the contract pays; the text says why."""
+
+
+class _Asked(NamedTuple):
+    """What a rate is asked for."""
+
+    code: str
+    licence: LicenceKind
+    place: str
+    modifiers: tuple[Modifier, ...]
+    fee: Fee
+
+
+def _rate(
+    contract: Contract,
+    facts: ClaimFacts,
+    policy: PayerPolicy,
+    fee_schedule: FeeSchedule,
+    asked: _Asked,
+) -> tuple[Cents, str]:
+    """What ``contract`` pays, and the working. Raises :class:`_Unpriced`."""
+    facility = _is_facility(policy, asked.place)
+    match contract:
+        case FeeScheduleContract():
+            rate = _listed(contract, asked, facility)
+            if rate is None:
+                raise _Unpriced("The contract has no rate for the code and licence.")
+            working = (
+                f"contract rate for {asked.code}, {rate.licence or 'any licence'}: {rate.cents}"
+            )
+            if rate.licence is not None:
+                return rate.cents, working
+            return _reduced(rate.cents, contract.licence_percent, asked.licence, working)
+        case MedicareContract():
+            schedule = policy.physician_fee_schedule
+            percent = schedule.percent.get(asked.licence) if schedule else None
+            if percent is None:
+                raise _Unpriced("The payer's policy has no percentage for the licence.")
+            full, working = _medicare(facts, fee_schedule, asked, facts.service_date, facility)
+            return _reduced(full, {asked.licence: percent}, asked.licence, working)
+        case PercentOfMedicareContract():
+            day = date(contract.year, 1, 1) if contract.year else facts.service_date
+            full, working = _medicare(facts, fee_schedule, asked, day, facility)
+            rate_cents = full.share(contract.percent, 100)
+            working += f"; {contract.percent} % by contract = {rate_cents}"
+            return _reduced(rate_cents, contract.licence_percent, asked.licence, working)
+        case PercentOfChargeContract():
+            rate_cents = asked.fee.cents.share(contract.percent, 100)
+            return rate_cents, (
+                f"{contract.percent} % of the charge {asked.fee.cents} = {rate_cents}"
+            )
+        case PerDiemContract():
+            if asked.code not in contract.includes:
+                raise _Unpriced("The contract pays by the day and does not name the code.")
+            return _NONE, f"{asked.code} is inside the day that the contract pays as a whole: 0.00"
+
+
+def _is_facility(policy: PayerPolicy, place: str) -> bool:
+    """Whether the fee is the facility's: by the payer's policy, else as the national table says."""
+    if policy.physician_fee_schedule is not None:
+        return place in policy.physician_fee_schedule.facility_places
+    known = places_of_service().get(place)
+    return known is not None and known.facility
+
+
+def _medicare(
+    facts: ClaimFacts, fee_schedule: FeeSchedule, asked: _Asked, day: date, facility: bool
+) -> tuple[Cents, str]:
+    try:
+        fee = fee_schedule.medicare_fee(
+            asked.code, facts.location.medicare_locality, day, facility=facility
+        )
+    except NotPriced as error:
+        raise _Unpriced(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    return fee.cents, fee.working
+
+
+def _reduced(
+    cents: Cents, by_licence: Mapping[LicenceKind, int], licence: LicenceKind, working: str
+) -> tuple[Cents, str]:
+    """The licence's share, rounded once more: the full fee was rounded to the cent before."""
+    percent = by_licence.get(licence, 100)
+    if percent == 100:
+        return cents, working
+    reduced = cents.share(percent, 100)
+    return reduced, f"{working}; {percent} % for {licence} = {reduced}"
+
+
+def _listed(contract: FeeScheduleContract, asked: _Asked, facility: bool) -> ContractRate | None:
+    """The rate that names most of licence, modifier and setting, in this order, and nothing that
+    the line is not."""
+    setting = "facility" if facility else "non_facility"
+    fitting = [
+        rate
+        for rate in contract.rates
+        if rate.code == asked.code
+        and rate.licence in (None, asked.licence)
+        and rate.setting in (None, setting)
+        and (rate.modifier is None or rate.modifier in asked.modifiers)
+    ]
+    return max(
+        fitting,
+        key=lambda rate: (
+            rate.licence is not None,
+            rate.modifier is not None,
+            rate.setting is not None,
+        ),
+        default=None,
+    )
 
 
 def _no_rate(rule: str, sentence: str, facts: ClaimFacts, code: str) -> Finding:

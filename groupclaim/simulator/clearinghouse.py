@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
@@ -73,6 +73,7 @@ class ReceivedInterchange:
     sha256: str
     received_at: datetime
     receipt: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Clearinghouse:
         self._world = world
         self._log = log
         self._clock = clock
-        self._accept_everything = accept_everything
+        self.accept_everything = accept_everything
         self._lock = threading.Lock()
         self._received: list[ReceivedInterchange] = []
         self._copies: Counter[tuple[str, str]] = Counter()
@@ -140,7 +141,7 @@ class Clearinghouse:
             try:
                 batch = read_batch(content)
                 key = (batch.correspondent.practice_id, batch.control_number)
-                if self._copies[key] and not self._accept_everything:
+                if self._copies[key] and not self.accept_everything:
                     raise DuplicateInterchange
             except (UnreadableInterchange, DuplicateInterchange):
                 self._write(now, "received", "batch", name, "refused", content)
@@ -255,6 +256,7 @@ class Clearinghouse:
             sha256=hashlib.sha256(content).hexdigest(),
             received_at=now,
             receipt=receipt,
+            content=content,
         )
         self._received.append(received)
         soon = now + _ACKNOWLEDGED_AFTER

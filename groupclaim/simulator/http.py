@@ -5,7 +5,7 @@ import hmac
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -27,7 +27,13 @@ from groupclaim.simulator.clearinghouse import (
     UnreadableInterchange,
 )
 from groupclaim.simulator.clock import ClockError, DrivenClock, WallClock
-from groupclaim.simulator.faults import TRANSPORT_KINDS, FaultRule, FaultRules, Faults, Kind
+from groupclaim.simulator.faults import (
+    TRANSPORT_KINDS,
+    FaultRule,
+    FaultRules,
+    Faults,
+    look_into_mailbox,
+)
 from groupclaim.simulator.raw_log import RawLog
 from groupclaim.simulator.world import World
 
@@ -48,8 +54,11 @@ def create_application(
     control_token: str,
     accept_everything: bool = False,
     maximum_request_bytes: int = MAXIMUM_REQUEST_BYTES,
+    beside: Callable[[Clearinghouse, Faults], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
     """The application. State is rebuilt from the raw log at `log_path`, which it goes on writing.
+
+    `beside`: another way to the same clearinghouse with the same faults, open while this one is.
 
     A driven clock is first moved up to the last entry of that log. Raises RawLogError when the log
     cannot be read.
@@ -65,7 +74,8 @@ def create_application(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with nullcontext() if beside is None else beside(house, faults):
+            yield
         log.close()
 
     return Starlette(
@@ -130,7 +140,7 @@ class _PracticeRoutes:
         return _DroppedConnection() if lost else Response(answer, media_type=_X12)
 
     async def receive(self, request: Request) -> Response:
-        rule = self._faults.take("batch", TRANSPORT_KINDS)
+        rule = self._faults.take("batch", TRANSPORT_KINDS | {"accept_then_503"})
         if (spoiled := await _spoil(rule)) is not None:
             return spoiled
         name = request.query_params.get("name", "")
@@ -138,13 +148,16 @@ class _PracticeRoutes:
             text = "name: needs 1 to 100 letters, digits, dots, dashes or underscores"
             return JSONResponse({"error": text}, 400)
         content = await _body(request, self._maximum_bytes)
-        lost = _answer_is_lost(rule)
+        unavailable = rule is not None and rule.kind == "accept_then_503"
+        lost = _answer_is_lost(rule) or unavailable
         try:
             received = await run_in_threadpool(self._house.receive, name, content, answer_lost=lost)
         except UnreadableInterchange as error:
             return JSONResponse({"error": str(error)}, 422)
         except DuplicateInterchange:
             return JSONResponse({"error": "duplicate interchange"}, 409)
+        if unavailable:
+            return _unavailable()
         if lost:
             return _DroppedConnection()
         return JSONResponse({"receipt": received.receipt, "sha256": received.sha256}, 202)
@@ -164,23 +177,11 @@ class _PracticeRoutes:
         return JSONResponse({"taken_at": taken_at.isoformat(), "interchanges": listed})
 
     async def mailbox(self, _: Request) -> Response:
-        files = await run_in_threadpool(self._house.mailbox)
-        kinds: set[Kind] = {*TRANSPORT_KINDS, "malformed"}
-        if files:
-            kinds.add("duplicate")
-        if len(files) > 1:
-            kinds.add("out_of_order")
-        rule = self._faults.take("mailbox", frozenset(kinds))
+        files, rule = await look_into_mailbox(self._house, self._faults, TRANSPORT_KINDS)
         if (spoiled := await _spoil(rule)) is not None:
             return spoiled
-        if rule is not None and rule.kind == "lose_answer":
+        if _answer_is_lost(rule):
             return _DroppedConnection()
-        if rule is not None and rule.kind == "duplicate":
-            files = await run_in_threadpool(self._house.repeat_newest_file)
-        if rule is not None and rule.kind == "malformed":
-            files = await run_in_threadpool(self._house.add_garbage_file)
-        if rule is not None and rule.kind == "out_of_order":
-            files = files[::-1]
         listed = [
             {
                 "id": file.id,
@@ -293,11 +294,15 @@ async def _spoil(rule: FaultRule | None) -> Response | None:
     if rule.kind == "drop_before":
         return _DroppedConnection()
     if rule.kind == "server_error":
-        return JSONResponse({"error": "service unavailable"}, 503)
+        return _unavailable()
     if rule.kind == "throttle":
         headers = {"Retry-After": str(math.ceil(rule.seconds))}
         return JSONResponse({"error": "too many requests"}, 429, headers)
     return None
+
+
+def _unavailable() -> Response:
+    return JSONResponse({"error": "service unavailable"}, 503)
 
 
 def _answer_is_lost(rule: FaultRule | None) -> bool:

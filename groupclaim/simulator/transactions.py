@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from groupclaim.simulator import adjudicator
@@ -320,6 +320,10 @@ def _only_interchange(content: bytes) -> _Frame:
     qualifiers = (ends.practice_qualifier, ends.clearinghouse_qualifier)
     if not all(map(_QUALIFIER.fullmatch, qualifiers)):
         raise UnreadableInterchange("ISA05 and ISA07 need two letters or digits")
+    try:
+        ends.envelope(1, datetime(2000, 1, 1, tzinfo=UTC))
+    except X12WriteError as error:
+        raise UnreadableInterchange(f"no answer can be addressed: {error}") from None
     written_back = [*frame.sent_on, ends.practice_id, ends.clearinghouse_id]
     for header in frame.headers:
         written_back += [header.set_id, header.control_number, header.guide]

@@ -4,7 +4,7 @@ Each entry carries a keyed code over what it says. Entries are sealed in batches
 entries it covers and chains their codes to the seal before it. Its head, exported and kept
 elsewhere, proves that nothing was cut off the end. Whoever changes the tables without the keys is
 found, and so is the first row they touched; what is younger than the last exported head can be cut
-off unseen, so seals are made often.
+off unseen, so seals are made often. Details are encrypted: people give reasons in their own words.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import audit_entry, audit_seal
 
 _MOST_PER_SEAL = 5_000
+_DETAIL = "audit_entry.detail"
 
 
 class Head(Record):
@@ -56,18 +58,47 @@ async def record(
     subject: str,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note that ``actor`` did ``action`` to ``subject``, an opaque id. No names in any of them."""
+    """Note that ``actor`` did ``action`` to ``subject``, an opaque id. No names of patients in any
+    of them; in ``detail``, which is encrypted, a reason may hold one."""
     key_id = tx.keyring.current
+    said = json.dumps(detail or {}, sort_keys=True, separators=(",", ":"))
     values = {
         "at": at,
         "actor": actor,
         "action": action,
         "subject": subject,
-        "detail": json.dumps(detail or {}, sort_keys=True, separators=(",", ":")),
+        "detail": b64encode(tx.keyring.fields.seal(_DETAIL, said.encode())).decode(),
         "nonce": secrets.token_hex(16),
         "key_id": key_id,
     }
     await tx.execute(audit_entry.insert().values(**values, code=_code(tx.keyring, values)))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+async def entries(reading: Reading, subject: str) -> tuple[Entry, ...]:
+    """What was done to one subject, the first first."""
+    rows = await reading.rows(
+        select(audit_entry).where(audit_entry.c.subject == subject).order_by(audit_entry.c.id)
+    )
+    opened = reading.keyring.fields.open
+    return tuple(
+        Entry(
+            row.at,
+            row.actor,
+            row.action,
+            row.subject,
+            json.loads(opened(_DETAIL, b64decode(row.detail))),
+        )
+        for row in rows
+    )
 
 
 def _code(keyring: Keyring, entry: Mapping[str, Any]) -> str:

@@ -6,15 +6,18 @@ over after a crash knows that it may have arrived.
 
     cut -> built -> sending -> accepted | refused | in_doubt
     in_doubt -> accepted | refused | built
+    cut -> refused, when none of its claims can be sent
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, delete, func, select, update
 
 from groupclaim.model.identity import control_number
 from groupclaim.model.session import Attendance
@@ -29,6 +32,8 @@ from groupclaim.store.schema import (
     participant,
     ready_claim,
 )
+
+_LONGEST_PLACE = 100
 
 BatchState = Literal["cut", "built", "sending", "in_doubt", "accepted", "refused"]
 
@@ -77,16 +82,7 @@ async def queue_claim(
 
     True when it is newly queued; one that was queued before stays as it is.
     """
-    await tx.execute(
-        update(ready_claim)
-        .where(
-            ready_claim.c.claim_number == claim_number,
-            ready_claim.c.version < version,
-            ready_claim.c.batch_id.is_(None),
-            ready_claim.c.withdrawn_at.is_(None),
-        )
-        .values(withdrawn_at=at)
-    )
+    await withdraw(tx, claim_number, at, before=version)
     return await tx.insert_new(
         ready_claim,
         {
@@ -97,6 +93,20 @@ async def queue_claim(
             "queued_at": at,
         },
     )
+
+
+async def withdraw(
+    tx: Transaction, claim_number: str, at: datetime, *, before: int | None = None
+) -> None:
+    """Take the versions of a claim that still wait out of the queue; only those ``before`` one."""
+    query = update(ready_claim).where(
+        ready_claim.c.claim_number == claim_number,
+        ready_claim.c.batch_id.is_(None),
+        ready_claim.c.withdrawn_at.is_(None),
+    )
+    if before is not None:
+        query = query.where(ready_claim.c.version < before)
+    await tx.execute(query.values(withdrawn_at=at))
 
 
 def _waiting(connection_id: str) -> Select[tuple[str, int, str]]:
@@ -208,16 +218,6 @@ async def batch_claims(reading: Reading, batch_id: str) -> tuple[BatchClaim, ...
     return tuple(BatchClaim(**row._mapping) for row in rows)
 
 
-async def unfinished_batches(reading: Reading) -> tuple[Batch, ...]:
-    """Batches neither accepted nor refused, the oldest first: what a sweep looks after."""
-    rows = await reading.rows(
-        select(batch)
-        .where(batch.c.state.in_(("cut", "built", "sending", "in_doubt")))
-        .order_by(batch.c.cut_at, batch.c.id)
-    )
-    return tuple(_batch(row) for row in rows)
-
-
 # --- sending
 
 
@@ -229,6 +229,34 @@ async def record_built(tx: Transaction, batch_id: str, file_digest: str) -> Batc
         .values(state="built", file_digest=file_digest)
     )
     return await read_batch(tx, batch_id)
+
+
+async def record_empty(tx: Transaction, batch_id: str) -> Batch:
+    """End a batch whose bytes are not fixed and of which no claim can be sent."""
+    await tx.execute(
+        update(batch)
+        .where(batch.c.id == batch_id, batch.c.state == "cut")
+        .values(state="refused", answer="no_claims")
+    )
+    return await read_batch(tx, batch_id)
+
+
+async def take_out(
+    tx: Transaction, batch_id: str, control_numbers: Collection[str], at: datetime
+) -> None:
+    """Take versions that cannot be sent out of a batch, and out of the queue, while nothing of the
+    batch has left: whoever has just fixed its bytes, or ended it, did so without them."""
+    taken = batch_claim.c.control_number.in_(control_numbers)
+    await tx.execute(delete(batch_claim).where(batch_claim.c.batch_id == batch_id, taken))
+    await tx.execute(
+        update(ready_claim)
+        .where(
+            ready_claim.c.batch_id == batch_id, ready_claim.c.control_number.in_(control_numbers)
+        )
+        .values(batch_id=None, withdrawn_at=at)
+    )
+    left = select(func.count()).where(batch_claim.c.batch_id == batch_id).scalar_subquery()
+    await tx.execute(update(batch).where(batch.c.id == batch_id).values(claims=left))
 
 
 async def begin_send(tx: Transaction, batch_id: str, at: datetime, grace_until: datetime) -> bool:
@@ -330,13 +358,6 @@ async def batch_of_group(reading: Reading, connection_id: str, group_control: st
     return await _find(reading, connection_id, "group_control", group_control.lstrip("0"))
 
 
-async def batch_of_transaction(
-    reading: Reading, connection_id: str, transaction_control: str
-) -> Batch | None:
-    """The batch that carries this ST02 (AK202)."""
-    return await _find(reading, connection_id, "transaction_control", transaction_control)
-
-
 async def _find(reading: Reading, connection_id: str, column: str, value: str) -> Batch | None:
     row = await reading.first(
         select(batch).where(batch.c.connection_id == connection_id, batch.c[column] == value)
@@ -368,15 +389,18 @@ async def record_acknowledgment(
     return await tx.insert_new(
         acknowledgment,
         {
-            "key": f"{kind}|{file_digest}|{place}",
+            "key": f"{kind}|{file_digest}|{sha256(place.encode()).hexdigest()}"
+            if len(place) > _LONGEST_PLACE
+            else f"{kind}|{file_digest}|{place}",
             "kind": kind,
             "accepted": accepted,
             "digest": file_digest,
             "batch_id": batch_id,
             "claim_number": claim_number,
             "version": version,
-            "codes": codes[:200],
-            "payer_claim_number": payer_claim_number,
+            # As PostgreSQL can keep them: a file may say more than X12 allows.
+            "codes": codes.replace("\0", " ")[:200],
+            "payer_claim_number": (payer_claim_number or "").replace("\0", " ")[:50] or None,
             "received_at": received_at,
         },
     )

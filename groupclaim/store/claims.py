@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 
-from groupclaim.lifecycle.state import ClaimState
+from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
 from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.finding import Finding, Severity, Source
@@ -17,10 +17,14 @@ from groupclaim.model.money import Cents
 from groupclaim.model.patient import Patient
 from groupclaim.model.session import Attendance, GroupSession
 from groupclaim.rules.attendance import not_billable_reason
+from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_copay
 from groupclaim.store.practice import UnknownRecord, add_participant
 from groupclaim.store.schema import (
+    acknowledgment,
+    batch,
+    batch_claim,
     claim,
     claim_event,
     claim_version,
@@ -72,6 +76,12 @@ async def record_progress(
     if updated.rowcount == 0:
         await load_state(tx, state.claim_number)
         return False
+    await _settle_session(
+        tx,
+        select(claim.c.session_id)
+        .where(claim.c.claim_number == state.claim_number)
+        .scalar_subquery(),
+    )
     return await append_event(
         tx,
         state.claim_number,
@@ -302,7 +312,11 @@ async def record_attendance(
         if changed:
             await _update_participant(tx, row, {**values, "revision": revision})
             await book_copay(tx, row.claim_number, entry.copay, at)
-        sent = await _withdraw(tx, row.claim_number, at, values["not_billable"] is not None)
+        sent = await _withdraw(tx, row.claim_number, at, changed)
+        if values["not_billable"] is None:
+            await authorizations.commit(tx, row.claim_number, at)
+        elif not sent:
+            await authorizations.release(tx, row.claim_number, at)
         claims.append(
             ClaimAttendance(
                 row.claim_number,
@@ -354,7 +368,8 @@ async def amend_roster(
 ) -> tuple[ClaimAttendance, ...]:
     """Put patients on the roster of a known session, or take them off; repeating it is harmless.
 
-    Returns those taken off, to be told that nothing will be billed. Raises :class:`InputRefused`
+    Returns all whom it concerns, to be told: those taken off, of whom nothing will be billed, and
+    those whose room has another size now, or who are back in it. Raises :class:`InputRefused`
     for a patient not on file, one both added and removed, or a roster left empty.
     """
     session = await _locked_session(tx, session_id)
@@ -373,7 +388,7 @@ async def amend_roster(
         raise InputRefused("roster", problems)
     for key in add:
         await add_participant(tx, session.practice_id, session_id, key, session.service_date, at)
-    removed = []
+    concerned = []
     for key in remove:
         row = rows[key]
         reason = "REMOVED_FROM_ROSTER"
@@ -383,10 +398,13 @@ async def amend_roster(
             values = {"on_roster": False, "not_billable": reason, "revision": revision}
             await _update_participant(tx, row, values)
         sent = await _withdraw(tx, row.claim_number, at, True)
+        if not sent:
+            await authorizations.release(tx, row.claim_number, at)
         status = Attendance(row.attendance) if row.attendance else None
-        removed.append(
+        concerned.append(
             ClaimAttendance(row.claim_number, key, status, reason, sent, revision, changed)
         )
+    concerned += await _reassess(tx, session_id, rows, at)
     item = tx.unseal(group_session, session.document, GroupSession)
     amended = item.model_copy(update={"roster": tuple(sorted(refs[key] for key in after))})
     await tx.execute(
@@ -394,17 +412,63 @@ async def amend_roster(
         .where(group_session.c.id == session_id)
         .values(document=tx.seal(group_session, amended))
     )
-    return tuple(removed)
+    return tuple(concerned)
+
+
+async def _reassess(
+    tx: Transaction, session_id: str, before: Mapping[str, Any], at: datetime
+) -> list[ClaimAttendance]:
+    """Judge the room anew after its roster changed: for everyone left in it whose attendance is
+    known, what follows from how many attended now."""
+    rows = [row for row in await _participants(tx, session_id) if row.attendance is not None]
+    size = sum(row.attendance == Attendance.ATTENDED for row in rows)
+    size_before = sum(
+        row.on_roster and row.attendance == Attendance.ATTENDED for row in before.values()
+    )
+    concerned = []
+    for row in rows:
+        status = Attendance(row.attendance)
+        reason = not_billable_reason(status, size)
+        changed = row.not_billable != reason or (
+            size != size_before and status is Attendance.ATTENDED
+        )
+        if not changed:
+            continue
+        revision = row.revision + 1
+        await _update_participant(tx, row, {"not_billable": reason, "revision": revision})
+        sent = await _withdraw(tx, row.claim_number, at, True)
+        concerned.append(
+            ClaimAttendance(row.claim_number, row.patient_id, status, reason, sent, revision, True)
+        )
+    return concerned
 
 
 async def record_session(
     tx: Transaction, session_id: str, stage: Literal["open", "closed"], ended: int
 ) -> None:
-    """How far a session's claims have come."""
+    """How far a session's claims have come. It closes only when none of them is open."""
     await tx.execute(
         update(group_session)
         .where(group_session.c.id == session_id)
         .values(stage=stage, ended_claims=ended)
+    )
+    await _settle_session(tx, session_id)
+
+
+async def _settle_session(tx: Transaction, session_id: Any) -> None:
+    """A session is open while any of its claims is, also one that was taken up again later."""
+    still_open = (
+        select(claim.c.claim_number)
+        .where(
+            claim.c.session_id == group_session.c.id,
+            claim.c.stage.not_in(tuple(ENDED)) | claim.c.hold_code.is_not(None),
+        )
+        .exists()
+    )
+    await tx.execute(
+        update(group_session)
+        .where(group_session.c.id == session_id)
+        .values(stage=case((still_open, "open"), else_="closed"))
     )
 
 
@@ -436,18 +500,19 @@ async def _update_participant(tx: Transaction, row: Any, values: Mapping[str, An
     )
 
 
-async def _withdraw(tx: Transaction, claim_number: str, at: datetime, unbillable: bool) -> bool:
-    """Take an unbillable claim out of the queue. True when a version is already in a batch.
+async def _withdraw(tx: Transaction, claim_number: str, at: datetime, changed: bool) -> bool:
+    """Take a claim whose attendance ``changed`` out of the queue: it is checked again, if it is
+    billed at all. True when a version has left that was neither rejected nor refused.
 
     The rows are locked first: a batch being cut meanwhile either has them or will find them gone.
     """
-    rows = await tx.rows(
+    await tx.rows(
         select(ready_claim.c.batch_id)
         .where(ready_claim.c.claim_number == claim_number)
         .order_by(ready_claim.c.version)
         .with_for_update(key_share=True)
     )
-    if unbillable:
+    if changed:
         await tx.execute(
             update(ready_claim)
             .where(
@@ -457,7 +522,21 @@ async def _withdraw(tx: Transaction, claim_number: str, at: datetime, unbillable
             )
             .values(withdrawn_at=at)
         )
-    return any(row.batch_id is not None for row in rows)
+    rejected = (
+        select(acknowledgment.c.id)
+        .where(
+            acknowledgment.c.claim_number == batch_claim.c.claim_number,
+            acknowledgment.c.version == batch_claim.c.version,
+            acknowledgment.c.accepted.is_(False),
+        )
+        .exists()
+    )
+    left = await tx.first(
+        select(batch_claim.c.version)
+        .join(batch, batch.c.id == batch_claim.c.batch_id)
+        .where(batch_claim.c.claim_number == claim_number, batch.c.state != "refused", ~rejected)
+    )
+    return left is not None
 
 
 async def open_claims(reading: Reading, patient_ids: Sequence[str]) -> tuple[str, ...]:

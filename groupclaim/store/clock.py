@@ -27,14 +27,6 @@ class PracticeClock:
         async with self._database.reading() as reading:
             return await practice_now(reading)
 
-    async def timer_seconds(self, due: datetime | None) -> float | None:
-        """How long a timer must run until ``due``; None when there is nothing to wait for, or when
-        the clock is stored and whoever moves it wakes the workflow."""
-        if due is None:
-            return None
-        async with self._database.reading() as reading:
-            return await timer_seconds(reading, due)
-
     async def is_stored(self) -> bool:
         """True when the clock stands still until someone moves it."""
         async with self._database.reading() as reading:
@@ -65,7 +57,8 @@ async def practice_now(reading: Reading) -> datetime:
 
 
 async def timer_seconds(reading: Reading, due: datetime) -> float | None:
-    """As :meth:`PracticeClock.timer_seconds`, within a transaction."""
+    """How long a timer must run until ``due``; None when the clock is stored and whoever moves it
+    wakes the workflow."""
     if await _stored(reading) is not None:
         return None
     return max(0.0, (due - datetime.now(UTC)).total_seconds())

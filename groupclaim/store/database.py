@@ -151,6 +151,17 @@ class Database:
             finally:
                 await connection.close()
 
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[Transaction]:
+        """Write as if it were meant, and take everything back at the end of the block."""
+        async with self._writer:
+            connection = await self._begin_writing()
+            try:
+                yield Transaction(connection, self.keyring)
+            finally:
+                await connection.rollback()
+                await connection.close()
+
     async def _begin_writing(self) -> AsyncConnection:
         """A connection in a writing transaction. Only here SQLite can find itself busy: with the
         write lock taken at the beginning, nothing later waits for another writer."""

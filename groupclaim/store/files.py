@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -14,6 +15,9 @@ from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import mailbox_item, x12_file
 
 _CONTENT = "x12_file.content"
+
+_MOST_ASKED = 500
+"""Ids in one query: databases bound how many a statement may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,36 @@ async def read_file(reading: Reading, digest: str) -> StoredFile:
     )
 
 
+# --- inbound files that could not be dealt with
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """Why a file still lies in its mailbox, by codes, and when that was last found."""
+
+    text: str
+    at: datetime
+
+
+async def record_problem(tx: Transaction, digest: str, text: str, at: datetime) -> bool:
+    """Let a file stand as a problem until somebody has dealt with it. True when it is news."""
+    text = text.replace("\0", " ")[:200]
+    before = await file_problem(tx, digest)
+    await tx.execute(
+        update(x12_file).where(x12_file.c.digest == digest).values(problem=text, problem_at=at)
+    )
+    return before is None or before.text != text
+
+
+async def file_problem(reading: Reading, digest: str) -> FileProblem | None:
+    row = await reading.first(
+        select(x12_file.c.problem, x12_file.c.problem_at).where(x12_file.c.digest == digest)
+    )
+    if row is None or row.problem is None:
+        return None
+    return FileProblem(row.problem, row.problem_at)
+
+
 # --- the mailbox: what was fetched, and what we told the clearinghouse that we have
 
 
@@ -92,14 +126,37 @@ async def record_fetched(
     )
 
 
-async def fetched(reading: Reading, connection_id: str) -> dict[str, str]:
-    """Every file fetched from a mailbox so far: its id there, and its digest."""
-    rows = await reading.rows(
-        select(mailbox_item.c.mailbox_id, mailbox_item.c.digest).where(
-            mailbox_item.c.connection_id == connection_id
+async def fetched(
+    reading: Reading, connection_id: str, mailbox_ids: Collection[str]
+) -> dict[str, str]:
+    """Those of these files of a mailbox that were fetched before: id there, and digest."""
+    wanted = sorted(mailbox_ids)
+    digests: dict[str, str] = {}
+    for start in range(0, len(wanted), _MOST_ASKED):
+        rows = await reading.rows(
+            select(mailbox_item.c.mailbox_id, mailbox_item.c.digest).where(
+                mailbox_item.c.connection_id == connection_id,
+                mailbox_item.c.mailbox_id.in_(wanted[start : start + _MOST_ASKED]),
+            )
         )
+        digests |= {row.mailbox_id: row.digest for row in rows}
+    return digests
+
+
+async def is_acknowledged(reading: Reading, connection_id: str, digest: str) -> bool:
+    """True when the clearinghouse knows of one copy of this file that we have dealt with it."""
+    return (
+        await reading.scalar(
+            select(mailbox_item.c.mailbox_id)
+            .where(
+                mailbox_item.c.connection_id == connection_id,
+                mailbox_item.c.digest == digest,
+                mailbox_item.c.acknowledged_at.is_not(None),
+            )
+            .limit(1)
+        )
+        is not None
     )
-    return {row.mailbox_id: row.digest for row in rows}
 
 
 async def unacknowledged(
@@ -118,7 +175,16 @@ async def unacknowledged(
 async def record_acknowledged(
     tx: Transaction, connection_id: str, mailbox_id: str, at: datetime
 ) -> None:
-    """The clearinghouse knows that we have the file: it need not offer it again."""
+    """The clearinghouse knows that we have the file: it need not offer it again, and what stood in
+    its way is settled."""
+    mine = select(mailbox_item.c.digest).filter_by(
+        connection_id=connection_id, mailbox_id=mailbox_id
+    )
+    await tx.execute(
+        update(x12_file)
+        .where(x12_file.c.digest.in_(mine), x12_file.c.problem.is_not(None))
+        .values(problem=None, problem_at=None)
+    )
     await tx.execute(
         update(mailbox_item)
         .filter_by(connection_id=connection_id, mailbox_id=mailbox_id, acknowledged_at=None)

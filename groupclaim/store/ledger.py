@@ -20,11 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, case, func, literal, select
+from sqlalchemy import ColumnElement, Row, case, func, literal, select
 
 from groupclaim.model.money import Cents
 from groupclaim.store.database import Reading, Transaction
@@ -418,10 +418,137 @@ async def balances(reading: Reading, claim_numbers: Collection[str]) -> dict[str
     return found
 
 
-async def trial_balance(reading: Reading) -> dict[Account, Cents]:
-    """Every account's debits less credits; they add up to zero."""
-    row = await reading.first(select(*(_SIGNED[account].label(account) for account in Account)))
-    return {account: Cents(int(getattr(row, account.value)) if row else 0) for account in Account}
+# --- what waits for a person
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedPayment:
+    """A payment of which nothing is posted, and by how many cents it does not come out."""
+
+    remittance_id: int
+    payer_id: str
+    trace: str
+    payment_date: date | None
+    paid: Cents
+    difference: Cents
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnappliedCash:
+    """Money of a payer that belongs to no open claim; below zero what it withheld or took back.
+
+    ``claim`` is the claim it was paid for, by our number or else as the payer wrote it; None for a
+    provider adjustment. ``reasons`` says why it was not applied.
+    """
+
+    payer_id: str
+    claim: str | None
+    cents: Cents
+    remittances: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientCredit:
+    """What a patient has paid beyond what is due on a claim so far."""
+
+    claim_number: str
+    stage: str
+    hold: str | None
+    cents: Cents
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItems:
+    """All money that has come and has not found its place."""
+
+    suspended: tuple[SuspendedPayment, ...]
+    unapplied: tuple[UnappliedCash, ...]
+    patient_credits: tuple[PatientCredit, ...]
+
+
+async def open_items(reading: Reading) -> OpenItems:
+    """What a person has to clear: payments in suspense, unapplied cash, credits of patients."""
+    return OpenItems(
+        await _suspended(reading), await _unapplied(reading), await _patient_credits(reading)
+    )
+
+
+async def _suspended(reading: Reading) -> tuple[SuspendedPayment, ...]:
+    rows = await reading.rows(
+        select(remittance).where(remittance.c.state == "suspended").order_by(remittance.c.id)
+    )
+    return tuple(
+        SuspendedPayment(
+            row.id,
+            row.payer_id,
+            row.trace,
+            row.payment_date,
+            Cents(row.paid_cents),
+            Cents(row.difference_cents),
+            row.reason,
+        )
+        for row in rows
+    )
+
+
+async def _unapplied(reading: Reading) -> tuple[UnappliedCash, ...]:
+    held = case(
+        (transfer.c.credit == Account.UNAPPLIED.value, transfer.c.cents), else_=-transfer.c.cents
+    )
+    rows = await reading.rows(
+        select(
+            transfer.c.remittance_id,
+            transfer.c.kind,
+            held.label("cents"),
+            remittance.c.payer_id,
+            remittance_claim.c.claim_number,
+            remittance_claim.c.control_number,
+            remittance_claim.c.reason,
+        )
+        .join(remittance, remittance.c.id == transfer.c.remittance_id)
+        .join(
+            remittance_claim,
+            (remittance_claim.c.remittance_id == transfer.c.remittance_id)
+            & (remittance_claim.c.position == transfer.c.remittance_position),
+            isouter=True,
+        )
+        .where(
+            (transfer.c.debit == Account.UNAPPLIED.value)
+            | (transfer.c.credit == Account.UNAPPLIED.value)
+        )
+        .order_by(transfer.c.id)
+    )
+    groups: dict[tuple[str, str | None], list[Row[Any]]] = {}
+    for row in rows:
+        groups.setdefault((row.payer_id, row.claim_number or row.control_number), []).append(row)
+    return tuple(
+        UnappliedCash(
+            payer_id,
+            named,
+            Cents(total),
+            tuple(dict.fromkeys(row.remittance_id for row in parts)),
+            tuple(dict.fromkeys(row.reason or row.kind.replace("_", " ") for row in parts)),
+        )
+        for (payer_id, named), parts in groups.items()
+        if (total := sum(row.cents for row in parts))
+    )
+
+
+async def _patient_credits(reading: Reading) -> tuple[PatientCredit, ...]:
+    credit = _PREPAID - _SIGNED[Account.PATIENT_RECEIVABLE]
+    rows = await reading.rows(
+        select(claim.c.claim_number, claim.c.stage, claim.c.hold_code, credit.label("cents"))
+        .join(transfer, transfer.c.claim_number == claim.c.claim_number)
+        .group_by(claim.c.claim_number, claim.c.stage, claim.c.hold_code)
+        .having(credit > 0)
+        .order_by(claim.c.claim_number)
+    )
+    return tuple(
+        PatientCredit(row.claim_number, row.stage, row.hold_code, Cents(int(row.cents)))
+        for row in rows
+    )
 
 
 # --- invariant I4, and of I3 and I10 what the tables can show
@@ -582,6 +709,7 @@ async def _check_claims(reading: Reading) -> list[Violation]:
         select(
             claim.c.claim_number,
             claim.c.stage,
+            claim.c.hold_code,
             _SIGNED[Account.CHARGES].label("charges"),
             _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
             _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
@@ -589,7 +717,7 @@ async def _check_claims(reading: Reading) -> list[Violation]:
             sum((_SIGNED[account] for account in _APPLIED), literal(0)).label("applied"),
         )
         .join(transfer, transfer.c.claim_number == claim.c.claim_number)
-        .group_by(claim.c.claim_number, claim.c.stage)
+        .group_by(claim.c.claim_number, claim.c.stage, claim.c.hold_code)
     )
     versions: dict[str, set[int]] = {}
     for row in await reading.rows(
@@ -620,6 +748,9 @@ async def _check_claims(reading: Reading) -> list[Violation]:
                 for amount in (row.payer, row.patient, row.prepaid)
                 if amount
             ]
+        if row.stage == "not_billable" and row.hold_code is None and row.prepaid:
+            rule = "nothing is kept of a patient who owes nothing"
+            found.append(Violation(rule, subject, 0, int(row.prepaid)))
     return found
 
 

@@ -6,7 +6,7 @@ changes nothing. Nothing is deleted by loading; a record is corrected by loading
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -20,7 +20,13 @@ from groupclaim.model.base import InputRefused
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import Authorization, Coverage, Patient, TreatmentPlan
+from groupclaim.model.patient import (
+    Authorization,
+    Coverage,
+    CoverageCall,
+    Patient,
+    TreatmentPlan,
+)
 from groupclaim.model.practice import (
     Clinician,
     Connection,
@@ -31,6 +37,7 @@ from groupclaim.model.practice import (
     Practice,
 )
 from groupclaim.model.session import Attendance, GroupSession, OtherService
+from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
     authorization,
@@ -39,6 +46,7 @@ from groupclaim.store.schema import (
     connection,
     contract,
     coverage,
+    coverage_call,
     eligibility,
     fee,
     group_session,
@@ -64,8 +72,8 @@ class UnknownRecord(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading changed. ``patients``: opaque ids of those whose coverage, authorizations or
-    plan are not what they were; their open claims may want to look again."""
+    """What loading changed. ``patients``: opaque ids of those who, or whose coverage,
+    authorizations or plan, are not what they were; their open claims may want to look again."""
 
     added: int
     changed: int
@@ -186,11 +194,37 @@ async def record_authorization(tx: Transaction, given: Authorization) -> Loaded:
     return loader.result()
 
 
+async def record_coverage_call(tx: Transaction, given: CoverageCall) -> Loaded:
+    """Keep what a payer said by telephone, or its correction. Unknown references are refused."""
+    keys = tx.keyring
+    patient_id = keys.patient_id(given.patient)
+    problems = []
+    for field, table, key in (
+        ("patient", patient, patient_id),
+        ("payer", payer, keys.payer_key(given.payer)),
+    ):
+        if not await _exists(tx, table, key):
+            problems.append(f"call.{field}: no such record")
+    if problems:
+        raise InputRefused("call", problems)
+    practice_id = await tx.scalar(select(patient.c.practice_id).where(patient.c.id == patient_id))
+    loader = _Loader(tx, practice_id)
+    await loader.put(
+        coverage_call,
+        keys.opaque("coverage_call", f"{given.patient}|{given.payer}|{given.reference}"),
+        given,
+        patient_id=patient_id,
+        payer_key=keys.payer_key(given.payer),
+        **_days(given),
+    )
+    return loader.result()
+
+
 async def _put_authorization(loader: _Loader, given: Authorization) -> None:
     keys = loader.tx.keyring
     await loader.put(
         authorization,
-        keys.opaque("authorization", f"{given.patient}|{given.payer}|{given.number}"),
+        authorizations.authorization_id(loader.tx, given),
         given,
         patient_id=keys.patient_id(given.patient),
         payer_key=keys.payer_key(given.payer),
@@ -212,6 +246,8 @@ class _Loader:
         self._counts[outcome] += 1
         if outcome != "unchanged" and "patient_id" in plain:
             self.patients.add(plain["patient_id"])
+        if outcome == "changed" and table is patient:  # a consent given or taken back, for one
+            self.patients.add(key)
 
     async def _put(self, table: Table, key: str, record: BaseModel, plain: dict[str, Any]) -> str:
         if table is not practice:
@@ -248,6 +284,10 @@ async def _assign_payers(tx: Transaction, patient_ids: Iterable[str]) -> None:
     )
     for row in rows:
         key = await _payer_key(tx, row.patient_id, row.service_date)
+        answer = await _answer(tx, row.claim_number)
+        if answer is not None and answer.carve_out and answer.asked:
+            asked = tx.keyring.payer_key(answer.asked)
+            key = tx.keyring.payer_key(answer.carve_out) if key == asked else key
         await tx.execute(
             update(claim).where(claim.c.claim_number == row.claim_number).values(payer_key=key)
         )
@@ -430,17 +470,27 @@ async def session_roster(reading: Reading, session_id: str) -> SessionRoster:
 
 
 async def record_eligibility(tx: Transaction, claim_number: str, answer: EligibilityAnswer) -> None:
-    """Keep the last 271 answer about the claim's day of service; an older one changes nothing."""
+    """Keep the last answer about the claim's day of service; an older one changes nothing. Where it
+    says that another payer is billed instead, the claim is that one's from now on."""
     document = tx.seal(eligibility, answer)
     values = {"checked_at": answer.checked_at, "document": document}
     if not await tx.insert_new(eligibility, {"claim_number": claim_number, **values}):
-        await tx.execute(
+        updated = await tx.execute(
             update(eligibility)
             .where(
                 eligibility.c.claim_number == claim_number,
                 eligibility.c.checked_at <= answer.checked_at,
             )
             .values(values)
+        )
+        if updated.rowcount == 0:
+            return
+    billed = answer.carve_out or answer.asked
+    if billed is not None:
+        await tx.execute(
+            update(claim)
+            .where(claim.c.claim_number == claim_number)
+            .values(payer_key=tx.keyring.payer_key(billed))
         )
 
 
@@ -449,14 +499,15 @@ async def record_note_signed(
 ) -> bool:
     """Note that a participant's note is signed; its text stays in its source.
 
-    ``digest``: SHA-256 of the note as it was signed, if known. True when this is news.
+    ``digest``: SHA-256 of the note as it was signed; None when the note was not read, which leaves
+    the one known of the same signature as it is. True when this is news.
     """
     values = {"signed_at": signed_at, "digest": digest}
     row = {"session_id": session_id, "patient_id": patient_id}
     if await tx.insert_new(note, {**row, **values}):
         return True
     known = await tx.first(select(note).filter_by(**row).with_for_update(key_share=True))
-    if known is not None and (known.signed_at, known.digest) == (signed_at, digest):
+    if known is not None and known.signed_at == signed_at and digest in (None, known.digest):
         return False
     await tx.execute(update(note).filter_by(**row).values(values))
     return True
@@ -521,7 +572,8 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         _in_force(coverage, day),
     )
     cover = min(covers, key=lambda item: item.priority, default=None)
-    payer_key = reading.keyring.payer_key(cover.payer) if cover else None
+    answer = await _answer(reading, claim_number)
+    payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else None
     plans = await _open_all(
         reading,
         treatment_plan,
@@ -529,9 +581,6 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         treatment_plan.c.patient_id == patient_id,
         treatment_plan.c.valid_from <= day,
         treatment_plan.c.valid_to >= day,
-    )
-    answer = await reading.scalar(
-        select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
     )
     attended = await reading.scalar(
         select(func.count()).where(
@@ -557,15 +606,9 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         patient=await _open(reading, patient, patient_id, Patient),
         payer=await _open(reading, payer, payer_key, Payer) if payer_key else None,
         coverage=cover,
-        eligibility=reading.unseal(eligibility, answer, EligibilityAnswer) if answer else None,
+        eligibility=answer,
         plan=max(plans, key=lambda item: (item.signed_at, item.ref), default=None),
-        authorizations=await _open_all(
-            reading,
-            authorization,
-            Authorization,
-            authorization.c.patient_id == patient_id,
-            authorization.c.payer_key == (payer_key or NO_PAYER),
-        ),
+        authorizations=await authorizations.of_patient(reading, patient_id, claim_number),
         contracts=await _contracts(reading, payer_key or NO_PAYER),
         fees=await _open_all(reading, fee, Fee),
         other_services=tuple(
@@ -580,7 +623,65 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         note_signed_at=await reading.scalar(
             select(note.c.signed_at).filter_by(session_id=row.session_id, patient_id=patient_id)
         ),
+        coverage_calls=await _open_all(
+            reading,
+            coverage_call,
+            CoverageCall,
+            coverage_call.c.patient_id == patient_id,
+            _in_force(coverage_call, day),
+        ),
+        other_session_days=await _other_session_days(reading, patient_id, row.session_id, day),
     )
+
+
+async def _answer(reading: Reading, claim_number: str) -> EligibilityAnswer | None:
+    document = await reading.scalar(
+        select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
+    )
+    return reading.unseal(eligibility, document, EligibilityAnswer) if document else None
+
+
+def _billed(cover: Coverage, answer: EligibilityAnswer | None) -> str:
+    """Who is billed: the payer of the coverage, or the one it referred to when it was asked."""
+    if answer is not None and answer.carve_out is not None and answer.asked == cover.payer:
+        return answer.carve_out
+    return cover.payer
+
+
+async def _other_session_days(
+    reading: Reading, patient_id: str, session_id: str, day: date
+) -> tuple[date, ...]:
+    rows = await reading.rows(
+        select(group_session.c.service_date)
+        .join(participant, participant.c.session_id == group_session.c.id)
+        .where(
+            participant.c.patient_id == patient_id,
+            participant.c.session_id != session_id,
+            participant.c.on_roster,
+            participant.c.attendance == Attendance.ATTENDED,
+            participant.c.not_billable.is_(None),
+            group_session.c.service_date >= day.replace(month=1, day=1),
+            group_session.c.service_date <= day.replace(month=12, day=31),
+        )
+        .order_by(group_session.c.service_date)
+    )
+    return tuple(row.service_date for row in rows)
+
+
+async def find_payer(reading: Reading, is_wanted: Callable[[Payer], bool]) -> Payer | None:
+    """The one payer on file that is wanted; None when there is none, or more than one."""
+    found = [item for item in await _open_all(reading, payer, Payer) if is_wanted(item)]
+    return found[0] if len(found) == 1 else None
+
+
+async def held_for_payer(reading: Reading) -> tuple[str, ...]:
+    """Claims that wait for a payer to be put on file, whoever the patient is."""
+    rows = await reading.rows(
+        select(claim.c.claim_number)
+        .where(claim.c.hold_code == "CARVE_OUT")
+        .order_by(claim.c.claim_number)
+    )
+    return tuple(row.claim_number for row in rows)
 
 
 async def _contracts(reading: Reading, payer_key: str) -> tuple[Contract, ...]:

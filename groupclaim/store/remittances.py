@@ -1,9 +1,12 @@
 """Payments of payers: registered once, posted whole or not at all.
 
 A payment is named for ever by payer and trace. Delivered again it is a duplicate; the same name
-with another amount, date or content is suspended. Posting writes what the 835 says and the ledger's
-transfers in one transaction: if any sum of the 835 does not come out, only what it says is written,
-nothing is transferred, and the payment stands in suspense until a person clears it.
+with another amount, date or content is suspended. But a copy of a suspended payment with the same
+amount and date, which is whole and balances, takes its place.
+
+Posting writes what the 835 says and the ledger's transfers in one transaction: if any sum of the
+835 does not come out, only what it says is written, nothing is transferred, and the payment stands
+in suspense until a whole copy comes.
 
 Denials write nothing off: what a payer refuses stays receivable until someone decides.
 """
@@ -17,11 +20,12 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Row, bindparam, case, select, update
+from sqlalchemy import Column, Row, String, bindparam, case, select, update
 
 from groupclaim.model import claim as model
 from groupclaim.model.identity import split_control_number
 from groupclaim.model.money import Cents
+from groupclaim.rules.payment_audit import AFTER_PRICING, SEQUESTRATION
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import (
     Account,
@@ -51,11 +55,6 @@ _NOT_DECISIONS = frozenset({"23", "25"})
 
 _CONTRACTUAL = frozenset({"45", "131", "P24"})
 """CARCs by which a contract lowers the charge: they are written off under group CO."""
-
-_SEQUESTRATION = "253"
-
-_AFTER_PRICING = frozenset({"104", "144", "161", "237", "245"})
-"""CARCs that payers take (or, negative, give) from their own part after pricing."""
 
 _PRIOR_PAYER = "23"
 
@@ -122,11 +121,11 @@ async def _register(
 ) -> Row[Any]:
     here = select(remittance).filter_by(file_digest=file_digest, file_position=position)
     values = {
-        "payer_id": payment.payer_identifier,
-        "trace": payment.trace_number,
+        "payer_id": _fitting(remittance.c.payer_id, payment.payer_identifier),
+        "trace": _fitting(remittance.c.trace, payment.trace_number),
         "payment_date": payment.payment_date,
         "paid_cents": _paid(payment),
-        "method": payment.method,
+        "method": _fitting(remittance.c.method, payment.method),
         "content_digest": _content_digest(payment),
         "file_digest": file_digest,
         "file_position": position,
@@ -146,7 +145,10 @@ async def _register(
             file_digest,
             position,
         ):
-            await tx.insert_new(remittance, {**values, **_compared(known, values)})
+            if _is_mended(known, values, payment):
+                await _replace(tx, known, {**values, "state": "registered", "identity": identity})
+            else:
+                await tx.insert_new(remittance, {**values, **_compared(known, values)})
     row = await tx.first(here)
     if row is None:
         raise UnknownRecord(f"payment {position} of file {file_digest}")
@@ -168,6 +170,48 @@ def _compared(known: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
         "difference_cents": values["paid_cents"] - known.paid_cents,
         "reason": f"same payer and trace as remittance {known.id}, other {', '.join(other)}",
     }
+
+
+def _is_mended(known: Row[Any], values: dict[str, Any], payment: Payment) -> bool:
+    """Whether ``payment`` is what ``known``, of which nothing was posted, should have been."""
+    same = (known.paid_cents, known.payment_date) == (values["paid_cents"], values["payment_date"])
+    return same and known.state == "suspended" and not _suspicion(payment)[1]
+
+
+async def _replace(tx: Transaction, known: Row[Any], values: dict[str, Any]) -> None:
+    """Register the whole copy under the name of the suspended payment, which is its duplicate from
+    now on. Of several copies at once the first is taken."""
+    old = update(remittance).where(remittance.c.id == known.id)
+    released = await tx.scalar(
+        old.where(remittance.c.identity == known.identity)
+        .values(identity=None)
+        .returning(remittance.c.id)
+    )
+    if released is None:
+        now_known = await tx.first(
+            select(remittance).where(remittance.c.identity == values["identity"])
+        )
+        compared = _compared(now_known, values) if now_known is not None else {}
+        await tx.insert_new(remittance, {**values, "identity": None, **compared})
+        return
+    await tx.insert_new(remittance, values)
+    taken = await tx.scalar(
+        select(remittance.c.id).where(remittance.c.identity == values["identity"])
+    )
+    await tx.execute(
+        old.values(
+            state="duplicate",
+            duplicate_of=taken,
+            reason=f"{known.reason}; replaced by remittance {taken}",
+        )
+    )
+
+
+def _fitting(column: Column[Any], text: str) -> str:
+    """``text`` as the column can keep it, the same on every database: an element that is longer
+    than X12 allows is cut, and PostgreSQL keeps no NUL."""
+    longest = column.type.length if isinstance(column.type, String) else None
+    return text.replace("\0", " ")[:longest]
 
 
 def _paid(payment: Payment) -> int:
@@ -251,7 +295,7 @@ async def _post(tx: Transaction, row: Row[Any], payment: Payment, at: datetime) 
         .values(
             state="suspended" if reason else "posted",
             difference_cents=difference,
-            reason=reason,
+            reason=_fitting(remittance.c.reason, reason),
             posted_at=at,
         )
     )
@@ -260,16 +304,45 @@ async def _post(tx: Transaction, row: Row[Any], payment: Payment, at: datetime) 
 def _suspicion(payment: Payment) -> tuple[int, str]:
     """Why a payment may not be posted, with the difference in cents; an empty reason if it may."""
     found: Sequence[Difference] = balance(payment)
+    if payment.doubts:
+        # An amount that cannot be read stands as 0, so even sums that come out say nothing.
+        places = [f"{item.segment or 'file'} ({item.code})" for item in payment.doubts[:20]]
+        return found[-1].cents if found else 0, f"not read whole: {', '.join(places)}"
     if found:
         worst = next((item for item in found if item.level == "payment"), found[0])
         return worst.cents, "; ".join(
             f"{item.place}: {item.rule} differs by {item.cents} cents" for item in found[:20]
         )
+    if places := _overlong_codes(payment):
+        return 0, f"codes longer than X12 allows: {', '.join(places[:20])}"
     if not payment.complete:
         return 0, "the transaction has no end: part of it may be missing"
     if payment.payment_date is None or not payment.trace_number:
         return 0, "the payment has no date or no trace number"
     return 0, ""
+
+
+def _overlong_codes(payment: Payment) -> list[str]:
+    """Where a code stands that has to be cut to be kept: it would then be read as another."""
+    status = remittance_claim.c.status
+    group, reason = remittance_adjustment.c.group_code, remittance_adjustment.c.reason_code
+    places = []
+    for position, paid in enumerate(payment.claims, 1):
+        if _fitting(status, paid.status) != paid.status:
+            places.append(f"CLP02 of claim {position}")
+        if any(
+            _fitting(group, item.group_code) != item.group_code
+            or _fitting(reason, item.reason_code) != item.reason_code
+            for item in _adjustments(paid)
+        ):
+            places.append(f"CAS of claim {position}")
+    withheld = provider_adjustment.c.reason_code
+    places += [
+        f"PLB {position}"
+        for position, item in enumerate(payment.provider_adjustments, 1)
+        if _fitting(withheld, item.reason_code) != item.reason_code
+    ]
+    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,16 +376,18 @@ class _Poster:
                 {
                     "remittance_id": self._id,
                     "position": position,
-                    "control_number": paid.control_number,
+                    "control_number": _fitting(
+                        remittance_claim.c.control_number, paid.control_number
+                    ),
                     "claim_number": match.claim_number if match else None,
                     "version": match.version if match else None,
-                    "status": paid.status,
+                    "status": _fitting(remittance_claim.c.status, paid.status),
                     "charge_cents": paid.charge_cents,
                     "paid_cents": paid.paid_cents,
                     "patient_cents": paid.patient_responsibility_cents,
                     "allowed_cents": _allowed(paid),
-                    "payer_claim_number": paid.payer_claim_number or None,
-                    "remarks": " ".join(sorted(_remarks(paid))),
+                    "payer_claim_number": _payer_claim_number(paid),
+                    "remarks": _kept_remarks(paid),
                     "posting": "suspended" if suspended else "information",
                     "reason": "",
                 }
@@ -328,8 +403,8 @@ class _Poster:
                 {
                     "remittance_id": self._id,
                     "position": position,
-                    "reason_code": item.reason_code,
-                    "reference": item.reference,
+                    "reason_code": _fitting(provider_adjustment.c.reason_code, item.reason_code),
+                    "reference": _fitting(provider_adjustment.c.reference, item.reference),
                     "cents": item.cents,
                 }
                 for position, item in enumerate(payment.provider_adjustments, 1)
@@ -342,12 +417,14 @@ class _Poster:
                 "remittance_id": self._id,
                 "claim_position": claim_position,
                 "line_position": position,
-                "code": line.code,
-                "modifiers": ":".join(line.modifiers),
+                "code": _fitting(remittance_line.c.code, line.code),
+                "modifiers": _fitting(remittance_line.c.modifiers, ":".join(line.modifiers)),
                 "charge_cents": line.charge_cents,
                 "paid_cents": line.paid_cents,
                 "allowed_cents": line.allowed_cents,
-                "line_control_number": line.line_control_number,
+                "line_control_number": _fitting(
+                    remittance_line.c.line_control_number, line.line_control_number
+                ),
             }
             for position, line in enumerate(paid.lines, 1)
         ]
@@ -360,8 +437,8 @@ class _Poster:
                 "claim_position": claim_position,
                 "line_position": line_position,
                 "position": position,
-                "group_code": item.group_code,
-                "reason_code": item.reason_code,
+                "group_code": _fitting(remittance_adjustment.c.group_code, item.group_code),
+                "reason_code": _fitting(remittance_adjustment.c.reason_code, item.reason_code),
                 "cents": item.cents,
             }
             for line_position, group in enumerate(groups)
@@ -385,8 +462,9 @@ class _Poster:
         ours = split_control_number(paid.control_number)
         if ours is not None and _Match(*ours) in charges:
             return _Match(*ours)
-        if not paid.payer_claim_number:
-            return None
+        number = _payer_claim_number(paid)
+        if number != paid.payer_claim_number:
+            return None  # none, or one that no acknowledgment can have given
         known = await self._tx.first(
             select(acknowledgment.c.claim_number, acknowledgment.c.version)
             .join(
@@ -395,7 +473,7 @@ class _Poster:
                 & (claim_version.c.version == acknowledgment.c.version),
             )
             .where(
-                acknowledgment.c.payer_claim_number == paid.payer_claim_number,
+                acknowledgment.c.payer_claim_number == number,
                 claim_version.c.charge_cents == abs(paid.charge_cents),
             )
             .order_by(acknowledgment.c.id.desc())
@@ -575,6 +653,20 @@ _DECIDE = (
 )
 
 
+def _payer_claim_number(paid: ClaimPayment) -> str | None:
+    return _fitting(remittance_claim.c.payer_claim_number, paid.payer_claim_number) or None
+
+
+def _kept_remarks(paid: ClaimPayment) -> str:
+    """The remark codes with blanks between them: as many as can be kept, none of them cut."""
+    kept = ""
+    for code in sorted(_remarks(paid)):
+        longer = f"{kept} {code}".lstrip()
+        if _fitting(remittance_claim.c.remarks, longer) == longer:
+            kept = longer
+    return kept
+
+
 def _remarks(paid: ClaimPayment) -> set[str]:
     return set(paid.remark_codes).union(*(line.remark_codes for line in paid.lines))
 
@@ -608,9 +700,9 @@ def _account(group: str, reason: str) -> Account | None:
     if group == "PR":
         return Account.PATIENT_RECEIVABLE
     if group in ("CO", "OA", "CR"):
-        if reason == _SEQUESTRATION:
+        if reason == SEQUESTRATION:
             return Account.SEQUESTRATION
-        if reason in _AFTER_PRICING or (group, reason) == ("OA", _PRIOR_PAYER):
+        if reason in AFTER_PRICING or (group, reason) == ("OA", _PRIOR_PAYER):
             return Account.OTHER_ADJUSTMENT
         if group != "OA" and reason in _CONTRACTUAL:
             return Account.CONTRACTUAL

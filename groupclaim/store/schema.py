@@ -184,6 +184,17 @@ authorization = Table(
     _document(),
 )
 
+coverage_call = Table(
+    "coverage_call",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of_practice(),
+    _patient(),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False),
+    *_dated(),
+    _document(),
+)
+
 # --- sessions and who took part
 
 group_session = Table(
@@ -313,6 +324,19 @@ finding = Table(
     UniqueConstraint("claim_number", "step", "position"),
 )
 
+authorization_use = Table(
+    "authorization_use",
+    metadata,
+    Column("authorization_id", _ID, ForeignKey("authorization.id"), primary_key=True),
+    Column("claim_number", _CLAIM, ForeignKey("claim.claim_number"), primary_key=True, index=True),
+    Column("units", Integer, nullable=False),
+    Column("state", String(9), nullable=False),
+    Column("reserved_at", Moment, nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    CheckConstraint("units > 0", name="units"),
+    CheckConstraint("state IN ('reserved', 'committed', 'consumed', 'released')", name="state"),
+)
+
 # --- on the way to the payers
 
 batch = Table(
@@ -377,6 +401,8 @@ x12_file = Table(
     Column("size", BigInteger, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("problem", String(200)),
+    Column("problem_at", Moment),
     CheckConstraint("direction IN ('inbound', 'outbound')", name="direction"),
 )
 mailbox_item = Table(

@@ -19,13 +19,15 @@ from groupclaim.store.schema import (
     group_session,
     mailbox_item,
     wakeup,
+    x12_file,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
     """Ids of what has begun and not ended: open sessions, claims that have been taken up, batches
-    without a 999, inbound files (by digest) not yet acknowledged to their mailbox."""
+    without a 999, inbound files (by digest) not yet acknowledged to their mailbox, apart from
+    those that stand as a problem."""
 
     sessions: tuple[str, ...]
     claims: tuple[str, ...]
@@ -53,7 +55,10 @@ async def open_work(tx: Reading) -> OpenWork:
     )
     batches = await tx.rows(select(batch.c.id).where(batch.c.id.not_in(acknowledged)))
     files = await tx.rows(
-        select(mailbox_item.c.digest).where(mailbox_item.c.acknowledged_at.is_(None)).distinct()
+        select(mailbox_item.c.digest)
+        .join(x12_file, x12_file.c.digest == mailbox_item.c.digest)
+        .where(mailbox_item.c.acknowledged_at.is_(None), x12_file.c.problem.is_(None))
+        .distinct()
     )
     return OpenWork(
         sessions=tuple(row.id for row in sessions),

@@ -7,22 +7,25 @@ the caller, so the same input gives the same bytes.
 """
 
 from groupclaim.x12.acknowledgment import (
-    ClaimAcknowledgment,
-    ClaimAcknowledgmentReport,
     ElementError,
     GroupAcknowledgment,
     InterchangeAcknowledgment,
-    LineAcknowledgment,
-    ProviderAcknowledgment,
     SegmentError,
-    Status,
     TransactionAcknowledgment,
-    build_277ca,
     build_999,
     build_ta1,
-    read_277ca,
     read_999,
     read_ta1,
+)
+from groupclaim.x12.authorization import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Decision,
+    Service,
+    build_278_request,
+    build_278_response,
+    read_278_requests,
+    read_278_responses,
 )
 from groupclaim.x12.check import check_outbound
 from groupclaim.x12.claim import (
@@ -39,8 +42,16 @@ from groupclaim.x12.claim import (
     ServiceLine,
     Subscriber,
     build_837p,
-    read_837p,
 )
+from groupclaim.x12.claim_acknowledgment import (
+    ClaimAcknowledgment,
+    ClaimAcknowledgmentReport,
+    LineAcknowledgment,
+    ProviderAcknowledgment,
+    build_277ca,
+    read_277ca,
+)
+from groupclaim.x12.claim_reader import read_837p, stream_837p
 from groupclaim.x12.core import (
     Delimiters,
     Interchange,
@@ -54,27 +65,29 @@ from groupclaim.x12.core import (
 )
 from groupclaim.x12.eligibility import (
     Benefit,
-    Delivery,
     EligibilityInquiry,
     EligibilityResponse,
-    Member,
-    Rejection,
     RelatedEntity,
     build_270,
     build_271,
     read_270,
     read_271,
 )
+from groupclaim.x12.figures import file_figures
 from groupclaim.x12.kinds import InterchangeKind, TransactionKind, kinds
 from groupclaim.x12.parts import (
     Address,
     Adjustment,
     Amount,
+    Delivery,
+    Member,
     Party,
     Period,
     Person,
     Provider,
     Reference,
+    Rejection,
+    Status,
 )
 from groupclaim.x12.remittance import (
     BankTransfer,
@@ -86,8 +99,18 @@ from groupclaim.x12.remittance import (
     ProviderAdjustment,
     balance,
     build_835,
-    read_835,
-    stream_835,
+)
+from groupclaim.x12.remittance_reader import read_835, stream_835
+from groupclaim.x12.show import show
+from groupclaim.x12.status import (
+    ClaimStatusInquiry,
+    ClaimStatusResponse,
+    StatusInformation,
+    StatusLine,
+    build_276,
+    build_277,
+    read_276,
+    read_277,
 )
 from groupclaim.x12.values import npi_is_valid
 from groupclaim.x12.writer import Envelope, X12WriteError
@@ -97,6 +120,8 @@ __all__ = [
     "Adjustment",
     "Amount",
     "Attachment",
+    "AuthorizationRequest",
+    "AuthorizationResponse",
     "BankTransfer",
     "Benefit",
     "BillingGroup",
@@ -104,7 +129,10 @@ __all__ = [
     "ClaimAcknowledgment",
     "ClaimAcknowledgmentReport",
     "ClaimPayment",
+    "ClaimStatusInquiry",
+    "ClaimStatusResponse",
     "ClaimTransaction",
+    "Decision",
     "Delimiters",
     "Delivery",
     "Dependent",
@@ -141,8 +169,11 @@ __all__ = [
     "RelatedEntity",
     "Segment",
     "SegmentError",
+    "Service",
     "ServiceLine",
     "Status",
+    "StatusInformation",
+    "StatusLine",
     "Subscriber",
     "Transaction",
     "TransactionAcknowledgment",
@@ -151,22 +182,33 @@ __all__ = [
     "balance",
     "build_270",
     "build_271",
+    "build_276",
+    "build_277",
     "build_277ca",
+    "build_278_request",
+    "build_278_response",
     "build_835",
     "build_837p",
     "build_999",
     "build_ta1",
     "check_outbound",
+    "file_figures",
     "kinds",
     "npi_is_valid",
     "read_270",
     "read_271",
+    "read_276",
+    "read_277",
     "read_277ca",
+    "read_278_requests",
+    "read_278_responses",
     "read_835",
     "read_837p",
     "read_999",
     "read_interchanges",
     "read_ta1",
     "read_transactions",
+    "show",
     "stream_835",
+    "stream_837p",
 ]

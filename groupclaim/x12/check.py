@@ -10,8 +10,9 @@ its maps are loaded once a process and only read afterwards, so threads may chec
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyx12.map_walker
 import pyx12.params
 import pyx12.x12file
 
+from groupclaim.x12.authorization import GUIDE_278
 from groupclaim.x12.claim import GUIDE_837P
 from groupclaim.x12.claim_rules import claim_problems
 from groupclaim.x12.core import (
@@ -30,15 +32,22 @@ from groupclaim.x12.core import (
     read_interchanges,
 )
 from groupclaim.x12.eligibility import GUIDE_270
-from groupclaim.x12.inquiry_rules import inquiry_problems
+from groupclaim.x12.inquiry_rules import (
+    authorization_problems,
+    eligibility_problems,
+    status_problems,
+)
+from groupclaim.x12.status import GUIDE_276
 
 _GROUP_LOOP = "/ISA_LOOP/GS_LOOP"
 _CONTROL_MAP = "x12.control.00501.xml"
 # What may be sent: by GS08 the GS01, ST01, pyx12's map if it has one, and our own rules.
-_Rules = Callable[[Sequence[Segment]], Iterator[Problem]]
+_Rules = Callable[[Iterable[Segment]], Iterator[Problem]]
 _GUIDES: dict[str, tuple[str, str, str | None, _Rules]] = {
     GUIDE_837P: ("HC", "837", "837.5010.X222.A1.xml", claim_problems),
-    GUIDE_270: ("HS", "270", None, inquiry_problems),
+    GUIDE_270: ("HS", "270", None, eligibility_problems),
+    GUIDE_276: ("HR", "276", None, status_problems),
+    GUIDE_278: ("HI", "278", None, authorization_problems),
 }
 _map_lock = Lock()
 
@@ -47,8 +56,8 @@ def check_outbound(data: bytes) -> tuple[Problem, ...]:
     """All that is wrong with an outbound file, in order of place; empty only if it may be sent.
 
     Each problem names loop, segment, element, place and repair, never the value. Professional
-    claims (005010X222A1) and eligibility inquiries (005010X279A1) are known; anything else is
-    refused as unchecked.
+    claims (005010X222A1), eligibility inquiries (X279A1), status inquiries (X212) and authorization
+    requests (X217) are known; anything else is refused as unchecked.
     """
     problems = Problems()
     starts: list[Segment] = []
@@ -75,6 +84,7 @@ _ENVELOPE_CODES = frozenset(
         "no_interchange",
         "isa_unreadable",
         "isa_width",
+        "isa_element_width",
         "delimiters_clash",
         "iea_missing",
         "ge_missing",
@@ -146,8 +156,8 @@ def _check_interchange(interchange: Interchange, problems: Problems) -> str | No
                 "ST03 differs from GS08",
                 "write the guide of GS08",
             )
-        segments = [transaction.header, *transaction]
-        for problem in rules(segments):
+        # One by one: of a batch of any size, only the claim in progress is in memory.
+        for problem in rules(chain([transaction.header], transaction)):
             problems.add(problem)
         if map_file is not None:
             map_files.add(map_file)

@@ -1,10 +1,10 @@
 """Rules for an outbound 837P that no validator has, each with its repair.
 
-They follow 005010X222A1 and the code sets it names; `reference/domain.md` section 6 lists them.
+They follow 005010X222A1, the code sets it names, and 45 CFR 162.406 for the NPI.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -67,13 +67,13 @@ class _Decision:
     cents: int | None
 
 
-def claim_problems(segments: Sequence[Segment]) -> Iterator[Problem]:
+def claim_problems(segments: Iterable[Segment]) -> Iterator[Problem]:
     """Problems of one 837P, given its segments from ST to before SE."""
     return _Rules(segments).run()
 
 
 class _Rules:
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Iterable[Segment]) -> None:
         self.segments = segments
         self.found: list[Problem] = []
         self.created: date | None = None

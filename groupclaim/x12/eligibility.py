@@ -1,6 +1,6 @@
 """Eligibility: the inquiry 270 and its answer 271, version 005010X279A1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -17,16 +17,23 @@ from groupclaim.x12.core import (
 )
 from groupclaim.x12.parts import (
     Address,
+    Delivery,
+    Member,
     Party,
     Period,
     Reference,
+    Rejection,
     procedure,
     read_address,
     read_contact,
     read_dates,
+    read_delivery,
     read_party,
     read_procedure,
     write_address,
+    write_deliveries,
+    write_organisation,
+    write_rejections,
 )
 from groupclaim.x12.values import (
     Quantity,
@@ -39,22 +46,6 @@ from groupclaim.x12.values import (
 from groupclaim.x12.writer import Envelope, Writer
 
 GUIDE_270 = "005010X279A1"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An insured or a dependent of theirs. In a 271 the identifier may be a corrected one."""
-
-    last_name: str = field(repr=False)
-    first_name: str = field(repr=False)
-    member_id: str = field(default="", repr=False)
-    birth_date: date | None = field(default=None, repr=False)
-    sex: str = field(default="", repr=False)
-    address: Address | None = field(default=None, repr=False)
-    middle_name: str = field(default="", repr=False)
-    references: tuple[Reference, ...] = ()
-    changed: bool = False
-    """INS03 and INS04 say that the answer corrects what was asked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +77,6 @@ class EligibilityInquiry:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejection:
-    """An AAA: why the question was not answered, at which level of the hierarchy.
-
-    `level` is 20 payer, 21 provider, 22 subscriber, 23 dependent; `reason` AAA03, `follow_up` AAA04
-    (C correct and resend, N do not resend, R resend allowed, ...).
-    """
-
-    level: str
-    reason: str
-    follow_up: str
-    valid: str = "N"
-
-
-@dataclass(frozen=True, slots=True)
 class RelatedEntity:
     """Who else is concerned by a benefit (2120): for a carve-out, the administrator to ask."""
 
@@ -111,18 +88,6 @@ class RelatedEntity:
     contact_name: str = ""
     contact_phone: str = ""
     taxonomy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How often a benefit is granted (HSD), as written: quantity qualifier, quantity, unit, ..."""
-
-    quantity_qualifier: str
-    quantity: Quantity | None
-    unit: str = ""
-    sample: Quantity | None = None
-    period: str = ""
-    periods: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +201,12 @@ def build_271(
     if dependent is None:
         _write_trace(writer, response)
     _write_member(writer, "IL", response.subscriber)
-    _write_rejections(writer, response.rejections, "22")
+    write_rejections(writer, response.rejections, "22")
     if dependent is not None:
         writer.add("HL", 4, 3, "23", "0")
         _write_trace(writer, response)
         _write_member(writer, "03", dependent)
-        _write_rejections(writer, response.rejections, "23")
+        write_rejections(writer, response.rejections, "23")
     for period in response.dates:
         writer.add("DTP", period.qualifier, *period_text(period.first, period.last))
     for benefit in response.benefits:
@@ -259,39 +224,11 @@ def _write_top(
     writer: Writer, payer: Party, provider: Party, rejections: Sequence[Rejection]
 ) -> None:
     writer.add("HL", 1, None, "20", "1")
-    writer.add(
-        "NM1",
-        "PR",
-        "2",
-        plain_text(payer.name, 60),
-        None,
-        None,
-        None,
-        None,
-        payer.qualifier,
-        payer.identifier,
-    )
-    _write_rejections(writer, rejections, "20")
+    write_organisation(writer, "PR", payer)
+    write_rejections(writer, rejections, "20")
     writer.add("HL", 2, 1, "21", "1")
-    writer.add(
-        "NM1",
-        "1P",
-        "2",
-        plain_text(provider.name, 60),
-        None,
-        None,
-        None,
-        None,
-        provider.qualifier,
-        provider.identifier,
-    )
-    _write_rejections(writer, rejections, "21")
-
-
-def _write_rejections(writer: Writer, rejections: Sequence[Rejection], level: str) -> None:
-    for rejection in rejections:
-        if rejection.level == level:
-            writer.add("AAA", rejection.valid, None, rejection.reason, rejection.follow_up)
+    write_organisation(writer, "1P", provider)
+    write_rejections(writer, rejections, "21")
 
 
 def _write_member(writer: Writer, role: str, member: Member, relationship: str = "") -> None:
@@ -339,21 +276,12 @@ def _write_benefit(writer: Writer, benefit: Benefit) -> None:
         benefit.in_network,
         procedure(coded, benefit.modifiers) if coded else None,
     )
-    for delivery in benefit.deliveries:
-        writer.add(
-            "HSD",
-            delivery.quantity_qualifier,
-            _number(delivery.quantity),
-            delivery.unit,
-            _number(delivery.sample),
-            delivery.period,
-            _number(delivery.periods),
-        )
+    write_deliveries(writer, benefit.deliveries)
     for reference in benefit.references:
         writer.add("REF", reference.qualifier, reference.value)
     for period in benefit.dates:
         writer.add("DTP", period.qualifier, *period_text(period.first, period.last))
-    _write_rejections(writer, benefit.rejections, "EB")
+    write_rejections(writer, benefit.rejections, "EB")
     for message in benefit.messages:
         writer.add("MSG", plain_text(message, 264))
     if benefit.entities:
@@ -386,10 +314,6 @@ def _write_benefit(writer: Writer, benefit: Benefit) -> None:
         writer.add("LE", "2120")
 
 
-def _number(quantity: Quantity | None) -> str | None:
-    return None if quantity is None else quantity_text(quantity)
-
-
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -401,9 +325,7 @@ def read_270(
     found: list[EligibilityInquiry] = []
     for transaction in read_transactions(source, problems, limits):
         if transaction.set_id == "270":
-            reader = _Reader(transaction, problems)
-            reader.read()
-            found.extend(reader.inquiry(person) for person in reader.people)
+            found.extend(read_inquiries(transaction, problems))
     return tuple(found), tuple(problems)
 
 
@@ -419,10 +341,22 @@ def read_271(
     found: list[EligibilityResponse] = []
     for transaction in read_transactions(source, problems, limits):
         if transaction.set_id == "271":
-            reader = _Reader(transaction, problems)
-            reader.read()
-            found.extend(reader.response(person) for person in reader.people)
+            found.extend(read_responses(transaction, problems))
     return tuple(found), tuple(problems)
+
+
+def read_inquiries(transaction: Transaction, problems: Problems) -> Iterator[EligibilityInquiry]:
+    """As `read_270`, of one transaction."""
+    reader = _Reader(transaction, problems)
+    reader.read()
+    return map(reader.inquiry, reader.people)
+
+
+def read_responses(transaction: Transaction, problems: Problems) -> Iterator[EligibilityResponse]:
+    """As `read_271`, of one transaction."""
+    reader = _Reader(transaction, problems)
+    reader.read()
+    return map(reader.response, reader.people)
 
 
 _NOBODY = Party("", "", qualifier="")
@@ -713,17 +647,7 @@ class _Reader:
     def _hsd(self, segment: Segment) -> bool:
         if self.benefit is None:
             return False
-        quantity = self.problems.quantity
-        self.benefit["deliveries"] += (
-            Delivery(
-                segment.get(1),
-                quantity(segment, 2),
-                segment.get(3),
-                quantity(segment, 4),
-                segment.get(5),
-                quantity(segment, 6),
-            ),
-        )
+        self.benefit["deliveries"] += (read_delivery(segment, self.problems),)
         return True
 
     def _msg(self, segment: Segment) -> bool:

@@ -6,6 +6,7 @@ Personal fields stay out of `repr`, so that a record in a log or a traceback nam
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 
 from groupclaim.x12.core import (
     Problems,
@@ -92,6 +93,22 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """An insured or a dependent of theirs. In an answer the identifier may be a corrected one."""
+
+    last_name: str = field(repr=False)
+    first_name: str = field(repr=False)
+    member_id: str = field(default="", repr=False)
+    birth_date: date | None = field(default=None, repr=False)
+    sex: str = field(default="", repr=False)
+    address: Address | None = field(default=None, repr=False)
+    middle_name: str = field(default="", repr=False)
+    references: tuple[Reference, ...] = ()
+    changed: bool = False
+    """INS03 and INS04 say that the answer corrects what was asked with."""
+
+
+@dataclass(frozen=True, slots=True)
 class Period:
     """A DTP or DTM segment that has no field of its own; `last` equals `first` for a single day."""
 
@@ -108,12 +125,92 @@ class Amount:
     cents: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An AAA: why the question was not answered, at which level of the hierarchy.
+
+    `level` is 20 payer, 21 provider, 22 subscriber, 23 dependent, EB a benefit, EV an event, SS a
+    service; `reason` AAA03, `follow_up` AAA04
+    (C correct and resend, N do not resend, R resend allowed, ...).
+    """
+
+    level: str
+    reason: str
+    follow_up: str
+    valid: str = "N"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How much is granted or asked for, and how often (HSD), as written: quantity qualifier,
+    quantity, unit, ..."""
+
+    quantity_qualifier: str
+    quantity: Quantity | None
+    unit: str = ""
+    sample: Quantity | None = None
+    period: str = ""
+    periods: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One status composite of an STC: category (A2, F1, ...), status code and entity code."""
+
+    category: str
+    code: str
+    entity: str = ""
+
+
+def write_rejections(writer: Writer, rejections: Iterable[Rejection], level: str) -> None:
+    """The AAA of one level."""
+    for rejection in rejections:
+        if rejection.level == level:
+            writer.add("AAA", rejection.valid, None, rejection.reason, rejection.follow_up)
+
+
+def read_delivery(segment: Segment, problems: Problems) -> Delivery:
+    get, quantity = segment.get, problems.quantity
+    numbers = quantity(segment, 2), quantity(segment, 4), quantity(segment, 6)
+    return Delivery(get(1), numbers[0], get(3), numbers[1], get(5), numbers[2])
+
+
+def write_deliveries(writer: Writer, deliveries: Iterable[Delivery]) -> None:
+    for d in deliveries:
+        numbers = [
+            "" if quantity is None else quantity_text(quantity)
+            for quantity in (d.quantity, d.sample, d.periods)
+        ]
+        writer.add(
+            "HSD", d.quantity_qualifier, numbers[0], d.unit, numbers[1], d.period, numbers[2]
+        )
+
+
+def read_statuses(segment: Segment) -> list[Status]:
+    """The up to three statuses of an STC (STC01, STC10, STC11)."""
+    places = [segment.components(n) for n in (1, 10, 11) if segment.get(n)]
+    return [Status(*[*components, "", ""][:3]) for components in places]
+
+
+def status_elements(statuses: Sequence[Status]) -> list[Sequence[str]]:
+    """What to write as STC01, STC10 and STC11 for up to three statuses."""
+    written: list[Sequence[str]] = [(s.category, s.code, s.entity) for s in statuses]
+    return [*written, *[("",)] * (3 - len(written))]
+
+
+def read_count(segment: Segment, n: int, problems: Problems) -> int | None:
+    """Element n as a whole number; None if empty; None and a problem if it is no number."""
+    quantity = problems.quantity(segment, n)
+    return None if quantity is None else int(quantity)
+
+
 def read_adjustments(segment: Segment, problems: Problems) -> list[Adjustment]:
     """The up to six adjustments of one CAS."""
-    group = segment.get(1)
+    parts = segment.up_to(3)
+    group = parts[1]
     found = []
-    for n in range(2, min(len(segment.parts), 20), 3):
-        reason = segment.get(n)
+    for n in range(2, min(len(parts), 20), 3):
+        reason = parts[n]
         if reason or segment.get(n + 1):
             cents = problems.cents(segment, n + 1)
             found.append(Adjustment(group, reason, cents, problems.quantity(segment, n + 2)))
@@ -153,8 +250,8 @@ def write_address(writer: Writer, address: Address) -> None:
 
 
 def read_person(segment: Segment) -> Person:
-    get = segment.get
-    return Person(get(3), get(4), get(9), get(5), get(8))
+    parts = segment.up_to(9)
+    return Person(parts[3], parts[4], parts[9], parts[5], parts[8])
 
 
 def write_person(writer: Writer, role: str, person: Person) -> None:
@@ -198,6 +295,13 @@ def read_party(segment: Segment) -> Party:
     return Party(name, get(9), qualifier=get(8))
 
 
+def write_organisation(writer: Writer, role: str, party: Party) -> None:
+    """NM1 of an organisation."""
+    name = plain_text(party.name, 60)
+    nothing = (None,) * 4
+    writer.add("NM1", role, "2", name, *nothing, party.qualifier, party.identifier)
+
+
 def write_contact(writer: Writer, party: Party) -> None:
     """PER with the ways to reach the party that it has."""
     reach: list[str] = []
@@ -216,16 +320,23 @@ def read_contact(segment: Segment) -> tuple[str, str, str]:
 
 def read_procedure(segment: Segment, n: int, problems: Problems) -> tuple[str, tuple[str, ...]]:
     """Code and modifiers of a procedure composite such as `HC:90853:59`."""
-    components = segment.components(n)
-    code = components[1] if len(components) > 1 else ""
-    if not code and components[0]:
+    code, modifiers, is_readable = _read_composite(segment.get(n), segment.delimiters.component)
+    if not is_readable:
         problems.report(
             "procedure_unreadable",
             segment,
             "the composite has no procedure code",
             element=f"{segment.tag}{n:02d}",
         )
-    return code, tuple(modifier for modifier in components[2:6] if modifier)
+    return code, modifiers
+
+
+@lru_cache(maxsize=4096)
+def _read_composite(text: str, separator: str) -> tuple[str, tuple[str, ...], bool]:
+    components = text.split(separator)
+    code = components[1] if len(components) > 1 else ""
+    modifiers = tuple(modifier for modifier in components[2:6] if modifier)
+    return code, modifiers, bool(code or not components[0])
 
 
 def procedure(code: str, modifiers: Sequence[str]) -> tuple[str, ...]:

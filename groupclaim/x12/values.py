@@ -14,6 +14,7 @@ Quantity = int | Decimal
 
 _DECIMAL = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
 # The basic and extended character sets of X12.5 that every payer takes, without the delimiters.
+_PLAIN = re.compile(r"[A-Z0-9.,'&-]+(?: [A-Z0-9.,'&-]+)*")
 _UNWRITABLE = re.compile(r"[^A-Za-z0-9 !\"&'()+,\-./;?=%@\[\]_{}\\|<#$]")
 
 
@@ -102,6 +103,8 @@ def plain_text(text: str, longest: int) -> str:
     Accents are taken off, anything else outside the character set becomes a space, and the result
     is cut to `longest` characters. Identifiers never go through here: they are refused instead.
     """
+    if _PLAIN.fullmatch(text) and len(text) <= longest:
+        return text
     decomposed = unicodedata.normalize("NFKD", text)
     ascii_only = "".join(c for c in decomposed if not unicodedata.combining(c))
     cleaned = _UNWRITABLE.sub(" ", ascii_only.upper())

@@ -7,6 +7,10 @@ from datetime import datetime
 
 from groupclaim.x12.core import Delimiters
 
+_TRADING_PARTNER_ID = re.compile(
+    r"[A-Za-z0-9.\-_&/@](?:[A-Za-z0-9 .\-_&/@]{0,13}[A-Za-z0-9.\-_&/@])"
+)
+
 
 class X12WriteError(ValueError):
     """Values that cannot be written. `problems` names each by segment and element, not by value."""
@@ -37,11 +41,11 @@ class Envelope:
         wrong = []
         for name in ("sender_id", "receiver_id"):
             value = getattr(self, name)
-            if not 2 <= len(value) <= 15 or not value.isascii() or not value.isprintable():
-                wrong.append(f"{name} needs 2 to 15 printable ASCII characters (ISA06, GS02)")
+            if not _TRADING_PARTNER_ID.fullmatch(value):
+                wrong.append(f"{name} needs 2 to 15 letters, digits or . - _ & / @ (ISA06, GS02)")
         for name in ("sender_qualifier", "receiver_qualifier"):
             value = getattr(self, name)
-            if len(value) != 2 or not value.isalnum():
+            if len(value) != 2 or not value.isalnum() or not value.isascii():
                 wrong.append(f"{name} needs 2 letters or digits (ISA05, ISA07)")
         for name in ("interchange_control_number", "group_control_number"):
             if not 1 <= getattr(self, name) <= 999_999_999:
@@ -97,7 +101,7 @@ class Writer:
             f"{e.receiver_id:<15}",
             f"{at:%y%m%d}",
             f"{at:%H%M}",
-            self.delimiters.repetition,
+            self.delimiters.repetition or "U",
             "00501",
             f"{e.interchange_control_number:09d}",
             "0",
@@ -110,25 +114,38 @@ class Writer:
     def add(self, tag: str, *elements: Element) -> None:
         """Append a segment; empty elements at its end are left out."""
         values = [tag]
-        separator = self.delimiters.element
-        for position, element in enumerate(elements, 1):
-            if element is None:
+        components = repetitions = 0
+        joiner, repeater = self.delimiters.component, self.delimiters.repetition
+        for element in elements:
+            if type(element) is str:
+                values.append(element)
+            elif element is None:
                 values.append("")
-            elif isinstance(element, str):
-                values.append(self._checked(element, tag, f"{position:02d}"))
+            elif isinstance(element, _Repeated):
+                repetitions += element.count(repeater) if element else 0
+                values.append(element)
             elif isinstance(element, int):
                 values.append(str(int(element)))
             else:
-                components = [
-                    self._checked(component, tag, f"{position:02d}-{n}")
-                    for n, component in enumerate(element, 1)
-                ]
-                while components and not components[-1]:
-                    components.pop()
-                values.append(self.delimiters.component.join(components))
+                parts = list(element)
+                while parts and not parts[-1]:
+                    parts.pop()
+                components += len(parts) - 1 if parts else 0
+                values.append(joiner.join(parts))
         while len(values) > 1 and not values[-1]:
             values.pop()
-        self._pieces.append(separator.join(values))
+        line = self.delimiters.element.join(values)
+        # One look at the whole segment: all the separators in it are those put there here.
+        if not (
+            line.isascii()
+            and line.isprintable()
+            and self.delimiters.segment not in line
+            and line.count(self.delimiters.element) == len(values) - 1
+            and line.count(joiner) == components
+            and (not repeater or line.count(repeater) == repetitions)
+        ):
+            self._find_unwritable(tag, elements)
+        self._pieces.append(line)
         self._count += 1
 
     def repeat(self, values: Iterable[str], tag: str, position: int) -> "_Repeated":
@@ -184,6 +201,14 @@ class Writer:
         number = f"{self.envelope.interchange_control_number:09d}"
         pieces.append(separator.join(("IEA", groups, number)))
         return (terminator.join(pieces) + terminator).encode("ascii")
+
+    def _find_unwritable(self, tag: str, elements: Sequence[Element]) -> None:
+        for position, element in enumerate(elements, 1):
+            if isinstance(element, str):
+                self._checked(element, tag, f"{position:02d}")
+            elif element is not None and not isinstance(element, int):
+                for n, component in enumerate(element, 1):
+                    self._checked(component, tag, f"{position:02d}-{n}")
 
     def _checked(self, value: str, tag: str, place: str) -> str:
         if type(value) is _Repeated:

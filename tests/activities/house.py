@@ -34,6 +34,7 @@ from groupclaim.lifecycle.transition import opened, transition
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.patient import Authorization
 from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.simulator.clock import DrivenClock
@@ -50,6 +51,7 @@ KEYRING = Keyring({"k1": bytes(range(32))}, "k1", "k1")
 START = datetime.fromisoformat("2026-02-02T08:00:00-06:00")
 _URL = "http://clearinghouse"
 _POLICIES, _FEES, _CALENDAR = PolicyBook.load(), FeeSchedule.load(), BusinessCalendar()
+_EDITS = CodeEdits.load()
 
 
 class Killed(Exception):
@@ -109,12 +111,14 @@ class Switchboard:
     def __init__(self) -> None:
         self.signals: deque[tuple[str, str, BaseModel]] = deque()
         self.started: dict[str, BaseModel] = {}
+        self.failed: set[str] = set()
 
     async def start_workflow(self, name: str, arg: BaseModel, **options: Any) -> None:
         workflow_id = options["id"]
         if (
-            options["id_reuse_policy"] is WorkflowIDReusePolicy.REJECT_DUPLICATE
+            options["id_reuse_policy"] is not WorkflowIDReusePolicy.ALLOW_DUPLICATE
             and workflow_id in self.started
+            and workflow_id not in self.failed
         ):
             raise WorkflowAlreadyStartedError(workflow_id, name)
         self.started[workflow_id] = arg
@@ -198,6 +202,7 @@ class House:
             notes=JsonNotes(self._write_notes()),
             policies=_POLICIES,
             fees=_FEES,
+            edits=_EDITS,
             calendar=_CALENDAR,
             client=cast(Client, self.switchboard),
             task_queue="tests",
@@ -378,7 +383,8 @@ class House:
                 posted = await self.perform(steps.POST_REMITTANCE, ref)
                 if posted.state == "posted":
                     await self.perform(steps.ANNOUNCE_REMITTANCE, ref)
-        await self.perform(steps.ACKNOWLEDGE_FILE, file)
+        if not contents.stays:
+            await self.perform(steps.ACKNOWLEDGE_FILE, file)
 
     async def cut(self, attempt: str) -> steps.BatchRef | None:
         cut = await self.perform(steps.CUT_BATCH, self.connection, attempt)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from temporalio.exceptions import ApplicationError
 
 from activities import steps
@@ -15,7 +15,10 @@ from groupclaim import x12
 from groupclaim.clearinghouse.port import MailboxFile, Unreachable
 from groupclaim.lifecycle.events import Acknowledged
 from groupclaim.store import batches, files
+from groupclaim.store.schema import connection
+from groupclaim.store.waiting import open_work
 from tests.activities.house import START, House
+from workflows.submission import BatchAcknowledged
 
 ROSTER = {"S1": ("P01", "P04")}
 
@@ -121,6 +124,11 @@ async def test_a_rejecting_ta1_is_told_to_the_claims(house: House) -> None:
     assert (contents.acknowledgments, contents.payments, contents.problems) == (1, 0, 0)
     await house.perform(steps.ROUTE_ACKNOWLEDGMENTS, file)
     assert {event.cause for event in told(house)} == {"TA1:025"}
+    # Its submission waits for a 999 no longer.
+    submissions = [what for name, _, what in house.switchboard.signals if name.startswith("837/")]
+    assert submissions == [BatchAcknowledged(by="TA1", accepted=False)]
+    wakeup = text("SELECT due_at FROM wakeup WHERE workflow_id LIKE '837/%'")
+    assert await house.rows(wakeup) == []
 
 
 async def test_an_acknowledgment_of_nothing_of_ours_is_kept_and_counted(house: House) -> None:
@@ -191,15 +199,116 @@ async def test_a_277ca_that_rejects_the_whole_batch_rejects_each_claim(house: Ho
     assert {(event.by, event.cause) for event in told(house)} == {("277CA", "277CA:A3:116")}
 
 
-async def test_garbage_is_kept_noted_and_taken_out_of_the_mailbox(house: House) -> None:
+async def standing_problems(house: House) -> list[str]:
+    rows = await house.rows(text("SELECT problem FROM x12_file WHERE problem IS NOT NULL"))
+    return [row.problem for row in rows]
+
+
+async def alerts(house: House) -> int:
+    return len(await house.rows(text("SELECT id FROM audit_entry WHERE action = 'alert'")))
+
+
+async def test_garbage_stays_in_the_mailbox_as_a_problem_and_is_not_taken_up_again(
+    house: House,
+) -> None:
     await house.spoil({"on": "mailbox", "kind": "malformed", "times": 1})
     await house.perform(steps.POLL_MAILBOX, house.connection)
     ((_, _, file),) = house.switchboard.signals
     contents = await house.perform(steps.READ_FILE, file)
     assert (contents.acknowledgments, contents.payments) == (0, 0)
     assert contents.problems > 0
+    assert contents.stays
     await house.settle()
-    assert await house.clearinghouse.list_mailbox() == ()
+    for wait in (timedelta(), timedelta(hours=2)):
+        await house.move_to(await house.clock.now() + wait)
+        garbage = {file.sha256 for file in await house.clearinghouse.list_mailbox()}
+        assert file.digest in garbage
+        await house.perform(steps.POLL_MAILBOX, house.connection)
+        assert all(what != file for _, _, what in house.switchboard.signals)
+    (problem,) = await standing_problems(house)
+    assert problem.startswith("unreadable: ")
+    assert await alerts(house) == 1
+    async with house.database.reading() as reading:
+        assert file.digest not in (await open_work(reading)).files
+
+
+def x835() -> bytes:
+    line = x12.LinePayment(
+        "90853",
+        6000,
+        2500,
+        adjustments=(x12.Adjustment("CO", "45", 3500),),
+        service_date=date(2026, 2, 3),
+    )
+    claim = x12.ClaimPayment("NOBODY", "1", 6000, 2500, 0, "MC", "ICN9", lines=(line,))
+    return x12.build_835(
+        envelope(9),
+        (
+            x12.Payment(
+                trace_number="T9",
+                payer_identifier="1999999999",
+                payment_date=date(2026, 2, 20),
+                paid_cents=2500,
+                payer=x12.PaymentParty("PAYER", "SIMTXM", "XV"),
+                payee=x12.PaymentParty("PRACTICE", "1999900107", "XX"),
+                claims=(claim,),
+            ),
+        ),
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        ((b"ST*835", b"XX*835"), 0),
+        ((b"ISA*00", b"IS"), 0),
+        ((b"GE*1*", b"GE*2*"), 1),
+    ],
+    ids=["no ST", "no ISA", "a transaction is missing"],
+)
+async def test_a_damaged_835_is_never_acknowledged(
+    house: House, damage: tuple[bytes, bytes], found: int
+) -> None:
+    file = await arrives(house, x835().replace(*damage, 1))
+    contents = await house.perform(steps.READ_FILE, file)
+    assert (contents.stays, contents.payments) == (True, found)
+    await house.perform(steps.READ_FILE, file)
+    assert len(await standing_problems(house)) == await alerts(house) == 1
+
+
+async def test_a_whole_835_is_not_held(house: House) -> None:
+    contents = await house.perform(steps.READ_FILE, await arrives(house, x835()))
+    assert (contents.stays, contents.payments) == (False, 1)
+    assert await standing_problems(house) == []
+
+
+async def test_a_file_whose_workflow_failed_is_taken_up_again_an_hour_later(house: House) -> None:
+    await house.move_to(datetime.fromisoformat("2026-02-03T20:00:00-06:00"))
+    await house.perform(steps.POLL_MAILBOX, house.connection)
+    (_, _, file), _ = house.switchboard.signals
+    assert isinstance(file, steps.FileRef)
+    house.switchboard.signals.clear()
+    house.switchboard.failed.add(f"inbound/{file.digest[:32]}")
+    report = steps.FileProblem(digest=file.digest, problem="post_remittance: Invalid")
+    await house.perform(steps.REPORT_FILE, report)
+    await house.poll()
+    assert not house.switchboard.signals
+    assert await standing_problems(house) == ["post_remittance: Invalid"]
+    await house.move_to(await house.clock.now() + timedelta(hours=1))
+    await house.poll()
+    assert file.digest not in {item.sha256 for item in await house.clearinghouse.list_mailbox()}
+    assert await standing_problems(house) == []
+
+
+async def test_a_mailbox_that_two_connections_would_share_is_not_looked_into(house: House) -> None:
+    async with house.quietly() as tx:
+        (row,) = await tx.rows(select(connection))
+        await tx.execute(connection.insert().values(**{**row._mapping, "id": "another"}))
+    with pytest.raises(ApplicationError) as caught:
+        await house.perform(steps.POLL_MAILBOX, house.connection)
+    assert caught.value.non_retryable
+    assert not house.switchboard.signals
 
 
 async def test_the_same_bytes_under_another_name_start_nothing_and_leave_the_mailbox(

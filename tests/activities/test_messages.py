@@ -56,14 +56,14 @@ async def test_a_submission_that_has_ended_need_not_be_told(
 ) -> None:
     messages = Messages(client, task_queue)
     batch_id = uuid4().hex[:16]
-    await messages.tell_submission(batch_id, "999")
+    await messages.tell_submission(batch_id, "999", accepted=True)
     handle = await client.start_workflow(
         submission.NAME,
         submission.SubmissionStart(batch_id=batch_id),
         id=submission.workflow_id(batch_id),
         task_queue=task_queue,
     )
-    await messages.tell_submission(batch_id, "999")
+    await messages.tell_submission(batch_id, "999", accepted=True)
     events = await events_of(client, handle.id)
     assert events.count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED) == 1
     await handle.terminate("done")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -31,6 +32,19 @@ async def test_before_its_signature_a_note_is_unsigned(tmp_path: Path) -> None:
     assert signed.signed_at == SIGNED_AT
     assert await notes.read("S1", "P02", SIGNED_AT) is None
     assert await notes.read("S2", "P01", SIGNED_AT) is None
+
+
+async def test_a_signature_without_an_offset_is_meant_where_the_session_was_held(
+    tmp_path: Path,
+) -> None:
+    note = {"signed_by": "C1", "signed_at": "2026-02-03T18:20:00"}
+    notes = JsonNotes(written(tmp_path, {"S1": {"P01": note}}))
+    there = SIGNED_AT.astimezone(ZoneInfo("America/Chicago"))
+    early = await notes.read("S1", "P01", there - timedelta(minutes=1))
+    signed = await notes.read("S1", "P01", there)
+    assert early is not None
+    assert signed is not None
+    assert (early.signed_at, signed.signed_at) == (None, SIGNED_AT)
 
 
 def test_every_fault_of_the_file_is_named_without_its_content(tmp_path: Path) -> None:

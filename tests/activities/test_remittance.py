@@ -13,12 +13,12 @@ from sqlalchemy import text
 from activities import steps
 from activities.remittance import denial_cause
 from groupclaim import x12
-from groupclaim.lifecycle.events import PatientPaid, RemittancePosted
-from groupclaim.lifecycle.state import ClaimState
+from groupclaim.lifecycle.events import HoldReleased, PatientPaid, RemittancePosted
+from groupclaim.lifecycle.state import Consent, Stage
 from groupclaim.model.claim import Adjustment, ClaimPayment
 from groupclaim.model.identity import control_number
 from groupclaim.model.money import Cents
-from groupclaim.store import claims, files, ledger
+from groupclaim.store import batches, claims, files, ledger
 from tests.activities.house import START, House
 
 ROSTER = {"S1": ("P04", "P06")}
@@ -47,6 +47,20 @@ def paid(claim: str, paid_cents: int, *adjustments: tuple[str, str, int]) -> x12
     share = sum(item.cents for item in parts if item.group_code == "PR")
     return x12.ClaimPayment(
         control_number(claim, 1), "1", 6000, paid_cents, share, "MC", "ICN7", lines=(line,)
+    )
+
+
+def taken_back(before: x12.ClaimPayment) -> x12.ClaimPayment:
+    (line,) = before.lines
+    cuts = tuple(replace(item, cents=-item.cents) for item in line.adjustments)
+    back = replace(line, charge_cents=-6000, paid_cents=-line.paid_cents, adjustments=cuts)
+    return replace(
+        before,
+        status="22",
+        charge_cents=-6000,
+        paid_cents=-before.paid_cents,
+        patient_responsibility_cents=-before.patient_responsibility_cents,
+        lines=(back,),
     )
 
 
@@ -154,22 +168,12 @@ async def test_money_for_nobody_of_ours_is_told_to_nobody(house: House) -> None:
     assert [row.posting for row in rows] == ["unapplied"]
 
 
-async def test_a_closed_claim_is_taken_up_again_from_what_the_store_keeps(house: House) -> None:
+async def test_a_reversal_takes_a_closed_claim_up_again(house: House) -> None:
     claim = await house.claim_of("S1", "P04")
     await house.take_in(await arrives(house, x835(paid(claim, 2520, ("CO", "45", 3480)))))
     await house.settle()
-    reversal = paid(claim, -2520, ("CO", "45", -3480))
-    reversal = replace(
-        reversal,
-        status="22",
-        charge_cents=-6000,
-        lines=(replace(reversal.lines[0], charge_cents=-6000),),
-    )
+    reversal = taken_back(paid(claim, 2520, ("CO", "45", 3480)))
     await house.take_in(await arrives(house, x835(reversal, trace="T2")))
-    start = house.switchboard.started[f"claim/{claim}"]
-    state = getattr(start, "state", None)
-    assert isinstance(state, ClaimState)
-    assert state.stage == "closed"
     await house.settle()
     hold = house.states[claim].hold
     assert hold is not None
@@ -177,30 +181,81 @@ async def test_a_closed_claim_is_taken_up_again_from_what_the_store_keeps(house:
     assert (await balance(house, claim)).payer_open == 6000
 
 
-async def test_a_released_shortfall_is_written_off_once_and_a_new_one_is_reviewed_anew(
-    house: House,
-) -> None:
+async def release(house: House, claim: str, key: str) -> None:
+    hold = house.states[claim].hold
+    assert hold is not None
+    await house.happens(claim, HoldReleased(at=START, key=key, code=hold.code))
+
+
+async def test_every_released_shortfall_is_written_off_and_each_once(house: House) -> None:
     claim = await house.claim_of("S1", "P06")
-    content = x835(paid(claim, 710, ("CO", "45", 3790), ("PR", "3", 1500)))
-    await house.take_in(await arrives(house, content))
+    short = paid(claim, 710, ("CO", "45", 3790), ("PR", "3", 1500))
+    await house.take_in(await arrives(house, x835(short)))
     await house.settle()
     assert (await balance(house, claim)).payer_open == 605
     state = house.states[claim]
-    step = steps.ClaimStep(
-        claim_number=claim,
-        sequence=state.sequence,
-        version=1,
-        waivers=("UNDERPAYMENT_REVIEW",),
-    )
-    for _ in range(2):
-        settled = await house.perform(steps.SETTLE_BALANCE, step)
-        assert (settled.payer_open, settled.patient_open) == (0, 0)
+    consent = Consent(key="release:one", payer_open=605)
+    step = steps.ClaimStep(claim_number=claim, sequence=state.sequence, version=1, consent=consent)
+    await release(house, claim, "release:one")
+    assert house.states[claim].stage == "closed"
+    # A retry of the step, and one that comes when something else is open.
+    for open_now in (0, 605):
+        async with house.database.transaction() as tx:
+            await ledger.write_off(tx, claim, Cents(-open_now), "reopened by hand", START)
+        assert (await house.perform(steps.SETTLE_BALANCE, step)).payer_open == open_now
     async with house.database.transaction() as tx:
-        await ledger.write_off(tx, claim, Cents(-100), "reopened by hand", START)
-    assert (await house.perform(steps.SETTLE_BALANCE, step)).payer_open == 100
+        await ledger.write_off(tx, claim, Cents(605), "given up by hand", START)
+    # The payer takes everything back: as much is open again, and is released again.
+    await house.take_in(await arrives(house, x835(taken_back(short), trace="T2")))
+    await house.settle()
+    await release(house, claim, "release:two")
+    after = await balance(house, claim)
+    assert (after.payer_open, after.patient_open) == (0, -1500)
+    hold = house.states[claim].hold
+    assert hold is not None
+    assert hold.code == "REFUND_DUE"  # the copay that is no longer due
 
 
-async def test_what_the_patient_pays_too_much_stays_open_as_a_credit(house: House) -> None:
+async def test_no_more_is_written_off_than_was_shown(house: House) -> None:
+    claim = await house.claim_of("S1", "P06")
+    short = paid(claim, 710, ("CO", "45", 3790), ("PR", "3", 1500))
+    await house.take_in(await arrives(house, x835(short)))
+    await house.settle()
+    async with house.database.transaction() as tx:
+        await ledger.write_off(tx, claim, Cents(600), "meanwhile", START)
+    await release(house, claim, "release:one")
+    assert (await balance(house, claim)).payer_open == 5
+    hold = house.states[claim].hold
+    assert hold is not None
+    assert hold.payer_open == 5
+    async with house.database.transaction() as tx:
+        await ledger.write_off(tx, claim, Cents(-100), "meanwhile too", START)
+    await release(house, claim, "release:two")
+    assert (await balance(house, claim)).payer_open == 100
+
+
+async def test_to_keep_what_the_contract_does_not_give_is_no_word_on_another_balance(
+    house: House,
+) -> None:
+    claim = await house.claim_of("S1", "P06")
+    much = paid(claim, 4500, ("PR", "3", 1500))
+    await house.take_in(await arrives(house, x835(much)))
+    await house.settle()
+    state = house.states[claim]
+    assert state.hold is not None
+    assert (state.stage, state.hold.code) == ("payment_audit", "OVERPAYMENT_REVIEW")
+    async with house.database.transaction() as tx:
+        await ledger.write_off(tx, claim, Cents(300), "a balance nobody was shown", START)
+    await release(house, claim, "release:one")
+    state = house.states[claim]
+    assert state.hold is not None
+    assert (state.hold.code, state.hold.payer_open) == ("OVERPAYMENT_REVIEW", -300)
+    assert (await balance(house, claim)).payer_open == -300
+    await release(house, claim, "release:two")
+    assert (await balance(house, claim)).payer_open == 0
+
+
+async def test_what_the_patient_pays_too_much_waits_for_its_refund(house: House) -> None:
     claim = await house.claim_of("S1", "P06")
     await house.take_in(
         await arrives(house, x835(paid(claim, 1315, ("CO", "45", 3185), ("PR", "3", 1500))))
@@ -213,7 +268,30 @@ async def test_what_the_patient_pays_too_much_stays_open_as_a_credit(house: Hous
     await house.happens(claim, PatientPaid(at=START, key="receipt-1"))
     hold = house.states[claim].hold
     assert hold is not None
-    assert hold.code == "OVERPAYMENT_REVIEW"
+    assert (hold.code, hold.releasable) == ("REFUND_DUE", False)
+    assert house.states[claim].due_at is not None
+    async with house.database.transaction() as tx:
+        await ledger.book_patient_refund(tx, claim, Cents(100), "refund-1", START)
+    await house.happens(claim, PatientPaid(at=START, key="refund-1"))
+    assert house.states[claim].ended
+    async with house.database.reading() as reading:
+        assert await ledger.verify(reading) == ()
+
+
+async def test_what_is_paid_takes_a_waiting_version_out_of_the_queue(house: House) -> None:
+    claim = await house.claim_of("S1", "P04")
+    async with house.database.transaction() as tx:
+        first = await claims.read_version(tx, claim, 1)
+        second = first.model_copy(update={"version": 2, "control_number": control_number(claim, 2)})
+        await claims.make_version(tx, second, START)
+        await batches.queue_claim(tx, claim, 2, house.connection_id, START)
+    house.states[claim] = house.states[claim].model_copy(
+        update={"stage": Stage.READY, "version": 2}
+    )
+    await house.take_in(await arrives(house, x835(paid(claim, 2520, ("CO", "45", 3480)))))
+    await house.settle()
+    assert house.states[claim].stage == "closed"
+    assert await house.cut("2") is None
 
 
 @pytest.mark.parametrize(

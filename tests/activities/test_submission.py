@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from temporalio.exceptions import ApplicationError
 from activities import steps
 from activities.submission import GRACE
 from groupclaim.clearinghouse.port import DUPLICATE, NotTaken
-from groupclaim.lifecycle.events import Acknowledged, Submitted
-from groupclaim.store import batches, files
-from tests.activities.house import House, Killed
+from groupclaim.lifecycle.events import Acknowledged, HoldReleased, Submitted
+from groupclaim.model.identity import control_number
+from groupclaim.model.intake import PracticeFile
+from groupclaim.store import batches, files, practice
+from tests.activities.house import SAMPLES, House, Killed
 
 ROSTER = {"S1": ("P01", "P04")}
 
@@ -41,6 +44,90 @@ async def batch(house: House) -> steps.BatchRef:
     assert cut is not None
     await house.perform(steps.BUILD_BATCH, cut)
     return cut
+
+
+async def learn(house: House, change: Callable[[dict[str, Any]], None]) -> None:
+    """Load the practice's file again, with one thing in it changed."""
+    data = json.loads((SAMPLES / "practice.json").read_text())
+    change(data)
+    async with house.quietly() as tx:
+        await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
+
+
+def rename(*patients: str) -> Callable[[dict[str, Any]], None]:
+    def change(data: dict[str, Any]) -> None:
+        for patient in data["patients"]:
+            if patient["ref"] in patients:
+                patient["last_name"] = "☃"  # nothing that X12 can carry
+
+    return change
+
+
+async def cut_one(house: House) -> steps.BatchRef:
+    cut = await house.cut("1")
+    assert cut is not None
+    house.switchboard.signals.clear()
+    return cut
+
+
+async def test_a_claim_that_cannot_be_sent_leaves_its_batch_and_the_rest_goes(
+    house: House,
+) -> None:
+    cut = await cut_one(house)
+    await learn(house, rename("P04"))
+    for _ in range(2):  # whoever takes over tells the same again
+        built = await house.perform(steps.BUILD_BATCH, cut)
+        assert built.claims == 1
+    refused, sent = await house.claim_of("S1", "P04"), await house.claim_of("S1", "P01")
+    told = [what for _, _, what in house.switchboard.signals]
+    assert len(told) == 2
+    assert told[0] == told[1]
+    assert isinstance(told[0], Acknowledged)
+    assert (told[0].accepted, told[0].cause, told[0].version) == (False, "CLAIM_REFUSED", 1)
+    assert {name for name, _, _ in house.switchboard.signals} == {f"claim/{refused}"}
+    findings = await house.rows(
+        text("SELECT claim_number FROM finding WHERE step='build_claim' AND hold='CLAIM_REFUSED'")
+    )
+    assert {row.claim_number for row in findings} == {refused}
+    house.switchboard.signals.clear()
+    await house.send(cut)
+    (content,) = arrived(house)
+    assert sent.encode() in content
+    assert refused.encode() not in content
+    assert house.states[sent].stage == "submitted"
+
+
+async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_as_its_next_version(
+    house: House,
+) -> None:
+    cut = await cut_one(house)
+    await learn(house, rename("P04"))
+    await house.send(cut)
+    refused = await house.claim_of("S1", "P04")
+    hold = house.states[refused].hold
+    assert hold is not None
+    assert (hold.code, hold.releasable) == ("CLAIM_REFUSED", True)
+    await learn(house, lambda data: None)
+    now = await house.clock.now()
+    await house.happens(refused, HoldReleased(at=now, key="mended", code="CLAIM_REFUSED"))
+    again = await house.cut("2")
+    assert again is not None
+    await house.send(again)
+    assert house.states[refused].stage == "submitted"
+    assert [refused.encode() in content for content in arrived(house)] == [False, True]
+    assert f"{control_number(refused, 2)}".encode() in arrived(house)[1]
+
+
+async def test_a_batch_of_which_no_claim_can_be_sent_ends(house: House) -> None:
+    cut = await cut_one(house)
+    await learn(house, rename("P01", "P04"))
+    built = await house.perform(steps.BUILD_BATCH, cut)
+    assert (built.claims, built.digest) == (0, "")
+    found = await stored(house, cut)
+    assert (found.state, found.claims, found.answer) == ("refused", 0, "no_claims")
+    assert len(house.switchboard.signals) == 2
+    assert await house.perform(steps.BUILD_BATCH, cut) == built
+    assert arrived(house) == []
 
 
 def arrived(house: House) -> list[bytes]:
@@ -79,16 +166,27 @@ async def test_a_batch_that_was_taken_is_sent_once_however_often_it_is_tried(
     assert charged[0].cents == 12000
 
 
-@pytest.mark.parametrize("kind", ["server_error", "throttle"])
 async def test_an_answer_that_nothing_was_taken_lets_it_go_again_at_once(
-    house: House, batch: steps.BatchRef, kind: str
+    house: House, batch: steps.BatchRef
 ) -> None:
-    await house.spoil({"on": "batch", "kind": kind, "times": 1, "seconds": 7})
+    await house.spoil({"on": "batch", "kind": "throttle", "times": 1, "seconds": 7})
     with pytest.raises(ApplicationError) as caught:
         await house.perform(steps.SEND_BATCH, batch)
     assert not caught.value.non_retryable
-    if kind == "throttle":
-        assert caught.value.next_retry_delay == timedelta(seconds=7)
+    assert caught.value.next_retry_delay == timedelta(seconds=7)
+    assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "accepted"
+    assert len(arrived(house)) == 1
+
+
+async def test_a_gateways_503_proves_nothing_and_what_was_taken_is_not_sent_again(
+    house: House, batch: steps.BatchRef
+) -> None:
+    await house.spoil({"on": "batch", "kind": "accept_then_503", "times": 1})
+    sent = await house.perform(steps.SEND_BATCH, batch)
+    assert sent.outcome == "in_doubt"
+    assert await house.perform(steps.SEND_BATCH, batch) == sent
+    await house.move_to(sent.next_at)
+    assert (await house.perform(steps.RECONCILE_BATCH, batch)).outcome == "received"
     assert (await house.perform(steps.SEND_BATCH, batch)).outcome == "accepted"
     assert len(arrived(house)) == 1
 

@@ -59,9 +59,7 @@ async def test_a_taken_batch_gives_its_receipt_and_carries_name_and_token() -> N
         (409, "duplicate", True),
         (422, "unreadable", True),
         (401, "unauthorized", False),
-        (404, "no_such_route", False),
-        (429, "throttled", False),
-        (503, "unavailable", False),
+        (403, "forbidden", False),
     ],
 )
 async def test_an_answer_that_refuses_says_that_nothing_was_taken(
@@ -70,6 +68,12 @@ async def test_an_answer_that_refuses_says_that_nothing_was_taken(
     with pytest.raises(NotTaken) as caught:
         await answering(status).send_batch("b", BYTES)
     assert (caught.value.reason, caught.value.final) == (reason, final)
+
+
+async def test_a_status_that_proves_nothing_about_a_batch_is_an_unreachable_mailbox() -> None:
+    for status, reason in ((503, "unavailable"), (408, "too_slow"), (405, "wrong_method")):
+        with pytest.raises(Unreachable, match=reason):
+            await answering(status).list_mailbox()
 
 
 async def test_retry_after_is_told_on_and_bounded() -> None:
@@ -81,7 +85,7 @@ async def test_retry_after_is_told_on_and_bounded() -> None:
     assert unreachable.value.retry_after == timedelta(hours=1)
 
 
-@pytest.mark.parametrize("status", [301, 500, 502, 504])
+@pytest.mark.parametrize("status", [301, 404, 405, 408, 429, 500, 502, 503, 504])
 async def test_an_answer_that_says_nothing_about_the_batch_leaves_it_unknown(status: int) -> None:
     with pytest.raises(NoAnswer):
         await answering(status).send_batch("b", BYTES)

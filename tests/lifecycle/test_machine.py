@@ -226,8 +226,9 @@ class Driven(Claim):
         if self.state.due_at is not None:
             (effect,) = self.take(events.DeadlinePassed(at=self.state.due_at))
             assert effect is Step.FOLLOW_UP
-            self.take(events.FollowedUp(at=next_due, due_at=next_due))
+            effects = self.take(events.FollowedUp(at=next_due, due_at=next_due))
             assert self.state.due_at == next_due
+            self._carry_out(effects, data)
 
     @rule(data=st.data(), until=DUE)
     def a_person_releases_the_hold(self, data: st.DataObject, until: datetime | None) -> None:

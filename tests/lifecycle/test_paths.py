@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 
 from groupclaim.lifecycle import events
-from groupclaim.lifecycle.state import ClaimState, Stage, Step
+from groupclaim.lifecycle.state import ClaimState, Consent, Stage, Step
 from groupclaim.lifecycle.transition import MAX_CORRECTIONS, opened, transition
 from groupclaim.lifecycle.why import why
-from tests.lifecycle.telling import DAY, START, Telling, waiting_for_payment
+from tests.lifecycle.telling import DAY, START, Answer, Telling, waiting_for_payment
 
 BEFORE_ATTENDANCE = [Step.CHECK_ELIGIBILITY, Step.CHECK_AUTHORIZATION]
 TO_READY = [Step.CHECK_DOCUMENTATION, Step.CHECK_CODING, Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
@@ -66,13 +66,35 @@ def test_late_note() -> None:
     assert told.attended() == [Step.CHECK_DOCUMENTATION]
     assert told.hold_code() == "NOTE_UNSIGNED"
     assert told.stage() is Stage.DOCUMENTATION
-    assert told.learned("coverage") == []
+    assert told.learned("authorization") == []
     assert told.released("NOTE_UNSIGNED") == []  # a person cannot release an unsigned note
-    assert told.deadline_passes() == [Step.FOLLOW_UP]
-    assert told.state.follow_ups == 1
     assert told.learned("note") == TO_READY
     assert told.state.hold is None
+
+
+def test_a_hold_that_a_fact_clears_is_looked_at_again_at_its_deadline() -> None:
+    told = Telling()
+    told.held_once(Step.CHECK_DOCUMENTATION, "NOTE_UNSIGNED")
+    told.attended()
+    assert told.deadline_passes() == [Step.FOLLOW_UP, *TO_READY]
+    assert told.state.hold is None
     assert told.state.follow_ups == 0
+
+
+def test_other_coverage_before_the_claim_is_built_is_asked_for_anew() -> None:
+    told = Telling()
+    assert told.learned("coverage") == BEFORE_ATTENDANCE
+    told.attended()
+    assert told.stage() is Stage.READY
+    assert told.learned("coverage") == []
+
+
+def test_attendance_corrected_before_the_batch_is_cut_is_checked_anew() -> None:
+    told = Telling()
+    told.attended()
+    assert told.stage() is Stage.READY
+    assert told.happens(attended_and(sent=True)) == []
+    assert told.happens(attended_and()) == TO_READY
 
 
 def attended_and(**more: object) -> events.AttendanceRecorded:
@@ -188,7 +210,7 @@ def test_group_size_hold_is_looked_at_again_when_attendance_is_corrected() -> No
     told = Telling()
     told.held_once(Step.CHECK_CODING, "GROUP_SIZE_EXCEEDED")
     told.attended()
-    assert told.attended() == TO_READY[1:]
+    assert told.attended() == TO_READY
     assert told.state.waivers == ()
 
 
@@ -282,7 +304,7 @@ def test_underpayment_is_held_until_released() -> None:
     assert told.stage() is Stage.CLOSED
 
 
-@pytest.mark.parametrize(("payer_open", "patient_open"), [(-1, 0), (0, -1), (-5, 500)])
+@pytest.mark.parametrize(("payer_open", "patient_open"), [(-1, 0), (-1, -1), (-5, 500)])
 def test_overpayment_is_held(payer_open: int, patient_open: int) -> None:
     told = waiting_for_payment()
     told.once(
@@ -293,6 +315,64 @@ def test_overpayment_is_held(payer_open: int, patient_open: int) -> None:
     )
     told.remitted()
     assert told.hold_code() == "OVERPAYMENT_REVIEW"
+
+
+def test_money_that_the_patient_paid_too_much_waits_for_its_refund() -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(at=at, payer_open=0, patient_open=-500),
+    )
+    told.remitted()
+    assert told.hold_code() == "REFUND_DUE"
+    assert told.released("REFUND_DUE") == []
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert told.stage() is Stage.CLOSED
+
+
+def test_a_copay_of_a_patient_who_did_not_come_is_paid_back_and_the_reason_stays() -> None:
+    told = Telling()
+    told.happens(
+        events.AttendanceRecorded(
+            at=told.at, attendance="no_show", not_billable="NO_SHOW", prepaid=1500
+        )
+    )
+    assert told.hold_code() == "REFUND_DUE"
+    assert not told.state.ended
+    told.patient_paid()
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
+    assert told.state.ended
+
+
+def test_a_release_consents_to_the_amount_that_was_shown_and_to_no_later_one() -> None:
+    told = waiting_for_payment()
+    asked = []
+
+    def short(cents: int) -> Answer:
+        def settled(state: ClaimState, at: datetime) -> events.Event:
+            asked.append(state.consent)
+            return events.BalanceSettled(at=at, payer_open=cents, patient_open=0)
+
+        return settled
+
+    for cents in (375, 6000, 0):
+        told.once(Step.SETTLE_BALANCE, short(cents))
+    told.remitted()
+    for key in ("one", "two"):
+        told.happens(events.HoldReleased(at=told.at, key=key, code="UNDERPAYMENT_REVIEW"))
+    assert asked == [None, Consent(key="one", payer_open=375), Consent(key="two", payer_open=6000)]
+    assert told.state.consent is None
+
+
+def test_an_unpriced_payment_accepted_once_is_asked_about_again_with_the_next() -> None:
+    told = waiting_for_payment()
+    unpriced = events.PaymentAudited(at=told.at, outcome="unpriced")
+    told.once(Step.AUDIT_PAYMENT, lambda state, at: unpriced)
+    told.remitted()
+    told.released("PAYMENT_UNPRICED")
+    told.once(Step.AUDIT_PAYMENT, lambda state, at: unpriced)
+    told.remitted()
+    assert told.hold_code() == "PAYMENT_UNPRICED"
 
 
 def test_what_was_said_of_one_shortfall_does_not_hold_for_the_next() -> None:

@@ -57,6 +57,7 @@ HELD_AT = {
     "NOTE_UNSIGNED": Stage.DOCUMENTATION,
     "NOTE_INCOMPLETE": Stage.DOCUMENTATION,
     "PROCESS_NOTE": Stage.DOCUMENTATION,
+    "CLONE_REVIEW": Stage.ACCEPTED,
     "SESSION_CONFLICT": Stage.CODING,
     "GROUP_SIZE_REVIEW": Stage.CODING,
     "GROUP_SIZE_EXCEEDED": Stage.CODING,
@@ -69,11 +70,15 @@ HELD_AT = {
     "ATTENDANCE_CHANGED": Stage.ACCEPTED,
     "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
+    "REFUND_DUE": Stage.PATIENT_BALANCE,
 }
 
 OUTSIDE: dict[str, events.Event] = {
     "attended": events.AttendanceRecorded(at=START, attendance="attended"),
     "no show": events.AttendanceRecorded(at=START, attendance="no_show", not_billable="NO_SHOW"),
+    "no show, copay paid": events.AttendanceRecorded(
+        at=START, attendance="no_show", not_billable="NO_SHOW", prepaid=1500
+    ),
     "no show, sent": events.AttendanceRecorded(
         at=START, attendance="no_show", not_billable="NO_SHOW", sent=True
     ),
@@ -81,6 +86,7 @@ OUTSIDE: dict[str, events.Event] = {
     "authorization": events.FactLearned(at=START, fact="authorization"),
     "note": events.FactLearned(at=START, fact="note"),
     "attendance": events.FactLearned(at=START, fact="attendance"),
+    "note copied": events.FactLearned(at=START, fact="note_copied"),
     "submitted": events.Submitted(at=START, version=1),
     "999": events.Acknowledged(at=START, by="999", version=1, accepted=True),
     "999 refused": events.Acknowledged(at=START, by="999", version=1, accepted=False),
@@ -97,7 +103,9 @@ OUTSIDE: dict[str, events.Event] = {
 
 EVERYWHERE = {
     "no show": "not_billable",
+    "no show, copay paid": "not_billable [REFUND_DUE]",
     "no show, sent": "{stage} [ATTENDANCE_CHANGED]",
+    "note copied": "{stage} [CLONE_REVIEW]",
     "paid": "payment_audit -> audit_payment",
     "deadline": "{stage} -> follow_up",
 }
@@ -119,9 +127,25 @@ AT_STAGE: dict[Stage, dict[str, str]] = {
     Stage.CLOSED: {**TAKEN_BACK, "patient paid": "closed -> settle_balance", "deadline": "closed"},
     Stage.NOT_BILLABLE: {
         "attended": "eligibility -> check_eligibility",
+        "patient paid": "not_billable -> settle_balance",
+        "note copied": "not_billable",
         "deadline": "not_billable",
     },
 }
+CORRECTED_ATTENDANCE = {
+    **dict.fromkeys(
+        (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY),
+        {"attended": "documentation -> check_documentation"},
+    ),
+    **dict.fromkeys(
+        (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED),
+        {"attended": "{stage} -> settle_balance"},
+    ),
+}
+OTHER_COVERAGE = dict.fromkeys(
+    (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING),
+    {"coverage": "eligibility -> check_eligibility"},
+)
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
     Step.CHECK_AUTHORIZATION: "authorization -> check_authorization",
@@ -140,18 +164,9 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "NOTE_UNSIGNED": {"note": "documentation -> check_documentation"},
     "NOTE_INCOMPLETE": {"note": "documentation -> check_documentation"},
     "PROCESS_NOTE": {"note": "documentation -> check_documentation"},
-    "SESSION_CONFLICT": {
-        "attendance": "coding -> check_coding",
-        "attended": "coding -> check_coding",
-    },
-    "GROUP_SIZE_REVIEW": {
-        "attendance": "coding -> check_coding",
-        "attended": "coding -> check_coding",
-    },
-    "GROUP_SIZE_EXCEEDED": {
-        "attendance": "coding -> check_coding",
-        "attended": "coding -> check_coding",
-    },
+    "SESSION_CONFLICT": {"attendance": "coding -> check_coding"},
+    "GROUP_SIZE_REVIEW": {"attendance": "coding -> check_coding"},
+    "GROUP_SIZE_EXCEEDED": {"attendance": "coding -> check_coding"},
     **{
         code: {"coverage": "eligibility -> check_eligibility"}
         for code in (
@@ -168,12 +183,21 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "AUTH_MISMATCH": {"authorization": "authorization -> check_authorization"},
     **{
         code: {"note": "documentation -> check_documentation"}
-        for code in ("PLAN_INVALID", "CLONED_NOTE", "MEMBER_NAMED", "EXCLUDED_ACTIVITY")
+        for code in ("PLAN_INVALID", "MEMBER_NAMED", "EXCLUDED_ACTIVITY")
     },
-    "GROUP_OF_ONE": {
-        "attendance": "coding -> check_coding",
-        "attended": "coding -> check_coding",
+    "CLONED_NOTE": {
+        "note": "documentation -> check_documentation",
+        "note copied": "documentation [CLONED_NOTE]",
     },
+    "CLONE_REVIEW": {
+        "no show": "not_billable [CLONE_REVIEW]",
+        "no show, copay paid": "not_billable [CLONE_REVIEW]",
+        "paid": "payment_audit -> audit_payment [CLONE_REVIEW]",
+        "999 refused": "correction -> decide_denial [CLONE_REVIEW]",
+        "277CA refused": "correction -> decide_denial [CLONE_REVIEW]",
+        "denied": "correction -> decide_denial [CLONE_REVIEW]",
+    },
+    "GROUP_OF_ONE": {"attendance": "coding -> check_coding"},
     "NOT_DISTINCT": {"note": "coding -> check_coding"},
     "RENDERING_NOT_PAYABLE": {},
     "UNITS_OVER_MAX": {},
@@ -190,7 +214,9 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "REJECTED": {},
     "DENIED": {"authorization": "correction -> decide_denial"},
     "ATTENDANCE_CHANGED": {
+        "note copied": "accepted [ATTENDANCE_CHANGED]",
         "no show": "not_billable [ATTENDANCE_CHANGED]",
+        "no show, copay paid": "not_billable [ATTENDANCE_CHANGED]",
         "paid": "payment_audit -> audit_payment [ATTENDANCE_CHANGED]",
         "999 refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
         "277CA refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
@@ -198,6 +224,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     },
     "UNDERPAYMENT_REVIEW": TAKEN_BACK,
     "OVERPAYMENT_REVIEW": TAKEN_BACK,
+    "REFUND_DUE": {**TAKEN_BACK, "patient paid": "patient_balance -> settle_balance"},
 }
 RELEASED = {
     **dict.fromkeys(
@@ -240,6 +267,7 @@ RELEASED = {
     "NOTE_UNSIGNED": AGAIN[Step.CHECK_DOCUMENTATION],
     "NOTE_INCOMPLETE": AGAIN[Step.CHECK_DOCUMENTATION],
     "PROCESS_NOTE": AGAIN[Step.CHECK_DOCUMENTATION],
+    "CLONE_REVIEW": "accepted",
     "SESSION_CONFLICT": AGAIN[Step.CHECK_CODING],
     "GROUP_SIZE_REVIEW": AGAIN[Step.CHECK_CODING],
     "GROUP_SIZE_EXCEEDED": AGAIN[Step.CHECK_CODING],
@@ -252,6 +280,7 @@ RELEASED = {
     "ATTENDANCE_CHANGED": "accepted",
     "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
+    "REFUND_DUE": "patient_balance -> settle_balance",
 }
 
 HELD = events.Held(code="NO_RATE", releasable=True)
@@ -305,7 +334,11 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
      "underpayment_review [OVERPAYMENT_REVIEW]"),
     (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
      events.BalanceSettled(at=START, payer_open=0, patient_open=-1),
-     "underpayment_review [OVERPAYMENT_REVIEW]"),
+     "patient_balance [REFUND_DUE]"),
+    (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=-1), "not_billable [REFUND_DUE]"),
+    (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=0), "not_billable"),
     (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
 ]  # fmt: skip
 
@@ -339,7 +372,13 @@ def test_the_table_is_version_1() -> None:
 
 @pytest.mark.parametrize("stage", WAITING)
 def test_what_happens_at_a_stage(stage: Stage) -> None:
-    expected = {**dict.fromkeys(OUTSIDE, "{stage}"), **EVERYWHERE, **AT_STAGE[stage]}
+    expected = {
+        **dict.fromkeys(OUTSIDE, "{stage}"),
+        **EVERYWHERE,
+        **AT_STAGE[stage],
+        **CORRECTED_ATTENDANCE.get(stage, {}),
+        **OTHER_COVERAGE.get(stage, {}),
+    }
     assert {told: written(*transition(at(stage), event)) for told, event in OUTSIDE.items()} == {
         told: outcome.format(stage=stage.value) for told, outcome in expected.items()
     }
@@ -353,6 +392,8 @@ def test_what_happens_under_a_hold(code: str) -> None:
         **{told: f"{to} [{code}]" for told, to in AT_STAGE.get(stage, {}).items()},
         **EVERYWHERE,
         "deadline": f"{{stage}} -> follow_up [{code}]",
+        **CORRECTED_ATTENDANCE.get(stage, {}),
+        **OTHER_COVERAGE.get(stage, {}),
         **UNDER_HOLD[code],
     }
     assert {told: written(*transition(under(code), event)) for told, event in OUTSIDE.items()} == {

@@ -11,26 +11,6 @@ AMOUNTS = st.integers(min_value=-(10**12), max_value=10**12)
 CENTS = TypeAdapter(Cents)
 
 
-@given(AMOUNTS)
-def test_text_round_trip(amount: int) -> None:
-    assert Cents.from_text(str(Cents(amount))) == amount
-
-
-@pytest.mark.parametrize(
-    ("text", "cents"), [("65", 6500), ("65.5", 6550), ("-.75", -75), ("0", 0), (".05", 5)]
-)
-def test_reads_amounts_as_x12_writes_them(text: str, cents: int) -> None:
-    assert Cents.from_text(text) == cents
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-", ".", "1.", "1.234", "1e3", "+5", " 5", "5\n", "1,000", "NaN", "٣", "--1"]
-)
-def test_refuses_what_is_not_an_amount(text: str) -> None:
-    with pytest.raises(ValueError, match="not an amount"):
-        Cents.from_text(text)
-
-
 @given(AMOUNTS, AMOUNTS)
 def test_arithmetic_stays_cents(one: int, other: int) -> None:
     for result, expected in (

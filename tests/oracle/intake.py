@@ -44,6 +44,9 @@ COLUMNS = (
     "arithmetic",
 )
 
+_REMOTE_PLACES = {"home": "10", "elsewhere": "02"}
+"""Place of service of one who takes part from elsewhere (domain.md section 3)."""
+
 GROUP_SOFT_LIMIT = 10
 """People treated in one room above which a person must release each claim (domain.md T1)."""
 
@@ -62,11 +65,58 @@ class Authorization:
     first_day: str
     last_day: str
     known_at: datetime | None
+    units: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the payer answers to a request for authorization (HCR01); a grant has a number."""
+
+    decision: str
+    number: str
+    first_day: str
+    last_day: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One record of attendance: when it was made, what it says of the person and of the room."""
+
+    at: datetime
+    status: str
+    treated_in_room: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A payment that the payer takes back, and what it allows instead (None: nothing follows)."""
+
+    payer_id: str
+    member_id: str
+    service_date: str
+    on: str
+    corrected_allowed_cents: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Takeback:
+    """What the payer keeps from later payments, announced on a payment without cost (PLB)."""
+
+    payer_id: str
+    announced_on: str
+    taken: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RosterRow:
-    """One person on one session's roster, with all that the intake says about them."""
+    """One person on one session's roster, with all that the intake says about them.
+
+    The payer is the one to be billed: a plan or administrator that the payer on file names in its
+    place; ``asked`` are the payers to ask on the way to it, ``known_ids`` the person's ids with
+    any of them. The rendering clinician is the supervisor of one who may not bill.
+    ``recorded_at`` is when attendance was first recorded.
+    """
 
     session: str
     patient: str
@@ -76,10 +126,10 @@ class RosterRow:
     place_of_service: str
     attendance: str
     recorded_at: datetime
-    treated_in_room: int
+    seen: tuple[Seen, ...]
     signed_at: datetime | None
     released_at: datetime | None
-    fee_cents: int
+    lines: tuple[tuple[str, int], ...]
     patient_paid_cents: int
     last_name: str
     first_name: str
@@ -93,6 +143,20 @@ class RosterRow:
     rendering_npi: str
     diagnosis: str
     authorizations: tuple[Authorization, ...]
+    authorization_answered: str
+    decisions: tuple[Decision, ...]
+    asked: tuple[str, ...]
+    known_ids: frozenset[str]
+    medium: str
+    qualified_medicare_beneficiary: bool
+
+    def seen_by(self, moment: datetime) -> Seen | None:
+        """The record of attendance that counted at a moment; None before the first."""
+        return next((seen for seen in reversed(self.seen) if seen.at <= moment), None)
+
+    @property
+    def fee_cents(self) -> int:
+        return sum(cents for _, cents in self.lines)
 
     @property
     def name(self) -> str:
@@ -107,6 +171,9 @@ class Intake:
     expected: tuple[dict[str, str], ...]
     copies: dict[tuple[str, str], int]
     payer_ids: frozenset[str]
+    unbalanced: dict[tuple[str, str], int]
+    reversals: tuple[Reversal, ...]
+    takebacks: tuple[Takeback, ...]
 
 
 def read_intake(folder: Path, identity_key: bytes) -> Intake:
@@ -127,7 +194,7 @@ def read_intake(folder: Path, identity_key: bytes) -> Intake:
         roster=tuple(
             _row(practice, session, notes, events, payers, patient, identity_key)
             for session in sessions
-            for patient in session["roster"]
+            for patient in session["roster"] + _added(session["ref"], events)
         ),
         expected=expected,
         copies={
@@ -136,7 +203,36 @@ def read_intake(folder: Path, identity_key: bytes) -> Intake:
             for doubled in payer["remittance_copies"]
         },
         payer_ids=frozenset(payer["payer_id"] for payer in payers["payers"]),
+        unbalanced={
+            (payer["payer_id"], off["payment_date"]): off["off_by_cents"]
+            for payer in payers["payers"]
+            for off in payer.get("unbalanced", [])
+        },
+        reversals=tuple(
+            Reversal(payer_id=payer["payer_id"], **reversal)
+            for payer in payers["payers"]
+            for reversal in payer.get("reversals", [])
+        ),
+        takebacks=tuple(
+            Takeback(
+                payer["payer_id"],
+                takeback["announced_on"],
+                tuple((part["payment_date"], part["cents"]) for part in takeback["taken"]),
+            )
+            for payer in payers["payers"]
+            for takeback in payer.get("takebacks", [])
+        ),
     )
+
+
+def _added(session: str, events: list[dict[str, Any]]) -> list[str]:
+    """Who was put on the roster after it was handed in."""
+    return [
+        patient
+        for event in events
+        if event["kind"] == "roster_amended" and event["session"] == session
+        for patient in event["add"]
+    ]
 
 
 def _row(
@@ -159,16 +255,21 @@ def _row(
         if c["patient"] == patient and _in_force(c, day)
     )
     payer = _one(practice["payers"], ref=coverage["payer"])
-    member = _one(
-        _one(payers["payers"], payer_id=payer["payer_id"])["members"],
-        first_name=person["first_name"],
-        last_name=person["last_name"],
-        birth_date=person["birth_date"],
-    )
+    member = _member(payers, payer["payer_id"], person)
+    asked, member_ids = [payer["payer_id"]], {coverage["member_id"]}
+    named = member.get("carve_out", {}).get("administrator")
+    named = named or member.get("medicare_advantage", {}).get("plan")
+    if named:
+        asked, member_ids = [*asked, named], set()
+        payer, member = _one(practice["payers"], payer_id=named), _member(payers, named, person)
     # An attendance recorded again is a correction: the last word counts.
-    recorded = [e for e in events if e["kind"] == "attendance" and e["session"] == ref][-1]
-    seen = _one(recorded["participants"], patient=patient)
-    treated = sum(p["status"] == "attended" for p in recorded["participants"])
+    recorded = [e for e in events if e["kind"] == "attendance" and e["session"] == ref]
+    seen = [_one(e["participants"], patient=patient) for e in recorded]
+    remote = {r["patient"]: r for r in session.get("remote", [])}.get(patient)
+    remote = seen[-1].get("remote") or remote
+    clinician = _one(practice["clinicians"], ref=session["clinician"])
+    if clinician.get("supervisor"):
+        clinician = _one(practice["clinicians"], ref=clinician["supervisor"])
     about = [e for e in events if (e.get("session"), e.get("patient")) == (ref, patient)]
     signed = [e["at"] for e in about if e["kind"] == "note_signed"]
     released = [e["at"] for e in about if e["kind"] == "hold_released"]
@@ -179,29 +280,74 @@ def _row(
         session_id="s" + opaque_id(identity_key, f"session|{ref}"),
         patient_id="p" + opaque_id(identity_key, f"patient|{patient}"),
         service_date=day,
-        place_of_service=location["place_of_service"],
-        attendance=seen["status"],
-        recorded_at=datetime.fromisoformat(recorded["at"]),
-        treated_in_room=treated,
+        place_of_service=(
+            _REMOTE_PLACES[remote["place"]] if remote else location["place_of_service"]
+        ),
+        attendance=seen[-1]["status"],
+        recorded_at=datetime.fromisoformat(recorded[0]["at"]),
+        seen=tuple(
+            Seen(
+                datetime.fromisoformat(event["at"]),
+                mine["status"],
+                sum(p["status"] == "attended" for p in event["participants"]),
+            )
+            for event, mine in zip(recorded, seen, strict=True)
+        ),
         signed_at=datetime.fromisoformat(signed[-1]) if signed else None,
         released_at=datetime.fromisoformat(released[-1]) if released else None,
-        fee_cents=next(
-            int(f["cents"]) for f in practice["fees"] if f["code"] == "90853" and _in_force(f, day)
+        lines=tuple(
+            (code, int(f["cents"]))
+            for code in ("90853", *_individual_codes(session, patient))
+            for f in practice["fees"]
+            if f["code"] == code and _in_force(f, day)
         ),
-        patient_paid_cents=paid + int(seen["copay_cents"]),
+        patient_paid_cents=paid + int(seen[-1]["copay_cents"]),
         last_name=person["last_name"],
         first_name=person["first_name"],
         birth_date=person["birth_date"],
         sex=person["sex"],
-        member_ids=frozenset(m["id"] for m in member["member_ids"]) | {coverage["member_id"]},
+        member_ids=frozenset(m["id"] for m in member["member_ids"]) | member_ids,
         payer_id=payer["payer_id"],
         payer_name=payer["name"],
         filing_indicator=payer["filing_indicator"],
         billing_npi=practice["practice"]["npi"],
-        rendering_npi=_one(practice["clinicians"], ref=session["clinician"])["npi"],
-        diagnosis=notes[ref][patient]["diagnosis"] if patient in notes[ref] else "",
+        rendering_npi=clinician["npi"],
+        diagnosis=notes.get(ref, {}).get(patient, {"diagnosis": ""})["diagnosis"],
         authorizations=tuple(_authorizations(practice, events, patient, payer["ref"])),
+        authorization_answered=member["authorization"]["answered"],
+        decisions=tuple(
+            Decision(d["decision"], d.get("number", ""), d.get("from", ""), d.get("to", ""))
+            for d in member["authorization"].get("on_request", [])
+        ),
+        asked=tuple(asked),
+        known_ids=frozenset(m["id"] for m in member["member_ids"]) | {coverage["member_id"]},
+        medium=remote["medium"] if remote else "",
+        qualified_medicare_beneficiary=bool(member.get("qmb")),
     )
+
+
+def _member(payers: dict[str, Any], payer_id: str, person: dict[str, Any]) -> dict[str, Any]:
+    who = {key: person[key] for key in ("first_name", "last_name", "birth_date")}
+    return _one(_one(payers["payers"], payer_id=payer_id)["members"], **who)
+
+
+def _individual_codes(session: dict[str, Any], patient: str) -> list[str]:
+    """Individual therapy that goes on the same claim (domain.md section 14, scenarios 4 and 5).
+
+    It is distinct by a note of its own and a time apart from the group's.
+    """
+    start, end = (datetime.fromisoformat(session[key]) for key in ("starts_at", "ends_at"))
+    return [
+        service["code"]
+        for service in session["other_services"]
+        if service["patient"] == patient
+        and not service["billed_elsewhere"]
+        and service.get("separate_note", False)
+        and (
+            datetime.fromisoformat(service["ends_at"]) <= start
+            or datetime.fromisoformat(service["starts_at"]) >= end
+        )
+    ]
 
 
 def _authorizations(
@@ -216,7 +362,7 @@ def _authorizations(
         if e["kind"] == "authorization_recorded"
     ]
     return [
-        Authorization(a["number"], a["from"], a["to"], at)
+        Authorization(a["number"], a["from"], a["to"], at, int(a["units"]), int(a["used"]))
         for a, at in known
         if (a["patient"], a["payer"]) == (patient, payer) and "90853" in a["codes"]
     ]

@@ -29,12 +29,15 @@ from .books import (
 )
 from .intake import AMOUNTS, GROUP_SOFT_LIMIT, Intake, RosterRow, read_intake
 from .wire import (
+    Inquiry,
     LogEntry,
     PaidClaim,
     Payment,
     Rejection,
     SubmittedClaim,
     WireError,
+    authorization_reviews,
+    eligibility_inquiries,
     is_x12,
     payments,
     read_log,
@@ -63,6 +66,18 @@ ACCOUNTS = frozenset(
 )
 
 _CO_ACCOUNTS = ("contractual", "sequestration")
+
+_NOT_IN_A_CLAIM = ("unapplied", "other_adjustment")
+"""Where money of a payment goes that belongs to no claim (PLB)."""
+
+_CORRECTED_AFTER_BILLING = "ATTENDANCE_CHANGED"
+"""Why a person must look at a claim already sent for somebody who was not there (T13)."""
+
+_GRANTED = frozenset({"A1", "A2", "A6"})
+"""HCR01 of a request granted in whole, in part or changed (domain.md section 5.4)."""
+
+_REMOTE_MODIFIERS = frozenset({"93", "95", "FQ", "GQ", "GT"})
+"""What says that somebody took part from elsewhere (domain.md section 3)."""
 
 _TABLE_TOUCHES: dict[str, tuple[str, ...]] = {
     "(database)": INVARIANTS,
@@ -110,6 +125,9 @@ class Case:
     submitted: list[SubmittedClaim] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
+    inquiries: list[Inquiry] = field(default_factory=list)
+    reviews_asked: list[Inquiry] = field(default_factory=list)
+    reviews_answered: list[Inquiry] = field(default_factory=list)
     disagreements: list[Disagreement] = field(default_factory=list)
 
     def disagree(
@@ -145,14 +163,22 @@ class Case:
         names = {row.payer_name.casefold(): row.payer_id for row in self.intake.roster}
         return names.get(payment.payer_name.casefold(), "")
 
+    def claim_number_of(self, row: RosterRow) -> str:
+        """The claim that the books keep for a roster row; empty without exactly one."""
+        found = [
+            s.claim_number or ""
+            for s in self.books.standings
+            if (s.session_id, s.patient_id) == (row.session_id, row.patient_id)
+        ]
+        return found[0] if len(found) == 1 else ""
+
     def paid_claims(self, claim_number: str) -> list[PaidClaim]:
         """What balanced payments say about the claim, each payment once."""
         return [
             paid
             for payment in self.distinct_payments()
-            if payment.balances()
             for paid in payment.claims
-            if paid.claim_number == claim_number
+            if paid.claim_number == claim_number and payment.balances()
         ]
 
 
@@ -201,7 +227,10 @@ def _read_wire(case: Case) -> None:
             if entry.direction == "received":
                 if entry.outcome != "refused":
                     case.submitted += submitted_claims(entry)
+                    case.inquiries += eligibility_inquiries(entry)
+                    case.reviews_asked += authorization_reviews(entry)
             else:
+                case.reviews_answered += authorization_reviews(entry)
                 case.rejected += rejections(entry)
                 case.payments += payments(entry)
         except (WireError, IndexError) as problem:
@@ -304,6 +333,7 @@ def _check_roster(case: Case) -> None:
             case.disagree("I2", claim.control_number, "roster row", "one", "none")
         else:
             _check_claim(case, owner, claim)
+    _check_authorized_units(case)
 
 
 def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
@@ -314,9 +344,13 @@ def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
         case.disagree("I2", row.name, "reason", f"a code, being {found.standing}", found.reason)
     if found.standing == "in_progress" and not found.stage:
         case.disagree("I2", row.name, "stage", "a step, being in progress", found.stage)
-    if row.attendance != "attended":
-        case.compare("I2", row.name, "standing", "not_billable", found.standing)
     versions = case.versions(found.claim_number) if found.claim_number else []
+    if row.attendance != "attended":
+        rightly_sent = [v for v in versions if _status_known(row, v) == "attended"]
+        wanted = "billed" if rightly_sent else "not_billable"
+        case.compare("I2", row.name, "standing", wanted, found.standing)
+        if rightly_sent:
+            case.compare("I2", row.name, "reason", _CORRECTED_AFTER_BILLING, found.reason)
     latest = max(versions, key=lambda c: c.version, default=None)
     on_wire = latest is not None and not case.is_rejected(latest)
     if on_wire != (found.standing == "billed"):
@@ -325,10 +359,19 @@ def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
         case.disagree("I2", row.name, "standing", f"{wanted} ({said})", found.standing)
 
 
+def _status_known(row: RosterRow, claim: SubmittedClaim) -> str:
+    """What was on record about the person's attendance when the claim arrived.
+
+    Before anything was, the first record: that is another fault, found by the gates.
+    """
+    return (row.seen_by(claim.at) or row.seen[0]).status
+
+
 def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
     name = f"{row.name} {claim.control_number}"
-    if row.attendance != "attended":
-        case.disagree("I2", name, "on the wire", f"nothing ({row.attendance})", "a claim")
+    status = _status_known(row, claim)
+    if status != "attended":
+        case.disagree("I2", name, "on the wire", f"nothing ({status})", "a claim")
     people = [
         other.name
         for other in case.intake.roster
@@ -348,35 +391,98 @@ def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
         ("principal diagnosis", row.diagnosis, (claim.diagnoses or [""])[0]),
         ("charge", row.fee_cents, claim.charge_cents),
         ("place of service", row.place_of_service, claim.place),
-        ("service lines", 1, len(claim.lines)),
+        ("service lines", len(row.lines), len(claim.lines)),
     ):
         case.compare("I2", name, column, expected, found)
+    fees = dict(row.lines)
+    if len(fees) > 1:
+        case.compare("I2", name, "codes", sorted(fees), sorted(line.code for line in claim.lines))
     for line in claim.lines:
+        code = line.code if line.code in fees else "90853"
         for column, expected, found in (
-            ("code", "90853", line.code),
+            ("code", code, line.code),
             ("unit", "UN", line.unit),
             ("units", "1", line.units),
             ("service date", row.service_date.replace("-", ""), line.date),
-            ("line charge", row.fee_cents, line.cents),
+            ("line charge", fees[code], line.cents),
             ("line place of service", row.place_of_service, line.place or claim.place),
         ):
             case.compare("I2", name, column, expected, found)
+        _check_remote_modifiers(case, row, line.modifiers, name)
     valid = [
         a.number
         for a in row.authorizations
         if a.first_day <= row.service_date <= a.last_day
         and (a.known_at is None or a.known_at <= claim.at)
+        and a.used < a.units
     ]
+    valid += _granted_on_request(case, row, claim)
     if claim.authorization not in (valid or [""]):
         case.disagree("I2", name, "REF*G1", valid or "", claim.authorization)
+    if row.authorization_answered == "Y" and not valid:
+        case.disagree("I2", name, "received", "nothing without authorization (EB11 Y)", "a claim")
     gates = [("attendance", row.recorded_at), ("signature of the note", row.signed_at)]
-    if row.treated_in_room > GROUP_SOFT_LIMIT:
-        gates.append((f"release, {row.treated_in_room} having been treated", row.released_at))
-    if row.treated_in_room < 2:
+    treated = (row.seen_by(claim.at) or row.seen[0]).treated_in_room
+    if treated > GROUP_SOFT_LIMIT:
+        gates.append((f"release, {treated} having been treated", row.released_at))
+    if treated < 2:
         gates.append(("a second person in the room", None))
     for what, moment in gates:
         if moment is None or claim.at < moment:
             case.disagree("I2", name, "received", f"after {what} ({moment})", claim.at)
+
+
+def _check_remote_modifiers(
+    case: Case, row: RosterRow, modifiers: tuple[str, ...], name: str
+) -> None:
+    """Of the modifiers for taking part from elsewhere, none that cannot be (section 3, T15)."""
+    allowed = set(_REMOTE_MODIFIERS) if row.medium else set()
+    if row.medium == "audio_only":
+        allowed -= {"95", "GT"}
+    if row.medium == "audio_video":
+        allowed -= {"93", "FQ"}
+    if row.filing_indicator == "MB":
+        allowed -= {"95"}
+    wrong = sorted(_REMOTE_MODIFIERS.intersection(modifiers) - allowed)
+    if wrong:
+        how = row.medium or "in the room"
+        case.disagree("I2", name, "modifiers", f"only what fits {how}", ":".join(wrong))
+
+
+def _is_about(inquiry: Inquiry, row: RosterRow) -> bool:
+    named = (inquiry.last_name.casefold(), inquiry.first_name.casefold())
+    return inquiry.member_id in row.known_ids or named == _person(row)
+
+
+def _granted_on_request(case: Case, row: RosterRow, claim: SubmittedClaim) -> list[str]:
+    """Numbers the payer gave in an answer to a 278 before the claim arrived."""
+    promised = {
+        d.number
+        for d in row.decisions
+        if d.decision in _GRANTED and d.first_day <= row.service_date <= d.last_day
+    }
+    return [
+        answer.number
+        for answer in case.reviews_answered
+        if answer.decision in _GRANTED
+        and answer.number in promised
+        and _is_about(answer, row)
+        and answer.n < claim.n
+        and answer.at <= claim.at
+    ]
+
+
+def _check_authorized_units(case: Case) -> None:
+    """No authorization is on more claims than it has units left."""
+    users: dict[str, set[str]] = defaultdict(set)
+    for claim in case.submitted:
+        if claim.authorization:
+            users[claim.authorization].add(claim.claim_number)
+    left = {a.number: a.units - a.used for row in case.intake.roster for a in row.authorizations}
+    for number, claims in users.items():
+        if number in left and len(claims) > left[number]:
+            column = f"claims with REF*G1 {number}"
+            case.disagree("I2", "authorization", column, f"at most {left[number]}", len(claims))
 
 
 def _person(row: RosterRow) -> tuple[str, str]:
@@ -640,6 +746,9 @@ def _check_clearing(case: Case) -> None:
         withheld = sum(amount for _, amount in payment.provider_adjustments)
         if left not in {0, -withheld}:
             case.disagree("I4", name, "left in clearing", sorted({0, -withheld}), left)
+        apart = [t for t in moves if t.claim_number is None]
+        outside = sum(_net(apart, account) for account in _NOT_IN_A_CLAIM)
+        case.compare("I4", name, "outside of claims (PLB)", 0 if left else withheld, outside)
     everything = case.books.transfers
     for account in ("deposits", "clearing"):
         loose = [t for t in everything if t.remittance_id is None]
@@ -669,6 +778,10 @@ def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing
     case.compare("I4", name, "received from the patient", row.patient_paid_cents, cash)
     if not 0 <= co_taken <= co_said:
         case.disagree("I4", name, "written off as CO", f"0 to {co_said}", co_taken)
+    other_said = sum(p.group_cents("OA") + p.group_cents("PI") for p in paid)
+    other_taken = _net(moves, "other_adjustment")
+    if not 0 <= other_taken <= other_said:
+        case.disagree("I4", name, "other adjustments", f"0 to {other_said}", other_taken)
     due = charge - received - co_taken - others - row.patient_paid_cents
     case.compare("I4", name, "receivable = charge - applied", due, payer + patient)
     if payer < 0 or patient < 0:
@@ -701,6 +814,11 @@ def _check_patient_share(case: Case) -> None:
         for r in case.books.remittances
         if (r.trace, r.payment_date, r.paid_cents) in traces
     }
+    protected = {
+        number
+        for row in case.intake.roster
+        if row.qualified_medicare_beneficiary and (number := case.claim_number_of(row))
+    }
     moved: dict[tuple[str | None, Identifier | None], int] = defaultdict(int)
     for row in case.books.transfers:
         name = f"transfer {row.id}"
@@ -723,22 +841,29 @@ def _check_patient_share(case: Case) -> None:
         limit = sum(
             paid.group_cents("PR")
             for paid in (payment.claims if payment else [])
-            if paid.claim_number == claim_number
+            if paid.claim_number == claim_number and claim_number not in protected
         )
         if amount > limit:
             case.disagree("I10", name, "moved to the patient", f"at most {limit}", amount)
     for claim_number, amount in per_claim.items():
-        limit = sum(p.group_cents("PR") for p in case.paid_claims(claim_number or ""))
+        limit = _share(case, claim_number or "", protected)
         if amount > limit:
             case.disagree(
                 "I10", f"claim {claim_number}", "moved to the patient", f"at most {limit}", amount
             )
     for view in case.books.money:
-        limit = sum(p.group_cents("PR") for p in case.paid_claims(view.claim_number))
+        limit = _share(case, view.claim_number, protected)
         if (view.patient_cents or 0) > limit:
             name = f"claim {view.claim_number}"
             found = view.patient_cents
             case.disagree("I10", name, "claim_money.patient_cents", f"at most {limit}", found)
+
+
+def _share(case: Case, claim_number: str, protected: set[str]) -> int:
+    """What the payers left to the patient; nothing for one who may not be asked (QMB)."""
+    if claim_number in protected:
+        return 0
+    return sum(p.group_cents("PR") for p in case.paid_claims(claim_number))
 
 
 # --- EXPECTED ----------------------------------------------------------------------------------
@@ -760,6 +885,7 @@ def _check_truth(case: Case) -> None:
             _check_arithmetic(case, truth[key])
             _check_outcome(case, row, truth[key])
     _check_copies(case)
+    _check_put_to_the_test(case)
 
 
 def _amount(text: str) -> int | None:
@@ -778,8 +904,8 @@ def _check_arithmetic(case: Case, expected: dict[str, str]) -> None:
         case.disagree("EXPECTED", name, "amounts", "all or none in whole cents", "some")
         return
     known = {column: value or 0 for column, value in values.items()}
-    parts = ("paid_cents", "contractual_cents", "pr_cents", "payer_open_cents")
-    total = sum(known[part] for part in parts)
+    parts = ("paid_cents", "contractual_cents", "pr_cents", "oa_cents", "pi_cents")
+    total = known["payer_open_cents"] + sum(known[part] for part in parts)
     case.compare("EXPECTED", name, "charge_cents", total, known["charge_cents"])
     share = known["patient_paid_cents"] + known["patient_open_cents"]
     case.compare("EXPECTED", name, "pr_cents", share, known["pr_cents"])
@@ -818,10 +944,11 @@ def _check_outcome(case: Case, row: RosterRow, expected: dict[str, str]) -> None
         if rule not in rules:
             case.disagree("EXPECTED", row.name, "findings", rule, "no such finding")
     latest = versions[-1] if versions else None
-    line = latest.lines[0] if latest and latest.lines else None
+    # The group's line first, whatever comes with it; two lines are two values with a semicolon.
+    lines = sorted(latest.lines if latest else [], key=lambda line: (line.code != "90853",))
     for column, value in (
-        ("code", line.code if line else ""),
-        ("modifiers", ":".join(line.modifiers) if line else ""),
+        ("code", ";".join(line.code for line in lines)),
+        ("modifiers", ";".join(":".join(line.modifiers) for line in lines)),
         ("place_of_service", latest.place if latest else ""),
     ):
         case.compare("EXPECTED", row.name, column, expected[column], value)
@@ -840,6 +967,8 @@ def _check_outcome(case: Case, row: RosterRow, expected: dict[str, str]) -> None
         for column, amount in amounts.items():
             if not expected[column]:
                 amount = amount or None  # never sent: nothing and zero are the same
+            elif expected["remittances"] == "0" and versions:
+                amount = amount or 0  # sent, and no answer is to be posted: the same
             case.compare(
                 "EXPECTED", row.name, f"{column} ({source})", _amount(expected[column]), amount
             )
@@ -894,6 +1023,76 @@ def _check_copies(case: Case) -> None:
         wanted, found = case.intake.copies.get(key, 1), len(files.get(key, ()))
         name = f"835 of {key[0]} on {key[1]}"
         case.compare("EXPECTED", name, "files delivered", wanted, found)
+
+
+def _check_put_to_the_test(case: Case) -> None:
+    """What the payers of the sample were to do besides, they did, or nothing was tested."""
+    by_day: dict[tuple[str, str], list[Payment]] = defaultdict(list)
+    for payment in case.distinct_payments():
+        by_day[case.payer_of(payment), payment.date].append(payment)
+    for key in sorted(by_day.keys() | case.intake.unbalanced.keys()):
+        off = [_out_of_balance(payment) for payment in by_day[key] if not payment.balances()]
+        wanted = [case.intake.unbalanced[key]] if key in case.intake.unbalanced else []
+        name = f"835 of {key[0]} on {key[1]}"
+        case.compare("EXPECTED", name, "out of balance by", wanted, [abs(cents) for cents in off])
+    for reversal in case.intake.reversals:
+        paid = [
+            claim
+            for payment in by_day[reversal.payer_id, reversal.on]
+            for claim in payment.claims
+            if claim.claim_number in _claims_of(case, reversal.member_id, reversal.service_date)
+        ]
+        name = f"835 of {reversal.payer_id} on {reversal.on}"
+        case.compare("EXPECTED", name, "reversals", 1, sum(c.is_reversal for c in paid))
+        corrected = reversal.corrected_allowed_cents
+        wanted = [] if corrected is None else [corrected]
+        found = [c.allowed_cents() for c in paid if not c.is_reversal]
+        case.compare("EXPECTED", name, "allowed in the correction", wanted, found)
+    for takeback in case.intake.takebacks:
+        for day, cents in ((takeback.announced_on, 0), *takeback.taken):
+            amounts = [a for p in by_day[takeback.payer_id, day] for _, a in p.provider_adjustments]
+            name = f"835 of {takeback.payer_id} on {day}"
+            case.compare("EXPECTED", name, "provider adjustments", cents, sum(amounts))
+            if not amounts:
+                case.disagree("EXPECTED", name, "PLB", "at least one", "none")
+    for row in case.intake.roster:
+        _check_asked(case, row)
+
+
+def _out_of_balance(payment: Payment) -> int:
+    """Cents by which BPR02 is above what claims and provider adjustments come to."""
+    total = sum(claim.paid_cents for claim in payment.claims)
+    return payment.cents - total + sum(amount for _, amount in payment.provider_adjustments)
+
+
+def _claims_of(case: Case, member_id: str, day: str) -> set[str]:
+    return {
+        claim.claim_number
+        for claim in case.submitted
+        if claim.member_id == member_id
+        and any(line.date == day.replace("-", "") for line in claim.lines)
+    }
+
+
+def _check_asked(case: Case, row: RosterRow) -> None:
+    """The second payer was asked before it was billed; an authorization was asked for."""
+    versions = case.versions(case.claim_number_of(row))
+    first = min((claim.n for claim in versions), default=0)
+    for payer in row.asked if len(row.asked) > 1 and versions else ():
+        before = [
+            i for i in case.inquiries if i.payer_id == payer and _is_about(i, row) and i.n < first
+        ]
+        if not before:
+            case.disagree("EXPECTED", row.name, f"270 to {payer} before the claim", "one", "none")
+    if not row.decisions or row.attendance != "attended":
+        return
+    if not any(_is_about(request, row) for request in case.reviews_asked):
+        case.disagree("EXPECTED", row.name, "278 for an authorization", "one", "none")
+    heard = [answer.decision for answer in case.reviews_answered if _is_about(answer, row)]
+    # Asked again while pended, the payer says so again.
+    told = [said for index, said in enumerate(heard) if said not in heard[index - 1 : index]]
+    wanted = [decision.decision for decision in row.decisions]
+    case.compare("EXPECTED", row.name, "answers to the 278", wanted, told)
 
 
 # --- command line ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import base64
 import copy
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -783,10 +784,11 @@ def test_the_command_says_so_and_exits_accordingly(
 def test_it_runs_by_its_path_from_anywhere(faultless: World, tmp_path: Path) -> None:
     database, log = faultless.write(tmp_path)
     oracle = Path(__file__).parent
-    fixed = ["--samples", str(SAMPLES), "--identity-key", IDENTITY_KEY.hex()]
+    fixed = ["--samples", str(SAMPLES)]
     done = subprocess.run(
         [sys.executable, str(oracle), "--database", str(database), "--wire", str(log), *fixed],
         cwd=tmp_path,
+        env={**os.environ, "GROUPCLAIM_IDENTITY_KEY": IDENTITY_KEY.hex()},
         capture_output=True,
         text=True,
         check=False,

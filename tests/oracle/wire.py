@@ -1,7 +1,7 @@
 """What went over the wire: the simulator's raw log and the few X12 transactions the judge needs.
 
-Written apart from the product, from the public layouts of 837P, 277CA, 999, TA1 and 835 as
-``reference/domain.md`` sections 6 to 8 describe them. Standard library only.
+Written apart from the product, from the public layouts of 270, 278, 837P, 277CA, 999, TA1 and 835
+as ``reference/domain.md`` sections 5 to 8 describe them. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -342,6 +342,72 @@ def _read_into(claim: SubmittedClaim, segment: tuple[str, ...], components: str)
         claim.lines[-1].date = _at(segment, 3)
 
 
+# --- 270 and 278 -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One person asked about in a 270, or spoken of in a 278.
+
+    ``decision`` and ``number`` are HCR01 and HCR02 of a 278 response; empty in what is asked.
+    """
+
+    n: int
+    at: datetime
+    payer_id: str
+    last_name: str
+    first_name: str
+    member_id: str
+    decision: str = ""
+    number: str = ""
+
+
+def eligibility_inquiries(entry: LogEntry) -> list[Inquiry]:
+    """Everyone asked about in the 270s of a received file."""
+    return _inquiries(entry, "270")
+
+
+def authorization_reviews(entry: LogEntry) -> list[Inquiry]:
+    """Everyone in the 278s of a file; in a response once for each decision."""
+    return _inquiries(entry, "278")
+
+
+def _inquiries(entry: LogEntry, code: str) -> list[Inquiry]:
+    found: list[Inquiry] = []
+    for interchange in interchanges(entry.body):
+        for transaction in interchange.transactions:
+            if transaction.code == code:
+                found += _people_of(entry, transaction)
+    return found
+
+
+def _people_of(entry: LogEntry, transaction: Transaction) -> Iterator[Inquiry]:
+    payer = ""
+    person: Inquiry | None = None
+    decided = False
+    for segment in transaction.segments:
+        tag, qualifier = segment[0], _at(segment, 1)
+        if tag == "NM1" and qualifier in ("PR", "X3"):
+            payer = _at(segment, 9)
+        elif tag == "NM1" and qualifier == "IL":
+            if person is not None and not decided:
+                yield person
+            decided = False
+            person = Inquiry(
+                n=entry.n,
+                at=entry.at,
+                payer_id=payer,
+                last_name=_at(segment, 3),
+                first_name=_at(segment, 4),
+                member_id=_at(segment, 9),
+            )
+        elif tag == "HCR" and person is not None:
+            decided = True
+            yield replace(person, decision=qualifier, number=_at(segment, 2))
+    if person is not None and not decided:
+        yield person
+
+
 # --- acknowledgments ---------------------------------------------------------------------------
 
 
@@ -448,6 +514,10 @@ class PaidClaim:
     def claim_number(self) -> str:
         return self.control_number[:-1]
 
+    @property
+    def is_reversal(self) -> bool:
+        return self.status == "22"
+
     def all_adjustments(self) -> list[Adjustment]:
         return self.adjustments + [a for line in self.lines for a in line.adjustments]
 
@@ -455,12 +525,20 @@ class PaidClaim:
         return sum(a.cents for a in self.all_adjustments() if a.group == group)
 
     def allowed_cents(self) -> int:
-        """AMT*B6, or rebuilt as paid + patient share + sequestration (domain.md section 8.3)."""
+        """AMT*B6, or rebuilt as paid + patient share + sequestration (domain.md section 8.3).
+
+        A reversal takes its allowed amount back, with whatever sign it states it (section 8.5).
+        """
         stated = [line.allowed_cents for line in self.lines]
         if stated and None not in stated:
-            return sum(amount or 0 for amount in stated)
+            total = sum(amount or 0 for amount in stated)
+            return -abs(total) if self.is_reversal else total
         cuts = sum(a.cents for a in self.all_adjustments() if a.reason == "253")
-        return self.paid_cents + self.group_cents("PR") + cuts
+        return self.paid_cents + self.group_cents("PR") + self.not_collectable_cents() + cuts
+
+    def not_collectable_cents(self) -> int:
+        """A share that may not be collected from the patient: OA-209 (section 8.6)."""
+        return sum(a.cents for a in self.all_adjustments() if (a.group, a.reason) == ("OA", "209"))
 
     def is_denial(self) -> bool:
         """Status 4, or nothing paid and nothing left to the patient (domain.md section 8.1)."""

@@ -1,5 +1,7 @@
+import re
 from datetime import date, timedelta
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +45,13 @@ def book() -> PolicyBook:
         ("texas-medicaid", 10, None, (95, None), 0, "replacement"),
         ("texas-commercial", 10, None, (95, None), 0, "replacement"),
         ("commercial", 10, None, (90, None), 0, "replacement"),
+        ("virginia-commercial", 10, None, (90, None), 0, "replacement"),
+        ("virginia-medicaid", 10, None, (None, 12), 0, "replacement"),
+        ("medicaid-managed-care", 10, None, (95, None), 0, "replacement"),
+        ("medicare-advantage", 10, 12, (None, 12), 0, "replacement"),
+        ("medicare-part-b-texas", 10, 12, (None, 12), 200, "new_claim_if_unprocessable"),
+        ("medicare-part-b-virginia", 10, 12, (None, 12), 200, "new_claim_if_unprocessable"),
+        ("behavioral-carve-out", 10, 12, (90, None), 0, "replacement"),
     ],
 )
 def test_what_each_payer_asks_for(
@@ -75,20 +84,36 @@ def test_only_what_was_read_in_a_current_official_text_is_verified(book: PolicyB
         }
         for name in book.names
     }
+    national = {
+        "coinsurance",
+        "sequestration",
+        "filing_limit",
+        "appeal_limit",
+        "interactive_complexity",
+        "after_hours",
+    }
     assert verified == {
-        "medicare-part-b": {"coinsurance", "sequestration", "filing_limit", "appeal_limit"},
+        "medicare-part-b": national,
+        "medicare-part-b-texas": national,
+        "medicare-part-b-virginia": national,
+        "medicare-advantage": {"interactive_complexity", "after_hours"},
         "texas-medicaid": {"sequestration", "filing_limit", "appeal_limit"},
-        "texas-commercial": {"sequestration", "filing_limit"},
+        "virginia-medicaid": {"sequestration", "filing_limit"},
+        "medicaid-managed-care": {"sequestration", "filing_limit"},
+        "texas-commercial": {"sequestration", "filing_limit", "prompt_pay"},
+        "virginia-commercial": {"sequestration"},
         "commercial": {"sequestration"},
+        "behavioral-carve-out": {"sequestration"},
     }
 
 
-def test_texas_commercial_differs_from_commercial_in_its_filing_limit_alone(
+def test_texas_commercial_differs_from_commercial_in_what_its_law_gives(
     book: PolicyBook,
 ) -> None:
     one, other = book.policy("commercial", DAY), book.policy("texas-commercial", DAY)
     assert {key for key, value in one if getattr(other, key) != value} == {
         "filing_limit",
+        "prompt_pay",
         "name",
         "version",
     }
@@ -157,7 +182,11 @@ def test_an_ended_policy_is_not_in_force() -> None:
 def test_editions_that_overlap_or_leave_a_gap_are_refused(
     spans: tuple[tuple[str, str | None], ...], problem: str
 ) -> None:
-    assert _problems(made_up=_editions(*spans)) == [f"made-up.toml: {problem}"]
+    text = _editions(*spans)
+    (told,) = _problems(made_up=text)
+    assert told.split(": ", 1)[1] == problem
+    line = int(told.split(":")[1])
+    assert text.splitlines()[line - 1].startswith(problem.split(".")[1].split(":")[0])
 
 
 @pytest.mark.parametrize(
@@ -200,8 +229,13 @@ def test_a_wrong_key_or_value_is_refused_by_file_key_and_reason(
     old: str, new: str, problem: str
 ) -> None:
     assert old in _text()
-    problems = _problems(made_up=_text().replace(old, new, 1))
-    assert any(line.startswith(f"made-up.toml: edition[0].{problem}") for line in problems)
+    text = _text().replace(old, new, 1)
+    found = [line for line in _problems(made_up=text) if f": edition[0].{problem}" in line]
+    assert found
+    key = problem.split(":")[0].split("[")[0]
+    table, _, value = key.rpartition(".")
+    place = text.splitlines()[int(found[0].split(":")[1]) - 1]
+    assert place.startswith((value, f"[edition.{table or value}]", "[[edition]]"))
 
 
 def test_all_problems_of_all_files_are_told_at_once() -> None:
@@ -222,10 +256,11 @@ def test_all_problems_of_all_files_are_told_at_once() -> None:
         "four.toml",
         "four.toml",
     ]
-    assert "one.toml: unknown: unknown key" in problems
-    assert "three.toml: edition: needs at least one [[edition]]" in problems
-    assert "four.toml: edition[1].effective_from: a gap after edition[0]" in problems
-    assert any(line.startswith("two.toml: not TOML") for line in problems)
+    told = [re.sub(r":\d+:", ":", line) for line in problems]
+    assert "one.toml: unknown: unknown key" in told
+    assert "three.toml: edition: needs at least one [[edition]]" in told
+    assert "four.toml: edition[1].effective_from: a gap after edition[0]" in told
+    assert any(line.startswith("two.toml:1: not TOML") for line in problems)
 
 
 def test_the_tolerance_is_the_larger_of_cents_and_share(book: PolicyBook) -> None:
@@ -240,3 +275,200 @@ def test_every_policy_is_in_force_in_both_years_of_the_fee_schedule(book: Policy
         for name in book.names:
             assert book.policy(name, day).name == name
         day += timedelta(days=31)
+
+
+# --- like another policy
+
+
+_LIKE = """
+[[edition]]
+like = "commercial"
+effective_from = 2025-01-01
+"""
+
+
+def _like(text: str = _LIKE, **others: str) -> PolicyBook:
+    return PolicyBook.read({"commercial": _text(), "made-up": text, **others})
+
+
+def test_an_edition_like_another_policy_takes_what_it_does_not_state() -> None:
+    text = (
+        _LIKE
+        + """
+[edition.units]
+per_day = 2
+source = "made up"
+verified = true
+"""
+    )
+    made, base = _like(text).policy("made-up", DAY), _like().policy("commercial", DAY)
+    assert {key for key, value in made if getattr(base, key) != value} == {
+        "units",
+        "name",
+        "version",
+    }
+    assert made.units.per_day == 2
+
+
+def test_it_changes_on_the_days_on_which_the_other_changes() -> None:
+    base = _editions(("2025-01-01", "2025-12-31"), ("2026-01-01", None)).replace(
+        "soft = 10", "soft = 8", 1
+    )
+    book = PolicyBook.read({"commercial": base, "made-up": _LIKE})
+    assert [item.effective_from for item in book.editions("made-up")] == [
+        date(2025, 1, 1),
+        date(2026, 1, 1),
+    ]
+    assert book.policy("made-up", date(2025, 12, 31)).group_size.soft == 8
+    assert book.policy("made-up", date(2026, 1, 1)).group_size.soft == 10
+
+
+def test_like_its_own_policy_means_like_the_edition_before() -> None:
+    text = (
+        _LIKE.replace("2025-01-01", "2025-01-01\neffective_to = 2025-12-31")
+        + "[edition.units]\nper_day = 2\nsource = 'made up'\nverified = true\n"
+        + '[[edition]]\nlike = "made-up"\neffective_from = 2026-01-01\n'
+    )
+    assert _like(text).policy("made-up", DAY).units.per_day == 2
+
+
+def test_a_group_can_be_left_out() -> None:
+    text = _LIKE + 'without = ["session_length"]\n'
+    assert _like().policy("made-up", DAY).session_length is not None
+    assert _like(text).policy("made-up", DAY).session_length is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (_LIKE.replace("commercial", "nobody"), "3: edition[0].like: no policy is named 'nobody'"),
+        (
+            _LIKE.replace("2025-01-01", "2024-12-31"),
+            "3: edition[0].like: commercial has no edition on 2024-12-31",
+        ),
+        (_LIKE.replace("commercial", "made-up"), "3: edition[0].like: made-up has no edition on"),
+        (
+            _LIKE + 'without = ["untis"]\n',
+            "5: edition[0].without: there is no group 'untis'",
+        ),
+        (
+            _LIKE + "[edition.units]\nper_day = 0\nsource = 'x'\nverified = true\n",
+            "6: edition[0].units.per_day: Input should be greater than 0",
+        ),
+        (
+            _LIKE + "[edition.unit]\nper_day = 1\n",
+            "5: edition[0].unit: Extra inputs are not permitted",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_edition_like_another_is_told_with_its_line(
+    text: str, problem: str
+) -> None:
+    with pytest.raises(InputRefused) as refused:
+        _like(text)
+    assert any(line.startswith(f"made-up.toml:{problem}") for line in refused.value.problems)
+
+
+def test_two_policies_like_each_other_are_refused() -> None:
+    with pytest.raises(InputRefused) as refused:
+        PolicyBook.read(
+            {
+                "one": _LIKE.replace("commercial", "other"),
+                "other": _LIKE.replace("commercial", "one"),
+            }
+        )
+    assert any("is itself like" in line for line in refused.value.problems)
+
+
+def test_what_is_wrong_in_the_other_policy_is_told_once_and_where_it_stands() -> None:
+    with pytest.raises(InputRefused) as refused:
+        PolicyBook.read({"commercial": _text().replace("soft = 10", "soft = 1"), "made-up": _LIKE})
+    (problem,) = refused.value.problems
+    assert problem.startswith("commercial.toml:")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('home_place = "10"', 'home_place = "98"', "telehealth.home_place: no place of service 98"),
+        ('["95"]', '["96"]', "telehealth.video_modifiers: no modifier 96"),
+    ],
+)
+def test_a_code_that_no_table_explains_is_refused(old: str, new: str, problem: str) -> None:
+    text = _text().replace(old, new, 1)
+    (told,) = _problems(made_up=text)
+    assert told.endswith(problem)
+    assert new in text.splitlines()[int(told.split(":")[1]) - 1]
+
+
+def test_a_folder_of_ones_own_adds_policies_and_stands_in_for_others(tmp_path: Path) -> None:
+    (tmp_path / "payers").mkdir()
+    (tmp_path / "payers" / "commercial.toml").write_text(_text().replace("soft = 10", "soft = 7"))
+    (tmp_path / "payers" / "our-plan.toml").write_text(_LIKE)
+    book = PolicyBook.load(tmp_path)
+    assert book.policy("commercial", DAY).group_size.soft == 7
+    assert book.policy("our-plan", DAY).group_size.soft == 7
+    assert book.policy("texas-commercial", DAY).group_size.soft == 7
+    assert book.policy("medicare-part-b", DAY) == PolicyBook.load().policy("medicare-part-b", DAY)
+
+
+# --- values by date and payer
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "video", "audio", "home"),
+    [
+        ("medicare-part-b", date(2023, 12, 31), ("95",), ("93",), "10"),  # T15
+        ("medicare-part-b", date(2024, 1, 1), (), ("93",), "10"),
+        ("medicare-advantage", DAY, (), ("93",), "10"),
+        ("texas-medicaid", DAY, ("95",), ("93",), "10"),
+        ("virginia-medicaid", DAY, ("GT",), ("93",), None),
+        ("medicaid-managed-care", DAY, ("95",), ("FQ",), "10"),
+        ("commercial", DAY, ("95",), ("93",), "10"),
+    ],
+)
+def test_telehealth_modifiers_by_payer_and_day(
+    book: PolicyBook,
+    name: str,
+    day: date,
+    video: tuple[str, ...],
+    audio: tuple[str, ...],
+    home: str | None,
+) -> None:
+    telehealth = book.policy(name, day).telehealth
+    assert (telehealth.video_modifiers, telehealth.audio_modifiers) == (video, audio)
+    assert telehealth.home_place == home
+
+
+def test_medicare_asks_for_a_visit_in_person_from_2028(book: PolicyBook) -> None:
+    def months(day: date) -> int | None:
+        return book.policy("medicare-part-b", day).telehealth.in_person_visit_months
+
+    assert months(date(2027, 12, 31)) is None  # T9
+    assert months(date(2028, 1, 1)) == 6
+
+
+def test_medicare_takes_counsellors_since_2024(book: PolicyBook) -> None:
+    def accepted(day: date) -> bool:
+        return "lpc" in book.policy("medicare-part-b", day).licences.accepted
+
+    assert not accepted(date(2023, 12, 31))
+    assert accepted(date(2024, 1, 1))
+
+
+def test_the_clock_of_authorizations_changes_in_2026(book: PolicyBook) -> None:
+    for name in ("medicare-advantage", "medicaid-managed-care"):
+        assert book.policy(name, date(2025, 12, 31)).authorization.decision_days == 14
+        assert book.policy(name, date(2026, 1, 1)).authorization.decision_days == 7
+        assert book.policy(name, DAY).authorization.urgent_decision_hours == 72
+
+
+@pytest.mark.parametrize(
+    ("name", "law_days"),
+    [("texas-commercial", 30), ("virginia-commercial", 40), ("medicare-part-b", 30)],
+)
+def test_prompt_pay(book: PolicyBook, name: str, law_days: int) -> None:
+    prompt = book.policy(name, DAY).prompt_pay
+    assert prompt is not None
+    assert prompt.days_electronic == law_days
+    assert book.policy("commercial", DAY).prompt_pay is None

@@ -230,6 +230,18 @@ def facts(**changes: Any) -> ClaimFacts:
     return base.model_copy(update=changes)
 
 
+def member(ref: str, first: str, last: str) -> Patient:
+    """Another patient on the roster."""
+    return Patient(
+        ref=ref,
+        first_name=first,
+        last_name=last,
+        birth_date=date(1980, 1, 1),
+        sex="U",
+        address=address(),
+    )
+
+
 def medicare_facts(locality: str, state: str, kind: str, **changes: Any) -> ClaimFacts:
     """Facts of a Medicare patient treated under a licence of ``kind`` in ``locality``."""
     return facts(

@@ -7,6 +7,7 @@ from groupclaim.model.finding import Severity
 from groupclaim.model.practice import LicenceKind
 from groupclaim.rules.coding import Coded, code_claim
 from groupclaim.rules.holding import held
+from groupclaim.rules.pricing import expected_allowed
 from tests.rules.made import (
     SCHEDULE,
     changed,
@@ -15,8 +16,10 @@ from tests.rules.made import (
     fee,
     licence,
     location,
+    medicare_contract,
     medicare_facts,
     other_service,
+    payer,
     plan,
     policy,
     rates,
@@ -66,7 +69,7 @@ def test_a_line_points_to_at_most_four_of_at_most_twelve() -> None:
 def test_without_any_diagnosis_there_is_no_line() -> None:
     coded = code(facts(plan=None))
     assert coded.lines == ()
-    assert held(coded.findings, ("PLAN_MISSING",)).code == "PLAN_MISSING"
+    assert held(coded.findings, ("PLAN_INVALID",)).code == "PLAN_INVALID"
     assert code(facts(plan=None), diagnosis="F331").lines != ()
 
 
@@ -90,8 +93,8 @@ def test_modifiers_follow_payer_and_licence() -> None:
         # 12 is not verified for the practice's own contractor (T16): above it holds, it does not
         # forbid.
         (13, "group_size_exceeded", "GROUP_SIZE_EXCEEDED", True),
-        (1, "group_of_fewer_than_two", "GROUP_SIZE_REVIEW", False),
-        (None, "group_of_fewer_than_two", "GROUP_SIZE_REVIEW", False),
+        (1, "group_of_fewer_than_two", "GROUP_OF_ONE", False),
+        (None, "group_of_fewer_than_two", "GROUP_OF_ONE", False),
     ],
 )
 def test_scenario_1_the_size_of_the_room(
@@ -130,7 +133,24 @@ def test_a_payer_may_want_a_larger_group() -> None:
 
 
 def test_one_alone_is_never_waived() -> None:
-    assert held(code(facts(group_size=1)).findings, ("GROUP_SIZE_REVIEW",)) is not None
+    assert held(code(facts(group_size=1)).findings, ("GROUP_OF_ONE",)) is not None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "instead"),
+    [
+        (15, ()),
+        (16, ("90832",)),
+        (37, ("90832",)),
+        (38, ("90834",)),
+        (52, ("90834",)),
+        (53, ("90837",)),
+        (120, ("90837",)),
+    ],
+)
+def test_one_alone_may_have_had_individual_therapy(minutes: int, instead: tuple[str, ...]) -> None:
+    assert code(facts(group_size=1, minutes=minutes)).suggestions == instead
+    assert code(facts(group_size=2, minutes=minutes)).suggestions == ()
 
 
 # --- licence
@@ -155,22 +175,60 @@ def test_no_licence_where_and_when_the_session_was(unlicensed: dict[str, Any]) -
 
 
 def test_a_licence_the_payer_does_not_accept() -> None:
-    associate = facts(
-        clinician=clinician(licence("lpc_associate")), contracts=(rates((None, 2000)),)
-    )
-    coded = code(associate)
+    counsellor = facts(clinician=clinician(licence("lpc")), contracts=(rates((None, 2000)),))
+    refuses = changed("commercial", "licences", accepted=(LicenceKind.PSYCHOLOGIST,))
+    coded = code(counsellor, refuses)
     assert rule_ids(coded) == ["licence_not_accepted"]
-    assert held(coded.findings).code == "LICENCE_NOT_ACCEPTED"
-    assert held(coded.findings, ("LICENCE_NOT_ACCEPTED",)) is None  # unverified: may be released
-    verified = changed("commercial", "licences", verified=True)
-    assert held(code(associate, verified).findings, ("LICENCE_NOT_ACCEPTED",)) is not None
+    assert held(coded.findings).code == "RENDERING_NOT_PAYABLE"
+    assert held(coded.findings, ("RENDERING_NOT_PAYABLE",)) is None  # unverified: may be released
+    verified = changed(
+        "commercial", "licences", accepted=(LicenceKind.PSYCHOLOGIST,), verified=True
+    )
+    assert held(code(counsellor, verified).findings, ("RENDERING_NOT_PAYABLE",)) is not None
 
 
-def test_medicare_has_no_rate_for_an_associate_even_when_waived() -> None:
-    associate = medicare_facts("TX-31", "TX", "lpc_associate")
-    coded = code(associate, policy("medicare-part-b"))
-    assert rule_ids(coded) == ["licence_not_accepted", "no_rate"]
-    assert held(coded.findings, ("LICENCE_NOT_ACCEPTED",)).code == "NO_RATE"
+def _associate(supervised_by: str | None, name: str, **options: Any) -> Any:
+    supervisor = (
+        clinician(licence(supervised_by)).model_copy(update={"ref": "C9", "npi": "1999900107"})
+        if supervised_by
+        else None
+    )
+    return facts(
+        payer=payer(name),
+        clinician=clinician(licence("lpc_associate")),
+        supervisor=supervisor,
+        **options,
+    )
+
+
+def test_supervised_work_is_billed_under_the_supervisor_where_the_payer_says_so() -> None:
+    the_facts = _associate("psychologist", "medicare-part-b", contracts=(medicare_contract(),))
+    coded = code(the_facts, policy("medicare-part-b"))
+    assert coded.findings == ()
+    assert coded.rendering.ref == "C9"
+    priced = expected_allowed(the_facts, policy("medicare-part-b"), SCHEDULE, "90853")
+    assert priced.allowed == 3085  # at the supervisor's rate
+    assert code().rendering.ref == "C1"
+
+
+@pytest.mark.parametrize("supervisor", [None, "lcsw"])
+def test_supervised_work_without_a_fitting_supervisor_is_held(supervisor: str | None) -> None:
+    the_facts = _associate(supervisor, "medicare-part-b", contracts=(medicare_contract(),))
+    coded = code(the_facts, policy("medicare-part-b"))
+    assert rule_ids(coded) == ["supervisor_missing", "no_rate"]
+    assert held(coded.findings).code == "RENDERING_NOT_PAYABLE"
+    # and a waiver makes no rate
+    assert held(coded.findings, ("RENDERING_NOT_PAYABLE",)).code == "NO_RATE"
+
+
+def test_a_payer_that_pays_no_supervised_work() -> None:
+    contracts = (rates((None, 2000)),)
+    coded = code(
+        _associate("psychologist", "texas-medicaid", contracts=contracts), policy("texas-medicaid")
+    )
+    assert rule_ids(coded) == ["supervised_not_billable"]
+    assert coded.rendering.ref == "C1"
+    assert held(coded.findings).code == "RENDERING_NOT_PAYABLE"
 
 
 def test_of_two_licences_the_accepted_one_bills() -> None:
@@ -202,15 +260,14 @@ def test_without_fee_or_rate_nothing_leaves(missing: dict[str, Any], rule: str) 
 # --- other services of the day
 
 
-def test_individual_therapy_the_same_day_does_not_touch_the_group_line() -> None:
-    """Scenarios 4 and 5: 59 or XE belongs on the individual line, also when that one came first."""
-    for hours in (-3, 3):
-        coded = code(facts(other_services=(other_service("90834", hours),)))
-        assert rule_ids(coded) == ["same_day_individual"]
-        assert coded.findings[0].severity is Severity.WARN
-        assert "59 or XE" in coded.findings[0].sentence
-        assert coded.lines[0].modifiers == ()
-        assert held(coded.findings) is None
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_individual_therapy_without_a_note_of_its_own_stays_off_the_claim(hours: int) -> None:
+    coded = code(facts(other_services=(other_service("90834", hours),)))
+    assert rule_ids(coded) == ["not_distinct"]
+    assert coded.findings[0].severity is Severity.WARN
+    assert [line.code for line in coded.lines] == ["90853"]
+    assert coded.lines[0].modifiers == ()
+    assert held(coded.findings) is None
 
 
 def test_individual_therapy_that_overlaps_is_told() -> None:
@@ -222,8 +279,10 @@ def test_individual_therapy_that_overlaps_is_told() -> None:
 
 @pytest.mark.parametrize("hours_after", [-0.75, 1])
 def test_one_right_before_or_after_the_group_does_not_overlap(hours_after: float) -> None:
-    coded = code(facts(other_services=(other_service("90834", hours_after),)))
+    beside = other_service("90834", hours_after, billed_elsewhere=True)
+    coded = code(facts(other_services=(beside,)))
     assert "59 or XE" in coded.findings[0].sentence
+    assert coded.findings[0].severity is Severity.INFO
 
 
 def test_individual_therapy_billed_elsewhere_is_only_noted() -> None:
@@ -237,7 +296,8 @@ def test_a_payer_that_pays_only_one_of_both() -> None:
     hold = held(coded.findings)
     assert (hold.code, hold.releasable) == ("SAME_DAY_SERVICE", True)
     allows = changed("commercial", "same_day", with_individual="allow")
-    assert code(facts(other_services=(other_service("90837"),)), allows).findings == ()
+    elsewhere = other_service("90837", billed_elsewhere=True)
+    assert code(facts(other_services=(elsewhere,)), allows).findings == ()
 
 
 @pytest.mark.parametrize("other", ["90839", "90840", "90846", "90847", "H0015", "G0410"])

@@ -13,7 +13,7 @@ def test_the_first_blocking_finding_holds() -> None:
     findings = (
         finding(None, Severity.WARN),
         finding("NOTE_UNSIGNED"),
-        finding("PLAN_MISSING"),
+        finding("PLAN_INVALID"),
     )
     hold = held(findings)
     assert hold is not None

@@ -16,7 +16,7 @@ from groupclaim.model.session import Attendance, ProgressNote
 from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import code_claim
-from groupclaim.rules.documentation import check_documentation
+from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.holding import held
 from groupclaim.rules.payment_audit import audit_payment
 from groupclaim.rules.pricing import Expected, expected_allowed, medicare_split
@@ -78,6 +78,24 @@ def _facts(session_ref: str, patient_ref: str) -> tuple[ClaimFacts, PayerPolicy]
     return facts, BOOK.policy(payer.policy, facts.service_date)
 
 
+def _company(session_ref: str, patient_ref: str) -> Company:
+    """The roster, everyone's note of the session, and the patient's own earlier ones."""
+    starts_at = SESSIONS[session_ref].starts_at
+    notes = [
+        OtherNote(f"{ref} {patient}", ProgressNote.model_validate(note), patient == patient_ref)
+        for ref, of_session in NOTES.items()
+        for patient, note in of_session.items()
+        if (ref == session_ref and patient != patient_ref)
+        or (patient == patient_ref and SESSIONS[ref].starts_at < starts_at)
+    ]
+    members = [
+        item
+        for item in PRACTICE.patients
+        if item.ref in SESSIONS[session_ref].roster and item.ref != patient_ref
+    ]
+    return Company(members=tuple(members), notes=tuple(notes))
+
+
 @pytest.mark.parametrize(("session", "patient"), list(ROWS))
 def test_who_is_billable(session: str, patient: str) -> None:
     row = ROWS[session, patient]
@@ -91,7 +109,7 @@ def test_what_is_billed(session: str, patient: str) -> None:
     row = ROWS[session, patient]
     facts, policy = _facts(session, patient)
     note = ProgressNote.model_validate(NOTES[session][patient])
-    assert check_documentation(facts, note, policy) == ()
+    assert held(check_documentation(facts, note, policy, _company(session, patient))) is None
     coded = code_claim(facts, policy, SCHEDULE, note.diagnosis)
     assert held(coded.findings) == (GROUP_SIZE_REVIEW if session == "S4" else None)
     assert held(coded.findings, ("GROUP_SIZE_REVIEW",)) is None

@@ -273,6 +273,16 @@ async def test_lost_answers(connect: Connect, practice: Any, tmp_path: Path) -> 
     assert await _listing(client) == [x999]
 
 
+async def test_taken_and_then_unavailable(connect: Connect, practice: Any, tmp_path: Path) -> None:
+    client = await connect()
+    await _set_faults(client, {"on": "batch", "kind": "accept_then_503", "times": 1})
+    content = practice.batch(1, practice.claim("C1A"))
+    assert (await client.post("/batches?name=b1.edi", content=content)).status_code == 503
+    outcomes = [json.loads(line)["outcome"] for line in (tmp_path / "raw.jsonl").open()]
+    assert outcomes == ["accepted_answer_lost"]
+    assert (await client.post("/batches?name=b1.edi", content=content)).status_code == 409
+
+
 async def test_mailbox_in_disorder(connect: Connect, practice: Any) -> None:
     client = await connect()
     rules = [

@@ -9,7 +9,7 @@ from groupclaim.store import audit
 from groupclaim.store.audit import Head, Tampering
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
-from tests.store.world import NOW
+from tests.store.world import NOW, PLANTED
 
 
 @pytest.fixture
@@ -56,6 +56,22 @@ async def test_an_untouched_log_holds(database: Database) -> None:
     async with database.transaction() as tx:
         await audit.record(tx, NOW, "biller-1", "claim_viewed", "GC9")
     assert await _verify(database, head) is None
+
+
+async def test_what_people_say_is_read_with_the_key_only(
+    database: Database, database_url: str
+) -> None:
+    reason = f"called {PLANTED[0]} {PLANTED[1]}"
+    async with database.transaction() as tx:
+        await audit.record(tx, NOW, "biller-1", "release_hold", "GC1", {"reason": reason})
+        await audit.record(tx, NOW, "biller-1", "claim_viewed", "GC2")
+        (stored, _) = await tx.rows(text("SELECT * FROM audit_entry ORDER BY id"))
+        (entry,) = await audit.entries(tx, "GC1")
+    assert (entry.actor, entry.action, entry.detail) == (
+        "biller-1", "release_hold", {"reason": reason},
+    )  # fmt: skip
+    assert not any(word in str(tuple(stored)) for word in ("called", *PLANTED))
+    assert await _verify(database) is None
 
 
 async def test_what_is_sealed_is_not_sealed_again(database: Database) -> None:

@@ -28,7 +28,7 @@ from groupclaim.store.claims import (
 from groupclaim.store.database import Reading
 from groupclaim.store.practice import UnknownRecord, claim_facts, session_roster
 from groupclaim.store.schema import claim, finding, group_session
-from tests.store.world import NOW, World, attended, make_ready, send_all, version_of
+from tests.store.world import NOW, World, attended, make_ready, send_all, trial_balance, version_of
 
 LATER = NOW + timedelta(hours=1)
 
@@ -176,21 +176,40 @@ async def test_a_corrected_copay_books_the_difference(world: World) -> None:
             await record_attendance(tx, world.session_id, attended(world, copay=copay), NOW)
             now = await ledger.balance(tx, number)
             assert (now.prepaid, now.patient_open) == (prepaid, -prepaid)
-        assert (await ledger.trial_balance(tx))[ledger.Account.PATIENT_CASH] == 6 * 1000
+        assert (await trial_balance(tx))[ledger.Account.PATIENT_CASH] == 6 * 1000
         assert await ledger.verify(tx) == ()
 
 
-async def test_a_claim_no_longer_billable_leaves_the_queue(world: World) -> None:
+async def test_a_room_of_another_size_leaves_the_queue_to_be_checked_again(world: World) -> None:
     async with world.database.transaction() as tx:
         await record_attendance(tx, world.session_id, attended(world), NOW)
         for number in world.claims[:2]:
             await make_ready(tx, world, number)
         recorded = await record_attendance(tx, world.session_id, attended(world, absent=[0]), LATER)
-        batch = await batches.cut_batch(tx, world.connection_id, "k", LATER, 100)
+        assert await batches.cut_batch(tx, world.connection_id, "k", LATER, 100) is None
+        await make_ready(tx, world, world.claims[1], version=2)
+        batch = await batches.cut_batch(tx, world.connection_id, "again", LATER, 100)
         assert batch is not None
-        taken = await batches.batch_claims(tx, batch.batch_id)
-    assert [item.claim_number for item in taken] == [world.claims[1]]
-    assert not any(item.sent for item in recorded.claims)
+        (taken,) = await batches.batch_claims(tx, batch.batch_id)
+    assert (taken.claim_number, taken.version) == (world.claims[1], 2)
+    assert all(item.changed and not item.sent for item in recorded.claims)
+
+
+async def test_the_last_one_left_on_the_roster_had_no_group(world: World) -> None:
+    async with world.database.transaction() as tx:
+        await record_attendance(tx, world.session_id, attended(world, absent=[2, 3, 4, 5]), NOW)
+        for number in world.claims[:2]:
+            await make_ready(tx, world, number)
+        concerned = await amend_roster(tx, world.session_id, (), world.patients[:1], LATER)
+        reasons = {item.claim_number: item.not_billable for item in concerned}
+        assert reasons == {
+            world.claims[0]: "REMOVED_FROM_ROSTER",
+            world.claims[1]: "GROUP_OF_ONE",
+        }
+        assert await batches.cut_batch(tx, world.connection_id, "k", LATER, 100) is None
+        back = await amend_roster(tx, world.session_id, world.patients[:1], (), LATER)
+        again = {item.claim_number: item.not_billable for item in back}
+    assert again == {world.claims[0]: None, world.claims[1]: None}
 
 
 async def test_a_correction_after_the_cut_says_that_the_claim_has_left(world: World) -> None:
@@ -271,10 +290,15 @@ async def test_an_impossible_amendment_is_refused_with_all_reasons(world: World)
 
 async def test_a_sessions_progress_is_kept(world: World) -> None:
     async with world.database.transaction() as tx:
-        await record_session(tx, world.session_id, "closed", 6)
+        for number in world.claims:
+            await record_session(tx, world.session_id, "closed", 6)
+            assert await tx.scalar(select(group_session.c.stage)) == "open"
+            await record_progress(tx, _state(number, 1, stage=Stage.CLOSED), NOW)
+        assert await tx.scalar(select(group_session.c.stage)) == "closed"
+        await record_progress(tx, _state(world.claims[0], 2, stage=Stage.ACCEPTED), LATER)
         row = await tx.first(select(group_session))
     assert row is not None
-    assert (row.stage, row.ended_claims) == ("closed", 6)
+    assert (row.stage, row.ended_claims) == ("open", 6)
 
 
 async def test_open_claims_are_those_not_closed(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from groupclaim.lifecycle.state import ClaimState, Stage
+from groupclaim.lifecycle.state import ClaimState, Hold, Stage, Step
 from groupclaim.model.money import Cents
 from groupclaim.store import claims, ledger
 from groupclaim.store.database import Transaction
@@ -25,6 +25,7 @@ from tests.store.world import (
     post_in,
     reversal,
     send_all,
+    trial_balance,
     version_of,
 )
 
@@ -77,7 +78,7 @@ async def test_what_a_patient_paid_too_much_can_go_back(world: World) -> None:
         assert (now.patient_receivable, now.prepaid) == (0, 0)
         await ledger.book_patient_refund(tx, number, Cents(617), "all", NOW)
         assert (await ledger.balance(tx, number)).patient_open == 617
-        assert (await ledger.trial_balance(tx))[Account.PATIENT_CASH] == 0
+        assert (await trial_balance(tx))[Account.PATIENT_CASH] == 0
         assert await ledger.verify(tx) == ()
 
 
@@ -107,7 +108,7 @@ async def test_a_shortfall_written_off_is_no_longer_open(world: World) -> None:
             await ledger.write_off(tx, number, Cents(1200), "release-1", NOW)
         now = await ledger.balance(tx, number)
         assert (now.payer_open, now.applied) == (0, 6500)
-        assert (await ledger.trial_balance(tx))[Account.WRITE_OFF] == 1200
+        assert (await trial_balance(tx))[Account.WRITE_OFF] == 1200
 
 
 async def test_no_more_is_reopened_than_was_taken_off_as_contractual(world: World) -> None:
@@ -117,6 +118,22 @@ async def test_no_more_is_reopened_than_was_taken_off_as_contractual(world: Worl
     async with world.database.transaction() as tx:
         await ledger.book_underpayment(tx, number, result.remittance_id, 1, Cents(9000), NOW)
         assert (await ledger.balance(tx, number)).payer_open == 500
+
+
+async def test_a_copay_of_who_is_not_billed_is_found_unless_its_refund_is_awaited(
+    world: World,
+) -> None:
+    number = world.claims[0]
+    refund = Hold(code="REFUND_DUE", redo=Step.SETTLE_BALANCE, since=NOW, releasable=False)
+    state = ClaimState(claim_number=number, stage=Stage.NOT_BILLABLE, sequence=9, reason="NO_SHOW")
+    async with world.database.transaction() as tx:
+        await ledger.book_copay(tx, number, Cents(1500), NOW)
+        await claims.record_progress(tx, state, NOW)
+        (found,) = await ledger.verify(tx)
+        assert (found.subject, found.found) == (f"claim {number}", 1500)
+        awaited = state.model_copy(update={"sequence": 10, "hold": refund})
+        await claims.record_progress(tx, awaited, NOW)
+        assert await ledger.verify(tx) == ()
 
 
 # --- what verify finds
@@ -342,7 +359,7 @@ async def _play(
 
 async def _compare(tx: Transaction, number: str, model: Model) -> None:
     now = await ledger.balance(tx, number)
-    trial = await ledger.trial_balance(tx)
+    trial = await trial_balance(tx)
     assert (now.charge, now.payer_open, now.patient_open) == (
         CHARGES.get(model.version, 0),
         model.payer_open,

@@ -267,6 +267,8 @@ async def test_a_signed_note_is_news_once(world: World) -> None:
     async with world.database.transaction() as tx:
         assert await record_note_signed(tx, *row, NOW, "d1")
         assert not await record_note_signed(tx, *row, NOW, "d1")
+        assert not await record_note_signed(tx, *row, NOW, None)  # told again without its text
+        assert not await record_note_signed(tx, *row, NOW, "d1")
         assert await record_note_signed(tx, *row, NOW, "d2")
         assert (await claim_facts(tx, world.claims[0])).note_signed_at == NOW
 

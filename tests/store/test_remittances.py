@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from groupclaim.model.claim import Adjustment as ModelAdjustment
+from groupclaim.model.identity import control_number
 from groupclaim.model.money import Cents
 from groupclaim.store import batches, files, ledger, remittances
 from groupclaim.store.claims import make_version
@@ -16,6 +17,7 @@ from groupclaim.store.ledger import Account
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.remittances import PaymentChanged, claim_payments, file_of, posted
 from groupclaim.store.schema import remittance, remittance_adjustment, transfer
+from groupclaim.x12.core import Problem
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import ClaimPayment, LinePayment
 from tests.store.world import (
@@ -27,11 +29,15 @@ from tests.store.world import (
     register,
     reversal,
     send_all,
+    trial_balance,
     version_of,
 )
 
 MEDICARE = (("CO", "45", 3415), ("PR", "2", 617), ("CO", "253", 49))
 """Of 65.00: allowed 30.85, 20 % coinsurance, 2 % sequestration; 24.19 paid."""
+
+UNREADABLE = Problem("amount_invalid", 9, 400, "CAS03 is not an amount", segment="CAS")
+"""Reads as 0 cents, so a payment may balance all the same."""
 
 
 @pytest.fixture
@@ -137,6 +143,7 @@ async def test_everything_an_835_says_of_a_claim_is_kept(sent: World) -> None:
         ({"amount": 2418}, -1, "BPR02"),
         ({"withheld": [("WO", 100)], "amount": 2419}, 100, "BPR02"),
         ({"complete": False}, 0, "has no end"),
+        ({"problems": (UNREADABLE,)}, 0, "not read whole: CAS (amount_invalid)"),
         ({"payment_date": None}, 0, "no date"),
         ({"trace": ""}, 0, "no date or no trace"),
     ],
@@ -164,7 +171,7 @@ async def test_one_claim_a_cent_off_suspends_the_whole_payment(sent: World) -> N
     assert (result.state, result.difference_cents) == ("suspended", 1)
     assert "claims[1].lines[0]: SVC03 = SVC02 - CAS differs by 1 cents" in result.reason
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.DEPOSITS] == 0
+        assert (await trial_balance(reading))[Account.DEPOSITS] == 0
 
 
 # --- delivered again
@@ -178,7 +185,7 @@ async def test_the_same_payment_in_another_file_is_a_duplicate(sent: World) -> N
         registered = await register(tx, sent, copied, name="copy")
         again = await register(tx, sent, copied, name="copy")
         rows = await tx.rows(select(remittance).order_by(remittance.c.id))
-        assert (await ledger.trial_balance(tx))[Account.DEPOSITS] == 2419
+        assert (await trial_balance(tx))[Account.DEPOSITS] == 2419
         copy = await remittances.post(tx, rows[1].id, copied, NOW)
         assert await ledger.verify(tx) == ()
     assert registered == again
@@ -209,7 +216,7 @@ async def test_the_same_trace_with_something_else_is_suspended(
     assert (second.state, second.difference_cents) == ("suspended", difference)
     assert second.reason == (f"same payer and trace as remittance {first.remittance_id}, {reason}")
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.DEPOSITS] == 2419
+        assert (await trial_balance(reading))[Account.DEPOSITS] == 2419
         assert await ledger.verify(reading) == ()
 
 
@@ -221,7 +228,7 @@ async def test_posting_again_gives_the_stored_result(sent: World) -> None:
         assert again == first == await posted(tx, first.remittance_id)
         with pytest.raises(PaymentChanged):
             await remittances.post(tx, first.remittance_id, payment(), NOW)
-        assert (await ledger.trial_balance(tx))[Account.DEPOSITS] == 2419
+        assert (await trial_balance(tx))[Account.DEPOSITS] == 2419
 
 
 async def test_many_who_post_the_same_remittance_post_it_once(sent: World) -> None:
@@ -236,7 +243,7 @@ async def test_many_who_post_the_same_remittance_post_it_once(sent: World) -> No
     results = await asyncio.gather(*(post_it() for _ in range(8)))
     assert len(set(results)) == 1
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.DEPOSITS] == 6 * 2419
+        assert (await trial_balance(reading))[Account.DEPOSITS] == 6 * 2419
         assert await ledger.verify(reading) == ()
 
 
@@ -326,7 +333,7 @@ async def test_reductions_after_pricing_and_of_prior_payers_are_kept_apart(sent:
         ),
     )
     async with sent.database.reading() as reading:
-        trial = await ledger.trial_balance(reading)
+        trial = await trial_balance(reading)
         assert (trial[Account.CONTRACTUAL], trial[Account.OTHER_ADJUSTMENT]) == (4000, 1500)
         assert (await ledger.balance(reading, number)).payer_open == 0
 
@@ -345,7 +352,7 @@ async def test_a_reversal_and_its_correction_net_out(sent: World) -> None:
         assert money["contractual_cents"] == 2300
         assert (money["patient_cents"], money["payer_open_cents"]) == (1500, 0)
         assert [item.paid for item in await claim_payments(reading, number)] == [2700]
-        assert (await ledger.trial_balance(reading))[Account.DEPOSITS] == 2700
+        assert (await trial_balance(reading))[Account.DEPOSITS] == 2700
         assert await ledger.verify(reading) == ()
 
 
@@ -375,7 +382,7 @@ async def test_a_correction_without_its_reversal_is_unapplied_cash(sent: World) 
     result = await post(sent, payment(again, trace="T2"), "second")
     assert [(item.posting, item.claim_number) for item in result.claims] == [("unapplied", number)]
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.UNAPPLIED] == -2700
+        assert (await trial_balance(reading))[Account.UNAPPLIED] == -2700
         assert (await _money(reading, number))["paid_cents"] == 2419
         assert await ledger.verify(reading) == ()
 
@@ -386,7 +393,7 @@ async def test_a_reversal_of_nothing_is_taken_from_unapplied_cash(sent: World) -
     result = await post(sent, payment(lost, other))
     assert [item.posting for item in result.claims] == ["unapplied", "applied"]
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.UNAPPLIED] == 2419
+        assert (await trial_balance(reading))[Account.UNAPPLIED] == 2419
         assert (await ledger.balance(reading, sent.claims[0])).payer_open == 6500
         assert await ledger.verify(reading) == ()
 
@@ -398,7 +405,62 @@ async def test_money_for_no_claim_of_ours_is_unapplied(sent: World) -> None:
         (None, "unapplied", "no claim of ours")
     ]
     async with sent.database.reading() as reading:
-        assert (await ledger.trial_balance(reading))[Account.UNAPPLIED] == -4200
+        assert (await trial_balance(reading))[Account.UNAPPLIED] == -4200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"control_number": "9" * 50},
+        {"control_number": "SOMEONE\0"},
+        {"payer_claim_number": "7" * 60, "control_number": "SOMEONE-1"},
+    ],
+    ids=["CLP01", "NUL", "CLP07"],
+)
+async def test_an_identifier_longer_than_we_keep_stops_no_payment(
+    sent: World, changes: dict[str, Any]
+) -> None:
+    """On both databases: SQLite would keep it and PostgreSQL refuse it."""
+    ours = paid(sent.claims[0], 4200, ("CO", "45", 2300))
+    theirs = paid(sent.claims[1], 100, ("CO", "45", 6400), **changes)
+    result = await post(sent, payment(ours, theirs, trace="T" * 60))
+    assert result.state == "posted"
+    assert [item.posting for item in result.claims] == ["applied", "unapplied"]
+    kept = result.claims[1].control_number
+    assert kept == changes["control_number"].replace("\0", " ")[:38]
+
+
+async def test_more_remark_codes_than_we_keep_are_kept_as_far_as_they_go(sent: World) -> None:
+    number = sent.claims[0]
+    remarks = tuple(f"N{code}" for code in range(500, 560))
+    result = await post(sent, payment(paid(number, 6500, remark_codes=remarks)))
+    assert result.state == "posted"
+    async with sent.database.reading() as reading:
+        (kept,) = await claim_payments(reading, number)
+    assert kept.remarks == remarks[:40]
+
+
+@pytest.mark.parametrize(
+    ("claim", "withheld", "place"),
+    [
+        (paid("X", 4200, ("CO", "45XXXX", 2300)), (), "CAS of claim 1"),
+        (paid("X", 4200, ("COX", "45", 2300)), (), "CAS of claim 1"),
+        (paid("X", 6500, status="100"), (), "CLP02 of claim 1"),
+        (paid("X", 6500), (("WOXXXX", 100),), "PLB 1"),
+    ],
+    ids=["reason", "group", "status", "provider adjustment"],
+)
+async def test_a_code_longer_than_x12_allows_suspends_the_payment(
+    sent: World, claim: ClaimPayment, withheld: Sequence[tuple[str, int]], place: str
+) -> None:
+    """Cut to what we keep it would be another code."""
+    claim = replace(claim, control_number=control_number(sent.claims[0], 1))
+    result = await post(sent, payment(claim, withheld=withheld))
+    assert (result.state, result.difference_cents) == ("suspended", 0)
+    assert result.reason == f"codes longer than X12 allows: {place}"
+    async with sent.database.reading() as reading:
+        assert await ledger.verify(reading) == ()
+        assert (await _money(reading, sent.claims[0]))["paid_cents"] == 0
 
 
 @pytest.mark.parametrize(("charge", "posting"), [(6500, "applied"), (6400, "unapplied")])
@@ -439,7 +501,7 @@ async def test_provider_adjustments_are_held_unapplied(
     result = await post(sent, item)
     assert result.state == "posted"
     async with sent.database.reading() as reading:
-        trial = await ledger.trial_balance(reading)
+        trial = await trial_balance(reading)
         assert trial[Account.DEPOSITS] == deposit
         assert trial[Account.UNAPPLIED] == withheld
         assert trial[Account.CLEARING] == 0
@@ -456,3 +518,103 @@ async def test_a_payment_before_any_acknowledgment_charges_the_claim(world: Worl
         assert not await ledger.book_charge(tx, number, 1, NOW)
         now = await ledger.balance(tx, number)
         assert (now.charge, now.payer_open) == (6500, 0)
+
+
+# --- what waits for a person
+
+
+async def test_a_whole_copy_of_a_suspended_payment_takes_its_place(sent: World) -> None:
+    number = sent.claims[0]
+    whole = payment(paid(number, 4200, ("CO", "45", 2300)))
+    cut = replace(whole, claims=(), complete=False)
+    suspended = await post(sent, cut, "cut")
+    assert suspended.state == "suspended"
+    async with sent.database.reading() as reading:
+        (waiting,) = (await ledger.open_items(reading)).suspended
+    assert (waiting.trace, waiting.paid, waiting.difference) == ("T1", 4200, 4200)
+    result = await post(sent, whole, "whole")
+    assert result.state == "posted"
+    with pytest.raises(LookupError):
+        await post(sent, whole, "again")
+    async with sent.database.reading() as reading:
+        old = await posted(reading, suspended.remittance_id)
+        assert (old.state, old.reason.endswith(f"remittance {result.remittance_id}")) == (
+            "duplicate",
+            True,
+        )
+        assert await ledger.open_items(reading) == ledger.OpenItems((), (), ())
+        assert (await ledger.balance(reading, number)).payer_open == 0
+        assert await ledger.verify(reading) == ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"paid_cents": 4201},
+        {"payment_date": date(2026, 2, 19)},
+        {"complete": False},
+        {"claims": ()},
+    ],
+)
+async def test_a_copy_that_is_another_payment_or_not_whole_takes_nobodys_place(
+    sent: World, changes: dict[str, Any]
+) -> None:
+    whole = payment(paid(sent.claims[0], 4200, ("CO", "45", 2300)))
+    await post(sent, replace(whole, claims=(whole.claims[0],) * 2, complete=False), "cut")
+    assert (await post(sent, replace(whole, **changes), "other")).state == "suspended"
+    async with sent.database.reading() as reading:
+        assert len((await ledger.open_items(reading)).suspended) == 2
+        assert await _transfers(reading, remittance_id=1) == []
+
+
+async def test_a_posted_payment_is_never_replaced(sent: World) -> None:
+    first = payment(paid(sent.claims[0], 4200, ("CO", "45", 2300)))
+    await post(sent, first)
+    other = payment(paid(sent.claims[1], 4200, ("CO", "45", 2300)))
+    assert (await post(sent, other, "other")).state == "suspended"
+
+
+async def test_two_whole_copies_at_once_are_one_payment(sent: World) -> None:
+    whole = payment(paid(sent.claims[0], 4200, ("CO", "45", 2300)))
+    await post(sent, replace(whole, claims=(), complete=False), "cut")
+
+    async def arrive(name: str) -> remittances.Registered:
+        async with sent.database.transaction() as tx:
+            return await register(tx, sent, whole, name=name)
+
+    both = await asyncio.gather(arrive("one"), arrive("two"))
+    assert sorted(len(item.new) for item in both) == [0, 1]
+    assert sum(item.repeated for item in both) == 1
+
+
+async def test_unapplied_cash_is_listed_by_claim_and_payer_until_it_is_taken_back(
+    sent: World,
+) -> None:
+    number = sent.claims[0]
+    first = paid(number, 4200, ("CO", "45", 2300))
+    stranger = paid(number, 100, ("CO", "45", 6400), control_number="SOMEONE-1")
+    await post(sent, payment(first))
+    await post(sent, payment(first, stranger, trace="T2", withheld=[("WO", 300)]), "second")
+    async with sent.database.reading() as reading:
+        found = (await ledger.open_items(reading)).unapplied
+    assert [(item.claim, item.cents, item.reasons) for item in found] == [
+        (number, 4200, ("the claim is paid already and that payment was not reversed",)),
+        ("SOMEONE-1", 100, ("no claim of ours",)),
+        (None, -300, ("provider adjustment WO",)),
+    ]
+    assert {item.payer_id for item in found} == {"1FIRST"}
+    for trace in ("T3", "T4"):  # the applied one is taken back first, then the other
+        await post(sent, payment(reversal(first), trace=trace), trace)
+    async with sent.database.reading() as reading:
+        found = (await ledger.open_items(reading)).unapplied
+    assert [item.claim for item in found] == ["SOMEONE-1", None]
+
+
+async def test_what_patients_paid_too_much_is_listed(sent: World) -> None:
+    number = sent.claims[0]
+    async with sent.database.transaction() as tx:
+        await ledger.book_patient_payment(tx, number, Cents(1500), "1", NOW)
+    await post(sent, payment(paid(number, 3200, ("CO", "45", 2300), ("PR", "3", 1000))))
+    async with sent.database.reading() as reading:
+        (credit,) = (await ledger.open_items(reading)).patient_credits
+    assert (credit.claim_number, credit.cents) == (number, 500)

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from sqlalchemy import select
+
 from groupclaim.model.base import parse
 from groupclaim.model.claim import ClaimLine, ClaimVersion
 from groupclaim.model.identity import control_number
@@ -16,7 +18,9 @@ from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 from groupclaim.store import batches, claims, files, practice, remittances
 from groupclaim.store.claims import AttendanceEntry
-from groupclaim.store.database import Database, Transaction
+from groupclaim.store.database import Database, Reading, Transaction
+from groupclaim.store.ledger import Account
+from groupclaim.store.schema import transfer
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import (
     ClaimPayment,
@@ -363,3 +367,12 @@ async def post_in(
 async def post(world: World, item: Payment, name: str = "era") -> remittances.Posted:
     async with world.database.transaction() as tx:
         return await post_in(tx, world, item, name)
+
+
+async def trial_balance(reading: Reading) -> dict[Account, int]:
+    """Every account's debits less credits."""
+    sums = dict.fromkeys(Account, 0)
+    for row in await reading.rows(select(transfer)):
+        sums[Account(row.debit)] += row.cents
+        sums[Account(row.credit)] -= row.cents
+    return sums

@@ -1,8 +1,9 @@
 """A worker that dies by SIGKILL once at each activity boundary, and who starts it again.
 
 ``python -m tests.system.crashing_worker MOMENT FOLDER`` supervises; with ``--work`` it works.
-MOMENT is ``before`` (the activity has been taken and nothing done) or ``after`` (everything is done
-and nothing reported; also once between the clearinghouse's answer and our noting it). FOLDER gets one empty file for each boundary died at.
+MOMENT is ``before`` (the activity has been taken and nothing done) or ``after`` (everything is
+done and nothing reported; also once between the clearinghouse's answer and our noting it).
+FOLDER gets one empty file for each boundary died at.
 """
 
 from __future__ import annotations

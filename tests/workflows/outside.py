@@ -136,6 +136,10 @@ class Outside:
     def _record_decision(self, decision: steps.ClaimDecision) -> steps.DecisionRecorded:
         return steps.DecisionRecorded(at=self.now)
 
+    def _load_claim(self, claim: steps.ClaimRef) -> steps.Kept:
+        fresh = ClaimState(claim_number=claim.claim_number)
+        return steps.Kept(state=self.states.get(claim.claim_number, fresh))
+
     def _record_progress(self, progress: steps.ClaimProgress) -> steps.Recorded:
         state = progress.state
         billed = 6000 if state.version else 0
@@ -196,6 +200,9 @@ class Outside:
 
     def _register_remittances(self, file: steps.FileRef) -> steps.Remittances:
         return steps.Remittances(new=(), repeated=0)
+
+    def _report_file(self, report: steps.FileProblem) -> steps.Recorded:
+        return steps.Recorded()
 
     def _acknowledge_file(self, file: steps.FileRef) -> steps.Recorded:
         return steps.Recorded()

@@ -86,6 +86,14 @@ async def test_refused(scene: Scene, number: str) -> None:
     assert announced(scene) == [False]
 
 
+async def test_a_batch_of_which_no_claim_can_be_sent_ends(scene: Scene, number: str) -> None:
+    empty = steps.BuiltBatch(digest="", claims=0, size=0)
+    scene.outside.answer(steps.BUILD_BATCH, empty)
+    handle = await scene.submission(number)
+    await handle.result()
+    assert sent_ids(scene) == announced(scene) == []
+
+
 async def test_in_doubt_and_received(scene: Scene, number: str) -> None:
     await paths.submission_in_doubt_received(scene, number)
     assert sent_ids(scene) == [number]  # never sent again while it is not known

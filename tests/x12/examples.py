@@ -7,10 +7,16 @@ from groupclaim.x12 import (
     Address,
     Adjustment,
     Attachment,
+    AuthorizationRequest,
+    AuthorizationResponse,
     BankTransfer,
     Benefit,
     BillingProvider,
     ClaimPayment,
+    ClaimStatusInquiry,
+    ClaimStatusResponse,
+    Decision,
+    Delivery,
     Dependent,
     EligibilityInquiry,
     EligibilityResponse,
@@ -31,7 +37,11 @@ from groupclaim.x12 import (
     ProviderAdjustment,
     Reference,
     RelatedEntity,
+    Service,
     ServiceLine,
+    Status,
+    StatusInformation,
+    StatusLine,
     Subscriber,
     build_837p,
 )
@@ -199,6 +209,75 @@ RESPONSE = EligibilityResponse(
     dates=(Period("291", date(2026, 1, 1), date(2026, 12, 31)),),
     trace_originator="1751234567",
 )  # fmt: skip
+
+
+STATUS_INQUIRY = ClaimStatusInquiry(
+    reference="STAT0001",
+    trace_number="GC0001A",
+    payer=INQUIRY.payer,
+    receiver=Party("INVENTED GROUP PRACTICE", "GC0001"),
+    provider=INQUIRY.provider,
+    subscriber=INQUIRY.subscriber,
+    patient_control_number="GC0001A",
+    payer_claim_number="PCN0000001",
+    charge_cents=6500,
+    service_date=SERVICE_DATE,
+    lines=(StatusLine("90853", 6500, service_date=SERVICE_DATE, line_control_number="GC0001A-1"),),
+)
+
+STATUS_RESPONSE = ClaimStatusResponse(
+    reference="STAT0001",
+    trace_number="GC0001A",
+    payer=INQUIRY.payer,
+    receiver=STATUS_INQUIRY.receiver,
+    provider=INQUIRY.provider,
+    subscriber=Member("INVENTED", "TESTA", "MBR0000001"),
+    information=(
+        StatusInformation(
+            (Status("F1", "65"),), date(2026, 2, 24), 6500, 3765, date(2026, 2, 20),
+            date(2026, 2, 24), "EFT0000001",
+        ),
+    ),
+    patient_control_number="GC0001A",
+    payer_claim_number="PCN0000001",
+    service_date=SERVICE_DATE,
+)  # fmt: skip
+
+AUTHORIZATION_REQUEST = AuthorizationRequest(
+    reference="AUTH0001",
+    trace_number="TRACE0002",
+    trace_originator="1751234567",
+    reviewer=INQUIRY.payer,
+    requester=Party("INVENTED GROUP PRACTICE", "1234567893", "BILLING DESK", "8175550100",
+                    qualifier="XX"),
+    subscriber=INQUIRY.subscriber,
+    service_type="A6",
+    place_of_service="11",
+    first_day=date(2026, 2, 1),
+    last_day=date(2026, 4, 30),
+    diagnoses=("F331",),
+    deliveries=(Delivery("VS", 12),),
+    provider=RENDERING,
+    services=(
+        Service("90853", charge_cents=6500, units=12, service_date=date(2026, 2, 1),
+                last_service_date=date(2026, 4, 30)),
+    ),
+)  # fmt: skip
+
+AUTHORIZATION_RESPONSE = AuthorizationResponse(
+    reference="AUTH0001",
+    trace_number="TRACE0002",
+    trace_originator="1751234567",
+    reviewer=INQUIRY.payer,
+    requester=AUTHORIZATION_REQUEST.requester,
+    subscriber=INQUIRY.subscriber,
+    decision=Decision("A6", "AUTH777"),
+    service_type="A6",
+    first_day=date(2026, 2, 1),
+    last_day=date(2026, 4, 30),
+    deliveries=(Delivery("VS", 8),),
+    services=(Service("90853", units=8, decision=Decision("A6", "AUTH777")),),
+)
 
 
 def envelope(number: int = 1) -> Envelope:

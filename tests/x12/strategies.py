@@ -1,5 +1,6 @@
 """Hypothesis strategies for the records of groupclaim.x12, as a builder writes them back."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from string import ascii_uppercase, digits
@@ -472,4 +473,184 @@ reports = st.builds(
     *[st.one_of(st.none(), charges)] * 2,
     charges,
     identifiers,
+)
+
+
+def plain_members():
+    """A member without what a status inquiry does not carry."""
+    return st.builds(x12.Member, names, names, optional(identifiers), middle_name=optional(names))
+
+
+@st.composite
+def spans(draw):
+    """First and last day as the readers give them: the last only if it is another."""
+    first = draw(st.one_of(st.none(), days))
+    last = draw(st.one_of(st.none(), days)) if first is not None else None
+    return first, None if last == first else last
+
+
+def with_span(build, first, last):
+    return st.tuples(build, spans()).map(
+        lambda pair: replace(pair[0], **{first: pair[1][0], last: pair[1][1]})
+    )
+
+
+information = st.builds(
+    x12.StatusInformation,
+    st.lists(statuses, min_size=1, max_size=3).map(tuple),
+    st.one_of(st.none(), days),
+    st.one_of(st.none(), cents),
+    st.one_of(st.none(), cents),
+    st.one_of(st.none(), days),
+    st.one_of(st.none(), days),
+    optional(identifiers),
+)
+status_lines = with_span(
+    st.builds(
+        x12.StatusLine,
+        procedure_codes,
+        cents,
+        modifiers,
+        quantities,
+        line_control_number=optional(identifiers),
+    ),
+    "service_date",
+    "last_service_date",
+)
+answered_lines = st.tuples(status_lines, cents, few(information, 2)).map(
+    lambda parts: replace(parts[0], paid_cents=parts[1], information=parts[2])
+)
+status_inquiries = with_span(
+    st.builds(
+        x12.ClaimStatusInquiry,
+        identifiers,
+        identifiers,
+        named_parties,
+        named_parties,
+        named_parties,
+        plain_members(),
+        optional(identifiers),
+        optional(identifiers),
+        st.one_of(st.none(), charges),
+        dependent=st.one_of(
+            st.none(),
+            st.builds(
+                x12.Member,
+                names,
+                names,
+                birth_date=st.one_of(st.none(), days),
+                sex=optional(st.sampled_from("FMU")),
+            ),
+        ),
+        lines=few(status_lines, 2),
+        references=few(st.builds(x12.Reference, st.sampled_from(["BLT", "D9"]), identifiers), 2),
+    ),
+    "service_date",
+    "last_service_date",
+)
+status_responses = with_span(
+    st.builds(
+        x12.ClaimStatusResponse,
+        identifiers,
+        identifiers,
+        named_parties,
+        named_parties,
+        named_parties,
+        plain_members(),
+        few(information),
+        optional(identifiers),
+        optional(identifiers),
+        dependent=st.one_of(st.none(), plain_members()),
+        lines=few(answered_lines, 2),
+        references=few(st.builds(x12.Reference, st.sampled_from(["BLT", "D9"]), identifiers), 2),
+    ),
+    "service_date",
+    "last_service_date",
+)
+
+
+def reviewed_members():
+    return members().map(lambda member: replace(member, references=()))
+
+
+contacts = st.builds(
+    x12.Party,
+    names,
+    identifiers,
+    optional(names),
+    optional(st.just("8005550100")),
+    qualifier=st.sampled_from(["XX", "46"]),
+)
+decisions = st.builds(
+    x12.Decision,
+    st.sampled_from(["A1", "A3", "A4", "CT"]),
+    optional(identifiers),
+    optional(codes),
+)
+asked_services = with_span(
+    st.builds(
+        x12.Service,
+        procedure_codes,
+        modifiers,
+        st.one_of(st.none(), cents),
+        st.one_of(st.none(), quantities),
+        deliveries=few(deliveries, 2),
+    ),
+    "service_date",
+    "last_service_date",
+)
+decided_services = st.tuples(
+    asked_services,
+    st.one_of(st.none(), decisions),
+    optional(identifiers),
+    rejections("SS"),
+    few(periods(("007", "036")), 2),
+).map(
+    lambda parts: replace(
+        parts[0],
+        decision=parts[1],
+        authorization_number=parts[2],
+        rejections=parts[3],
+        dates=parts[4],
+    )
+)
+EVENT = {
+    "reference": identifiers,
+    "trace_number": identifiers,
+    "trace_originator": identifiers,
+    "reviewer": named_parties,
+    "requester": contacts,
+    "subscriber": reviewed_members(),
+    "service_type": codes,
+    "category": st.sampled_from(["HS", "SC"]),
+    "place_of_service": optional(st.sampled_from(["11", "10"])),
+    "authorization_number": optional(identifiers),
+    "diagnoses": few(st.sampled_from(["F331", "F4310"]), 2),
+    "deliveries": few(deliveries, 2),
+    "provider": st.one_of(st.none(), rendering),
+    "note": optional(names),
+    "dependent": st.one_of(st.none(), reviewed_members()),
+}
+authorization_requests = with_span(
+    st.builds(
+        x12.AuthorizationRequest,
+        **EVENT,
+        certification=st.sampled_from(["I", "R", "3"]),
+        services=few(asked_services, 2),
+    ),
+    "first_day",
+    "last_day",
+)
+authorization_responses = with_span(
+    st.builds(
+        x12.AuthorizationResponse,
+        **EVENT,
+        decision=st.one_of(st.none(), decisions),
+        services=few(decided_services, 2),
+        rejections=rejections("20", "21", "22", "EV").map(in_order),
+        dates=few(periods(("007", "036")), 2),
+        is_final=st.booleans(),
+    ),
+    "first_day",
+    "last_day",
 )

@@ -266,3 +266,21 @@ def test_components_and_repetitions():
     assert segment.get(30) == ""
     assert segment.repeats(30) == []
     assert segment.elements[1:3] == ["65", "37.65"]
+
+
+@pytest.mark.parametrize(
+    ("name", "segments", "codes"),
+    [
+        ("others/emedny.835", [65], []),
+        ("others/mult_loops.835", [31], []),
+        ("others/demo.271", [22], []),
+        ("others/accepted.277ca", [23], []),
+        ("others/simple.999", [16], []),
+        ("others/newline_indented.837p", [39], []),
+        ("others/without_isa.835", [32], ["isa_missing", "st_outside_group", "se01_count"]),
+    ],
+)
+def test_files_of_others(name, segments, codes):
+    found, problems = kinds((FILES / name).read_bytes())
+    assert [t.segment_count for i in found for t in i.transactions] == segments
+    assert [p.code for p in problems] == codes

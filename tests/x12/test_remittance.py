@@ -293,3 +293,27 @@ def test_broken_payment_does_not_hide_the_next():
 def test_personal_data_stays_out_of_repr():
     assert "TESTA" not in repr(PAYMENT)
     assert "MBR0000001" not in repr(PAYMENT)
+
+
+def test_an_unreadable_amount_makes_the_whole_payment_untrustworthy():
+    """Charge, payment and adjustments of the claim read as 0: it balances, and is worth nothing."""
+    unread = replace(
+        PAYMENT.claims[0], charge_cents=0, paid_cents=0, patient_responsibility_cents=0, lines=()
+    )
+    nothing = replace(PAYMENT, claims=(unread,), provider_adjustments=(), paid_cents=0)
+    data = build_835(envelope(), [nothing], 1)
+    (good,), _ = read_835(data)
+    assert (balance(good), good.trustworthy, good.doubts) == ((), True, ())
+    (bad,), _ = read_835(data.replace(b"*1*0*0*", b"*1*6O.00*0*"))
+    assert balance(bad) == ()
+    assert not bad.trustworthy
+    assert [(doubt.code, doubt.element) for doubt in bad.doubts] == [("amount_invalid", "CLP03")]
+
+
+def test_more_problems_than_are_listed_make_every_payment_untrustworthy():
+    data = build_835(envelope(), [PAYMENT, PAYMENT], 1)
+    first, second = data.split(b"ST*835*0002")
+    noisy = first.replace(b"SVC*", b"ZZZ*1~" * 10_010 + b"SVC*", 1) + b"ST*835*0002" + second
+    payments, problems = read_835(noisy)
+    assert problems[-1].code == "too_many_problems"
+    assert [payment.trustworthy for payment in payments] == [False, False]

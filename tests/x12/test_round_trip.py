@@ -10,7 +10,7 @@ from tests.x12.examples import BILLING, RECEIVER, SUBMITTER, envelope
 
 # These records are large: shrinking a failure takes minutes and rarely helps.
 round_trip = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
@@ -122,3 +122,44 @@ def test_277ca(report):
     assert problems == ()
     assert read == (as_read(report),)
     assert x12.build_277ca(envelope(), read[0], 1) == data
+
+
+@round_trip
+@given(strategies.status_inquiries)
+def test_276(inquiry):
+    data = x12.build_276(envelope(), inquiry, 1)
+    read, problems = x12.read_276(data)
+    assert problems == ()
+    assert read == (as_read(inquiry),)
+    assert x12.build_276(envelope(), read[0], 1) == data
+
+
+@round_trip
+@given(strategies.status_responses)
+def test_277(response):
+    data = x12.build_277(envelope(), response, 1)
+    read, problems = x12.read_277(data)
+    assert problems == ()
+    assert read == (as_read(response),)
+    assert x12.build_277(envelope(), read[0], 1) == data
+
+
+@round_trip
+@given(strategies.authorization_requests)
+def test_278_request(request):
+    data = x12.build_278_request(envelope(), request, 1)
+    read, problems = x12.read_278_requests(data)
+    assert problems == ()
+    assert read == (as_read(request),)
+    assert x12.build_278_request(envelope(), read[0], 1) == data
+    assert x12.read_278_responses(data) == ((), ())
+
+
+@round_trip
+@given(strategies.authorization_responses)
+def test_278_response(response):
+    data = x12.build_278_response(envelope(), response, 1)
+    read, problems = x12.read_278_responses(data)
+    assert problems == ()
+    assert read == (as_read(response),)
+    assert x12.build_278_response(envelope(), read[0], 1) == data

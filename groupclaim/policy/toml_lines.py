@@ -1,0 +1,46 @@
+"""Where in a TOML file a key stands: `tomllib` tells values, not lines."""
+
+from __future__ import annotations
+
+import re
+
+Path = tuple[str | int, ...]
+
+_ARRAY_TABLE = re.compile(r"\s*\[\[\s*([\w.-]+)\s*\]\]")
+_TABLE = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
+_KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*=")
+
+
+class TomlLines:
+    """The lines of a file made of ``[[tables]]``, ``[table.tables]`` and one key a line.
+
+    >>> TomlLines("[[edition]]\\n[edition.units]\\nper_day = 1\\n").of(("edition", 0, "units"))
+    2
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Path, int] = {}
+        counts: dict[str, int] = {}
+        table: Path = ()
+        for number, line in enumerate(text.splitlines(), 1):
+            if found := _ARRAY_TABLE.match(line):
+                name = found[1]
+                counts[name] = counts.get(name, -1) + 1
+                table = (name, counts[name])
+            elif found := _TABLE.match(line):
+                first, *rest = found[1].split(".")
+                table = (first, counts[first], *rest) if first in counts else (first, *rest)
+            elif found := _KEY.match(line):
+                self._lines.setdefault((*table, found[1]), number)
+                continue
+            else:
+                continue
+            self._lines.setdefault(table, number)
+
+    def of(self, path: Path) -> int:
+        """The line of ``path``, else of the nearest table around it; 1 when there is none."""
+        while path:
+            if path in self._lines:
+                return self._lines[path]
+            path = path[:-1]
+        return 1

@@ -1,0 +1,113 @@
+"""Commands about the books, the audit log and the keys: what they print and keep."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from typer.testing import CliRunner
+
+from groupclaim.model.money import Cents
+from groupclaim.store import audit, ledger
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring
+from tests.store.world import NOW, PLANTED, World, load_world, paid, payment, post
+from worker.cli import application
+from worker.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A state folder that holds the invented practice."""
+    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
+    settings = Settings()
+    Keyring.load_or_generate(settings.keys_file)
+    migrate(settings.database_url)
+    return settings
+
+
+def within(settings: Settings, work: Callable[[World], Awaitable[Result]]) -> Result:
+    async def opened() -> Result:
+        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
+        try:
+            return await work(await load_world(database))
+        finally:
+            await database.close()
+
+    return asyncio.run(opened())
+
+
+def run(*arguments: str) -> Any:
+    result = CliRunner().invoke(application, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def test_money_that_has_not_found_its_place_is_listed(settings: Settings) -> None:
+    assert run("ledger", "open") == {
+        "suspended_payments": [],
+        "unapplied_cash": [],
+        "patient_credits": [],
+    }
+
+    async def happen(world: World) -> str:
+        number = world.claims[0]
+        stranger = paid(number, 4200, ("CO", "45", 2300), control_number="SOMEONE-1")
+        await post(world, payment(stranger), "stranger")
+        await post(world, payment(stranger, trace="T2", amount=4000), "short")
+        async with world.database.transaction() as tx:
+            await ledger.book_copay(tx, number, Cents(1500), NOW)
+        return number
+
+    number = within(settings, happen)
+    found = run("ledger", "open")
+    (suspended,) = found["suspended_payments"]
+    assert (suspended["trace"], suspended["difference_cents"]) == ("T2", -200)
+    (unapplied,) = found["unapplied_cash"]
+    assert (unapplied["claim"], unapplied["unapplied_cents"]) == ("SOMEONE-1", 4200)
+    (credit,) = found["patient_credits"]
+    assert (credit["claim_number"], credit["credit_cents"]) == (number, 1500)
+    shown = CliRunner().invoke(application, ["ledger", "open"])
+    assert shown.exit_code == 0
+    assert "15.00" in shown.output
+
+
+def test_who_did_what_to_a_claim_is_shown_with_the_reason(settings: Settings) -> None:
+    async def happen(world: World) -> None:
+        async with world.database.transaction() as tx:
+            await audit.record(tx, NOW, "R. Lee", "release_hold", "GC1", {"reason": PLANTED[0]})
+
+    within(settings, happen)
+    (entry,) = run("audit", "show", "GC1")
+    assert (entry["actor"], entry["action"]) == ("R. Lee", "release_hold")
+    assert PLANTED[0] in entry["detail"]
+    assert run("audit", "show", "GC2") == []
+
+
+def test_keys_are_rotated_and_everything_stays_readable(settings: Settings) -> None:
+    before = Keyring.load(settings.keys_file)
+
+    async def sealed(world: World) -> audit.Head:
+        async with world.database.transaction() as tx:
+            await audit.record(tx, NOW, "R. Lee", "release_hold", "GC1", {"reason": "a reason"})
+            head = await audit.seal(tx, NOW)
+        assert head is not None
+        return head
+
+    within(settings, sealed)
+    current = run("keys", "rotate", "--by", "R. Lee")["current"]
+    after = Keyring.load(settings.keys_file)
+    assert after.current == current != before.current
+    assert set(after.key_ids) == {*before.key_ids, current}
+    assert after.identity_key == before.identity_key
+    assert settings.keys_file.stat().st_mode & 0o777 == 0o600
+    assert run("audit", "verify")["holds"]
+    assert run("audit", "show", "GC1")[0]["detail"] == "reason: a reason"
+    (entry,) = run("audit", "show", current)
+    assert (entry["actor"], entry["action"]) == ("R. Lee", "rotate_keys")

@@ -1,0 +1,171 @@
+"""What a worker process makes of its settings, and the schedules that it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities import steps
+from groupclaim.clearinghouse.http import HttpClearinghouse
+from groupclaim.clearinghouse.port import MailboxFile, SeparateWays
+from groupclaim.simulator.sftp import load_or_generate_host_key
+from groupclaim.store.clock import PracticeClock
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring
+from tests.store.world import NOW, practice_file
+from worker import process
+from worker.front_desk import FrontDesk
+from worker.plugin import TASK_QUEUE
+from worker.process import SettingsRefused, open_clearinghouse, schedule_mailboxes
+from worker.settings import Settings
+from workflows import mailbox
+
+# --- the clearinghouse
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "token").write_text("a-token\n")
+    load_or_generate_host_key(tmp_path / "host_key")
+    return Settings(
+        state=tmp_path,
+        clearinghouse="http://127.0.0.1:1",
+        clearinghouse_token=tmp_path / "token",
+        files="sftp://practice@127.0.0.1:1",
+        files_host_key=tmp_path / "host_key.pub",
+        files_login=tmp_path / "token",
+    )
+
+
+async def test_files_go_where_the_settings_say(settings: Settings) -> None:
+    by_sftp = open_clearinghouse(settings)
+    by_http = open_clearinghouse(settings.model_copy(update={"files": ""}))
+    assert isinstance(by_sftp, SeparateWays)
+    assert isinstance(by_http, HttpClearinghouse)
+    await by_sftp.close()
+    await by_http.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"clearinghouse": ""}, "clearinghouse"),
+        ({"clearinghouse_token": None}, "clearinghouse_token"),
+        ({"files_host_key": None}, "files_host_key"),
+        ({"files_login": None}, "files_login"),
+        ({"files": "ftp://practice@127.0.0.1"}, "files: address"),
+        ({"files_host_key": Path("/nonexistent")}, "files: host key"),
+    ],
+)
+def test_settings_without_a_way_are_refused(
+    settings: Settings, change: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(SettingsRefused, match=named):
+        open_clearinghouse(settings.model_copy(update=change))
+
+
+async def test_inquiries_go_one_way_and_files_the_other() -> None:
+    asked: list[str] = []
+
+    class Way:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __getattr__(self, call: str) -> Any:
+            async def called(*_: object) -> None:
+                asked.append(f"{self.name}.{call}")
+
+            return called
+
+    both: Any = SeparateWays(inquiries=Way("inquiries"), files=Way("files"))  # type: ignore[arg-type]
+    file = MailboxFile(id="f", name="f", size=0, sha256="0" * 64, created_at=NOW)
+    await both.ask_eligibility(b"")
+    await both.send_batch("b", b"")
+    await both.list_batches()
+    await both.list_mailbox()
+    await both.download(file)
+    await both.acknowledge("f")
+    await both.close()
+    assert asked == [
+        "inquiries.ask_eligibility",
+        *("files." + call for call in ("send_batch", "list_batches", "list_mailbox", "download")),
+        "files.acknowledge",
+        "files.close",
+        "inquiries.close",
+    ]
+
+
+# --- the mailboxes
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    keyring = Keyring.load_or_generate(tmp_path / "keys.json")
+    url = f"sqlite:///{tmp_path}/store.db"
+    migrate(url)
+    opened = Database.connect(url, keyring)
+    yield opened
+    await opened.close()
+
+
+class Mailboxes:
+    """The step that looks into a mailbox, and how often it was asked for each connection."""
+
+    def __init__(self) -> None:
+        self.looks: list[str] = []
+        self._looked = asyncio.Event()
+
+    @activity.defn(name=steps.POLL_MAILBOX.name)
+    async def poll(self, connection: steps.ConnectionRef) -> steps.Polled:
+        self.looks.append(connection.connection_id)
+        self._looked.set()
+        return steps.Polled(files=0)
+
+    async def looked_into(self, connection: str, times: int) -> None:
+        while self.looks.count(connection) < times:
+            await self._looked.wait()
+            self._looked.clear()
+
+
+async def test_mailboxes_are_looked_into_again_and_again_by_the_wall_clock(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MAILBOX_INTERVAL", timedelta(seconds=1))
+    desk = FrontDesk(database, PracticeClock(database), client)
+    await desk.load(practice_file(), by="front-desk")
+    connections = await desk.connections()
+    handles = [client.get_schedule_handle(mailbox.workflow_id(one)) for one in connections]
+    mailboxes = Mailboxes()
+    try:
+        async with Worker(client, task_queue=TASK_QUEUE, activities=[mailboxes.poll]):
+            # Each worker that starts schedules them; the second one finds them scheduled.
+            await schedule_mailboxes(client, database)
+            await schedule_mailboxes(client, database)
+            async with asyncio.timeout(20):
+                for connection in connections:
+                    await mailboxes.looked_into(connection, times=2)
+        assert set(mailboxes.looks) == set(connections)
+    finally:
+        for handle in handles:
+            await handle.delete()
+
+
+async def test_a_stored_clock_has_no_schedules(client: Client, database: Database) -> None:
+    """Who moves the clock looks into the mailboxes."""
+    clock = PracticeClock(database)
+    desk = FrontDesk(database, clock, client)
+    await clock.set_stored(NOW)
+    await desk.load(practice_file(), by="front-desk")
+    await schedule_mailboxes(client, database)
+    (connection, *_) = await desk.connections()
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_schedule_handle(mailbox.workflow_id(connection)).describe()

@@ -1,0 +1,427 @@
+"""Commands that decide and send nothing: a session file before it is taken in, past sessions under
+other policies, how long authorizations last, and what a payer said by telephone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
+
+import typer
+from pydantic import ValidationError
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from activities import deciding
+from groupclaim.model.base import InputRefused, describe, parse
+from groupclaim.model.money import Cents
+from groupclaim.model.patient import CoverageCall
+from groupclaim.policy.fee_schedule import FeeSchedule
+from groupclaim.policy.payer import PolicyBook
+from groupclaim.rules.authorization import forecast
+from groupclaim.store import audit, authorizations, practice
+from groupclaim.store.clock import PracticeClock
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
+from groupclaim.store.practice import UnknownRecord
+from worker.front_desk import FrontDesk, Refused
+from worker.process import SettingsRefused, connect
+from worker.settings import Settings
+
+Result = TypeVar("Result")
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
+
+_KEPT = (
+    "Facts, the payers' answers, waivers, and the findings on eligibility and documentation are as "
+    "stored: notes are not read again, and a line that only a note supports (90785) is left out."
+)
+
+
+def add_to(application: typer.Typer, authorization: typer.Typer) -> None:
+    """Put the commands where the command line has them."""
+    application.command("check")(check)
+    application.command("replay")(replay)
+    coverage = typer.Typer(no_args_is_help=True, help="What payers say of coverage.")
+    coverage.command("call")(coverage_call)
+    application.add_typer(coverage, name="coverage")
+    authorization.command("forecast")(authorization_forecast)
+
+
+def check(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
+    """Decide a session file: what would be billed, held or not billed, and why. Sends nothing.
+
+    FILE is one JSON object: "sessions" and "attendance" (lists, as for `session start` and
+    `attendance record`), "notes" {session: {patient: note}} as in samples/notes.json, "coverage"
+    (the word assume_active, or {patient: {"active", "authorization_required": Y|N|U, "copay_cents",
+    "visits_remaining", "referral_required", "qualified_medicare_beneficiary"}} or {patient:
+    {"x12_271": NAME of a 271 file beside FILE}}), "practice" (a practice file's content; without
+    it, what is on file here is used) and "at" (when it would be sent; default now).
+
+    Nothing is written but an entry in the audit log, where there is one. No Temporal is needed.
+    Exit code 1 when a claim would be held.
+    """
+
+    async def work() -> dict[str, Any]:
+        wanted = _read(file, deciding.SessionCheck)
+        wanted.check(file.name)
+        answers = {name: _beside(file, name) for name in wanted.files}
+        async with _books_for(wanted) as (database, kept):
+            now = await PracticeClock(kept).now() if kept else datetime.now(UTC)
+            decided = await deciding.check_sessions(
+                database, PolicyBook.load(), FeeSchedule.load(), wanted, answers, now
+            )
+            if kept is not None:
+                await _note(kept, by, "check_sessions", now, {"sessions": len(decided)})
+        return _checked(decided)
+
+    answer = _run(work())
+    _print(as_json, answer, lambda console: _show_checked(answer, console))
+    if answer["totals"]["hold"]:
+        raise typer.Exit(1)
+
+
+def replay(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
+    policies: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="folder with payers/ and tables/"),
+    ],
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Decide past sessions again under other policies: which claims and dollars would change.
+
+    Compares, from what is stored, the decision under the policies in use with that under the
+    folder's (its payers/ and tables/ stand in for those of the same name). Notes are not read
+    again: findings on documentation are kept as stored. Changes nothing.
+    """
+    if last < first:
+        _fail(2, "--to: before --from")
+
+    async def work() -> dict[str, Any]:
+        ours = (PolicyBook.load(), FeeSchedule.load())
+        others = (PolicyBook.load(policies), FeeSchedule.load(policies))
+        async with _books() as database:
+            async with database.reading() as reading:
+                found = await deciding.replay(reading, ours, others, first.date(), last.date())
+                payers = await _payer_names(reading, {item.payer_key for item in found})
+            now = await PracticeClock(database).now()
+            await _note(database, by, "replay", now, {"claims": len(found)})
+        return _replayed(found, payers)
+
+    answer = _run(work())
+    _print(as_json, answer, lambda console: _show_replayed(answer, console))
+
+
+def authorization_forecast(
+    within: Annotated[
+        int, typer.Option(min=0, help="only those that run out in so many days; 0: all")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """When each authorization runs out if its patient's sessions go on every week.
+
+    Counts units reserved, committed and consumed, and the sessions already scheduled; then one
+    session a week after the last of them.
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with _books() as database:
+            now = await PracticeClock(database).now()
+            async with database.reading() as reading:
+                zone = ZoneInfo((await practice.read_practice(reading)).time_zone)
+                today = now.astimezone(zone).date()
+                standing = await authorizations.standings(reading, today)
+        rows = []
+        for item in standing:
+            ahead = forecast(
+                item.permit,
+                max(item.units.left, 0),
+                item.scheduled,
+                # Sessions of today count; without any ahead the series goes on from the last one.
+                today - timedelta(days=1) if item.scheduled else max(item.last_day or today, today),
+            )
+            if within and (ahead.runs_out_on - today).days > within:
+                continue
+            rows.append(
+                {
+                    "patient_id": item.patient_id,
+                    "authorization_id": item.authorization_id,
+                    "granted": item.units.granted,
+                    "used_before": item.units.before,
+                    "reserved": item.units.reserved,
+                    "committed": item.units.committed,
+                    "consumed": item.units.consumed,
+                    "left": item.units.left,
+                    "ends": item.permit.effective_to,
+                    "last_covered": ahead.last_covered,
+                    "runs_out_on": ahead.runs_out_on,
+                    "because": ahead.because,
+                }
+            )
+        return sorted(rows, key=lambda row: (row["runs_out_on"], row["authorization_id"]))
+
+    rows = _run(work())
+    _print(as_json, rows, lambda console: console.print(_table(rows)))
+
+
+def coverage_call(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
+    """Record what a payer said of a patient's coverage by telephone, as evidence.
+
+    {"patient", "payer", "reference", "person", "called_at", "from", "to", "active",
+    "authorization_required": Y|N|U, "copay_cents", "coinsurance_percent", "visits_remaining",
+    "referral_required"}; the last five may be left out. It answers what a 271 leaves open for days
+    of service from "from" to "to"; the patient's held claims look again.
+    """
+
+    async def work() -> dict[str, int]:
+        given = _read(file, CoverageCall)
+        settings = Settings()
+        async with _books() as database:
+            client = await connect(settings, database.keyring)
+            desk = FrontDesk(database, PracticeClock(database), client)
+            return {"claims_told": await desk.record_coverage_call(given, by=by)}
+
+    counts = _run(work())
+    _print(
+        as_json, counts, lambda console: console.print(f"recorded, {counts['claims_told']} told")
+    )
+
+
+# --- what is read and where
+
+
+def _beside(file: Path, name: str) -> bytes:
+    place = file.parent / name
+    if Path(name).name != name or not place.is_file():
+        raise InputRefused(file.name, [f"coverage: no 271 file {name} beside it"])
+    return place.read_bytes()
+
+
+@asynccontextmanager
+async def _books() -> AsyncIterator[Database]:
+    settings = Settings()
+    if not settings.keys_file.exists():
+        raise SettingsRefused(f"{settings.keys_file}: no keys there, so nothing is kept yet")
+    migrate(settings.database_url)
+    database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _books_for(
+    wanted: deciding.SessionCheck,
+) -> AsyncIterator[tuple[Database, Database | None]]:
+    """The database to decide in, and the practice's own where there is one: a file that brings its
+    practice is decided in an empty database that is thrown away."""
+    if wanted.practice is None:
+        async with _books() as own:
+            yield own, own
+        return
+    with tempfile.TemporaryDirectory(prefix="groupclaim-check-") as folder:
+        url = f"sqlite:///{folder}/check.db"
+        migrate(url)
+        empty = Database.connect(url, Keyring.generate())
+        try:
+            if Settings().keys_file.exists():
+                async with _books() as own:
+                    yield empty, own
+            else:
+                yield empty, None
+        finally:
+            await empty.close()
+
+
+async def _note(
+    database: Database, by: str, action: str, at: datetime, detail: dict[str, int]
+) -> None:
+    async with database.transaction() as tx:
+        await audit.record(tx, at, by, action, "sessions", detail)
+
+
+async def _payer_names(reading: Any, keys: set[str]) -> dict[str, str]:
+    known = sorted(keys - {practice.NO_PAYER})
+    return {key: (await practice.read_payer(reading, key)).name for key in known}
+
+
+# --- what is told
+
+
+def _checked(decided: tuple[deciding.CheckedSession, ...]) -> dict[str, Any]:
+    everyone = [person.decision for session in decided for person in session.participants]
+    decisions = [item.decision for item in everyone]
+    return {
+        "sessions": [
+            {
+                "session": session.session,
+                "service_date": session.service_date.isoformat(),
+                "group_size": session.group_size,
+                "participants": [
+                    {"patient": person.patient, **person.decision.model_dump(mode="json")}
+                    for person in session.participants
+                ],
+            }
+            for session in decided
+        ],
+        "totals": {
+            **{kind: decisions.count(kind) for kind in ("bill", "hold", "not_billable")},
+            "billed_cents": sum(item.billed_cents for item in everyone),
+            "expected_allowed_cents": sum(item.allowed_cents for item in everyone),
+        },
+    }
+
+
+def _show_checked(answer: dict[str, Any], console: Console) -> None:
+    for session in answer["sessions"]:
+        title = f"{session['session']}  {session['service_date']}  {session['group_size']} treated"
+        rows = [
+            {
+                "patient": person["patient"],
+                "decision": person["decision"],
+                "reasons": ", ".join(person["reasons"]),
+                "lines": "; ".join(_line_text(line) for line in person["lines"]),
+                "found": " ".join(
+                    item["sentence"]
+                    for item in person["findings"]
+                    if item["severity"] in ("block", "warn")
+                ),
+            }
+            for person in session["participants"]
+        ]
+        console.print(_table(rows, title))
+    totals = answer["totals"]
+    console.print(
+        f"{totals['bill']} to bill ({Cents(totals['billed_cents'])}, expected "
+        f"{Cents(totals['expected_allowed_cents'])}), {totals['hold']} held, "
+        f"{totals['not_billable']} not billable. Nothing was sent."
+    )
+
+
+def _line_text(line: dict[str, Any]) -> str:
+    code = "-".join((line["code"], *line["modifiers"]))
+    allowed = line["expected_allowed_cents"]
+    expected = "no rate" if allowed is None else f"expected {Cents(allowed)}"
+    return f"{code} x{line['units']} at {line['pos']}: {Cents(line['charge_cents'])}, {expected}"
+
+
+def _replayed(found: tuple[deciding.Replayed, ...], payers: dict[str, str]) -> dict[str, Any]:
+    changed = [item for item in found if item.changed]
+    return {
+        "claims": len(found),
+        "changed": [
+            {
+                "claim_number": item.claim_number,
+                "service_date": item.service_date.isoformat(),
+                "payer": payers.get(item.payer_key, "no coverage"),
+                "before": _short(item.before),
+                "after": _short(item.after),
+                "billed_change_cents": item.billed_change_cents,
+                "allowed_change_cents": item.allowed_change_cents,
+            }
+            for item in changed
+        ],
+        "billed_change_cents": sum(item.billed_change_cents for item in changed),
+        "allowed_change_cents": sum(item.allowed_change_cents for item in changed),
+        "kept_as_stored": _KEPT,
+    }
+
+
+def _short(decision: deciding.Decision) -> str:
+    lines = ", ".join("-".join((line.code, *line.modifiers)) for line in decision.lines)
+    reasons = ", ".join(decision.reasons)
+    return f"{decision.decision} {reasons or lines}".strip()
+
+
+def _show_replayed(answer: dict[str, Any], console: Console) -> None:
+    console.print(_table(answer["changed"], "Claims that would change"))
+    console.print(
+        f"{len(answer['changed'])} of {answer['claims']} claims would change: billed "
+        f"{Cents(answer['billed_change_cents'])}, expected allowed "
+        f"{Cents(answer['allowed_change_cents'])}."
+    )
+    console.print(answer["kept_as_stored"])
+
+
+def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE)
+    for column in rows[0] if rows else ("nothing",):
+        amount = column.endswith("_cents")
+        table.add_column(
+            column.removesuffix("_cents").replace("_", " "),
+            justify="right" if amount else "left",
+            no_wrap=amount or column.endswith(("_number", "_date", "_on")),
+        )
+    for row in rows:
+        table.add_row(*(_cell(column, value) for column, value in row.items()))
+    return table
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    return str(Cents(value)) if column.endswith("_cents") else str(value)
+
+
+# --- how it ends
+
+
+def _fail(code: int, text: str) -> NoReturn:
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False)
+    raise typer.Exit(code)
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``; every expected failure as one clear text and its exit code."""
+    try:
+        return asyncio.run(work)
+    except InputRefused as error:
+        _fail(2, str(error))
+    except UnknownRecord as error:
+        _fail(2, f"not known: {error}")
+    except Refused as error:
+        _fail(1, str(error))
+    except ValidationError as error:
+        _fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
+    except (SettingsRefused, KeyringRefused, Undecipherable) as error:
+        _fail(3, str(error))
+    except SQLAlchemyError as error:
+        _fail(3, f"the database does not answer: {type(error).__name__}")
+    except (RPCError, ConnectionError) as error:
+        _fail(3, f"Temporal does not answer: {type(error).__name__}")
+    except RuntimeError as error:
+        if "connect" not in str(error).lower():
+            raise
+        _fail(3, "no Temporal server there: start one with `groupclaim up`, or see --help")
+
+
+def _print(as_json: bool, value: Any, show: Any) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, default=str, indent=2))
+    else:
+        terminal = Console()
+        show(terminal if terminal.is_terminal else Console(width=140))
+
+
+def _read(path: Path, record: type[Any]) -> Any:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputRefused(path.name, [f"not JSON ({error})"]) from None
+    return parse(record, content, path.name)
