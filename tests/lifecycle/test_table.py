@@ -133,19 +133,19 @@ AT_STAGE: dict[Stage, dict[str, str]] = {
     },
 }
 CORRECTED_ATTENDANCE = {
-    **dict.fromkeys(
-        (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY),
-        {"attended": "documentation -> check_documentation"},
-    ),
-    **dict.fromkeys(
-        (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED),
-        {"attended": "{stage} -> settle_balance"},
-    ),
+    **{
+        stage: {"attended": "documentation -> check_documentation"}
+        for stage in (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
+    },
+    **{
+        stage: {"attended": "{stage} -> settle_balance"}
+        for stage in (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED)
+    },
 }
-OTHER_COVERAGE = dict.fromkeys(
-    (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING),
-    {"coverage": "eligibility -> check_eligibility"},
-)
+OTHER_COVERAGE = {
+    stage: {"coverage": "eligibility -> check_eligibility"}
+    for stage in (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
+}
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
     Step.CHECK_AUTHORIZATION: "authorization -> check_authorization",
