@@ -437,6 +437,10 @@ async def _reassess(
         revision = row.revision + 1
         await _update_participant(tx, row, {"not_billable": reason, "revision": revision})
         sent = await _withdraw(tx, row.claim_number, at, True)
+        if reason is None:
+            await authorizations.commit(tx, row.claim_number, at)
+        elif not sent:
+            await authorizations.release(tx, row.claim_number, at)
         concerned.append(
             ClaimAttendance(row.claim_number, row.patient_id, status, reason, sent, revision, True)
         )

@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from activities import steps
+from activities import composing, steps
 from groupclaim import x12
+from groupclaim.model.claim import ClaimLine, ClaimVersion
+from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, CoverageCall
+from groupclaim.rules.part2 import NOTICE
 from groupclaim.store import audit, authorizations, claims, practice
 from tests.activities.house import KEYRING, SAMPLES, START, House
+from tests.rules import made
 
 ROSTER = {"S1": ("P01", "P06", "P08")}
 Benefits = tuple[x12.Benefit, ...]
@@ -312,3 +317,33 @@ async def test_the_check_reserves_a_unit_and_holds_who_comes_too_late(house: Hou
     assert (await house.perform(steps.CHECK_AUTHORIZATION, step)).held is None
     async with house.database.reading() as reading:
         assert (await authorizations.units(reading, permit)).reserved == 1
+
+
+def test_the_claim_carries_the_notice_and_the_referral() -> None:
+    line = ClaimLine(
+        line_control_number="L1", code="90853", charge=Cents(6000), units=1,
+        place_of_service="11", diagnosis_pointers=(1,), service_date=date(2026, 2, 3),
+    )  # fmt: skip
+    version = ClaimVersion(
+        claim_number="GC0000000000X", version=1, control_number="GC0000000000XA", frequency="1",
+        diagnoses=("F1020",), place_of_service="11", lines=(line,),
+    )  # fmt: skip
+    plain = made.facts()
+    flagged = made.facts(
+        patient=plain.patient.model_copy(update={"part2": True}),
+        coverage=plain.coverage.model_copy(update={"referral": "REF77"}),
+    )
+
+    def sent(facts: ClaimFacts) -> str:
+        claim = composing.professional_claim(facts, facts.payer, version)
+        frame = x12.Envelope(
+            sender_id="PRACTICE0", receiver_id="PAYER0", interchange_control_number=1,
+            group_control_number=1, at=START + timedelta(days=9), test=True,
+        )  # fmt: skip
+        content = composing.batch_bytes(frame, facts.practice, (claim,), 1, "B1")
+        assert x12.check_outbound(content) == ()
+        return content.decode()
+
+    assert NOTICE.text.upper() in sent(flagged)
+    assert "REF*9F*REF77" in sent(flagged)
+    assert "NTE*" not in sent(plain)

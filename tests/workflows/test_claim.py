@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities import steps
 from groupclaim.lifecycle import events
-from groupclaim.lifecycle.state import ClaimState, Stage
+from groupclaim.lifecycle.state import ClaimState, Consent, Stage
 from groupclaim.lifecycle.why import Why
 from groupclaim.model.session import Attendance
 from tests.workflows import paths
@@ -105,6 +105,8 @@ async def test_holds_are_cleared_by_facts_and_released_by_people(scene: Scene, n
         ("GROUP_SIZE_REVIEW", "UNDERPAYMENT_REVIEW"),
         ("GROUP_SIZE_REVIEW", "UNDERPAYMENT_REVIEW"),
     ]
+    consent = Consent(key="release:request-2", payer_open=375)
+    assert [given.consent for given in settled] == [None, consent, None]
     decided = scene.outside.inputs(steps.RECORD_DECISION)
     assert [(item.code, item.by) for item in decided] == [
         ("GROUP_SIZE_REVIEW", "supervisor-1"),
