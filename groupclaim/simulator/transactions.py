@@ -68,6 +68,8 @@ _CONTROL_NUMBER = re.compile(r"[0-9]{9}")
 _QUALIFIER = re.compile(r"[A-Za-z0-9]{2}")
 # What can be written back between our own separators.
 _ECHOED = re.compile(r"[^*:^~\x00-\x1f\x7f-\U0010ffff]*")
+# The elements of an 837P that have components, by segment.
+_COMPOSED = {"CLM": (5, 11), "HI": tuple(range(1, 13)), "SV1": (1, 7), "SVD": (3,)}
 # The elements of an 837P with names, addresses and notes, by segment.
 _FREE_TEXT = {"NM1": (3, 4, 5), "N3": (1, 2), "N4": (1,), "NTE": (2,), "PER": (2,), "SBR": (4,)}
 
@@ -338,10 +340,10 @@ def _can_be_written_back(segment: Segment) -> bool:
 
     Names, addresses and notes do not count: they are written in plain ASCII.
     """
-    free = _FREE_TEXT.get(segment.tag, ())
+    free, composed = _FREE_TEXT.get(segment.tag, ()), _COMPOSED.get(segment.tag, ())
     component = segment.delimiters.component
     return all(
-        _ECHOED.fullmatch(text.replace(component, ""))
+        _ECHOED.fullmatch(text.replace(component, "") if position in composed else text)
         for position, text in enumerate(segment.parts)
         if position not in free
     )

@@ -7,8 +7,9 @@ order (moving on skips what was left).
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from groupclaim.x12.segments import (
     Delimiters,
@@ -93,7 +94,8 @@ class Transaction:
         self.complete = False
         self.count = 1
         self.last_number = header.number
-        self._segments = self._read(stream)
+        # Chained, so that no Python code runs between one segment and the next.
+        self._segments: Iterator[Segment] = chain.from_iterable(self._read(stream))
 
     def __iter__(self) -> Iterator[Segment]:
         return self._segments
@@ -114,13 +116,13 @@ class Transaction:
 
         self._segments = watched()
 
-    def _read(self, stream: _Stream) -> Iterator[Segment]:
+    def _read(self, stream: _Stream) -> Iterator[Iterable[Segment]]:
         count = 1
         while (item := stream.next()) is not None:
             if isinstance(item, Stretch):
                 self.last_number = item.last_number
                 count += item.length
-                yield from item.segments
+                yield item.segments
             elif item.tag == "SE":
                 self.count, self.last_number = count + 1, item.number
                 self._end(item, stream.problems)

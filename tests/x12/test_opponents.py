@@ -14,9 +14,14 @@ from groupclaim.x12 import (
     Adjustment,
     build_270,
     build_271,
+    build_276,
+    build_277,
     build_835,
     check_outbound,
+    read_276,
+    read_277,
     read_835,
+    read_837p,
 )
 from tests.x12.examples import (
     CLAIM,
@@ -25,6 +30,8 @@ from tests.x12.examples import (
     INQUIRY,
     PAYMENT,
     RESPONSE,
+    STATUS_INQUIRY,
+    STATUS_RESPONSE,
     claim_file,
     envelope,
 )
@@ -164,12 +171,105 @@ def test_oxedi_and_we_read_the_same_from_invented_payments(payment):
     compare(build_835(envelope(), [payment], 1))
 
 
+def found(model: object, name: str):
+    """Every segment of an x12sdk model with this field name, in order."""
+    if isinstance(model, dict):
+        for key, value in model.items():
+            if key == name and value:
+                yield from value if isinstance(value, list) else [value]
+            else:
+                yield from found(value, name)
+    elif isinstance(model, list):
+        for value in model:
+            yield from found(value, name)
+
+
+def sdk(data: bytes, segment: str, *fields: str) -> list[tuple[object, ...]]:
+    return [
+        tuple(int(v * 100) if isinstance(v, Decimal) else v for v in map(one.get, fields))
+        for model in models(data)
+        for one in found(model.model_dump(), segment)
+    ]
+
+
+OTHERS = FILES.parent / "samples" / "files"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "badx12-wheel-0.2.2/tests/files/edi/X221-tertiary-payments.edi",
+        "badx12-wheel-0.2.2/tests/files/edi/X221-secondary-payment-with-higher-fee-schedule.edi",
+        "badx12-wheel-0.2.2/tests/files/edi/X221-dollars-and-data-sent-separate.edi",
+        "LinuxForHealth+x12/src/tests/resources/835_005010X221A1/managed-care.835",
+    ],
+)
+def test_x12sdk_and_we_read_the_same_payments(name):
+    data = (OTHERS / name).read_bytes()
+    payments, _ = read_835(data)
+    assert [
+        (c.control_number, c.status, c.charge_cents, c.paid_cents, c.payer_claim_number)
+        for payment in payments
+        for c in payment.claims
+    ] == sdk(
+        data, "clp_segment", "patient_control_number", "claim_status_code",
+        "total_claim_charge_amount", "claim_payment_amount", "payer_claim_control_number",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LinuxForHealth+x12/src/tests/resources/837_005010X222A2/demo.example1.837",
+        "badx12-wheel-0.2.2/tests/files/edi/X222-ppo-repriced-claim.edi",
+        "badx12-wheel-0.2.2/tests/files/edi/X222-drug-administered-in-the-physician-office.edi",
+    ],
+)
+def test_x12sdk_and_we_read_the_same_claims(name):
+    data = (OTHERS / name).read_bytes()
+    transactions, _ = read_837p(data)
+    claims = [claim for transaction in transactions for claim in transaction.claims]
+    assert [(c.control_number, c.charge_cents) for c in claims] == sdk(
+        data, "clm_segment", "patient_control_number", "total_claim_charge_amount"
+    )
+    assert [(line.charge_cents,) for c in claims for line in c.lines] == sdk(
+        data, "sv1_segment", "line_item_charge_amount"
+    )
+
+
+def test_x12sdk_and_we_read_the_same_status_questions_and_answers():
+    data = (OTHERS / "LinuxForHealth+x12/demo-file/demo.276").read_bytes()
+    questions, _ = read_276(data)
+    assert [(q.trace_number,) for q in questions] == sdk(
+        data, "trn_segment", "reference_identification_1"
+    )
+    assert [(q.charge_cents,) for q in questions if q.charge_cents is not None] == sdk(
+        data, "amt_segment", "monetary_amount"
+    )
+    data = (OTHERS / "LinuxForHealth+x12/demo-file/demo.277").read_bytes()
+    answers, _ = read_277(data)
+    assert [
+        (one.effective_date, one.charge_cents, one.paid_cents)
+        for answer in answers
+        for one in answer.information
+    ] == [
+        row
+        for row in sdk(
+            data, "stc_segment", "status_effective_date", "total_claim_charge_amount",
+            "claim_payment_amount",
+        )
+        if row[1] is not None
+    ]  # fmt: skip
+
+
 def test_x12sdk_opens_our_files():
     assert len(models(claim_file())) == 1
     assert len(models(claim_file(FULL_CLAIM, CLAIM))) == 1
     assert len(models(build_270(envelope(), INQUIRY, 1))) == 1
     assert len(models(build_271(envelope(), RESPONSE, 1))) == 1
     assert len(models(build_835(envelope(), [PAYMENT], 1))) == 1
+    assert len(models(build_276(envelope(), STATUS_INQUIRY, 1))) == 1
+    assert len(models(build_277(envelope(), STATUS_RESPONSE, 1))) == 1
 
 
 def test_x12sdk_reads_our_figures():
