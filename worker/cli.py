@@ -20,9 +20,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
@@ -43,6 +41,7 @@ from worker.front_desk import FrontDesk, Refused
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, connect, run_worker
 from worker.settings import Settings
+from worker.tables import table
 from worker.x12_commands import commands as x12_files
 
 Result = TypeVar("Result")
@@ -310,7 +309,7 @@ def session_show(session: str, as_json: AsJson = False) -> None:
             return await summary.participants(database, session)
 
     rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(_table(rows)))
+    _print(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @attendance.command("record")
@@ -428,7 +427,7 @@ def claim_list(
             return await summary.claims(database, stage=stage, hold=hold)
 
     rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(_table(rows)))
+    _print(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @claim.command("show")
@@ -444,7 +443,7 @@ def claim_show(claim: str, as_json: AsJson = False) -> None:
     def show(console: Console) -> None:
         console.print(_line(page["claim"]))
         for part in ("versions", "findings", "events", "money"):
-            console.print(_table(page[part], title=part))
+            console.print(table(page[part], title=part))
 
     _print(as_json, page, show)
 
@@ -525,7 +524,7 @@ def ledger_open(as_json: AsJson = False) -> None:
 
     def show(console: Console) -> None:
         for name, rows in found.items():
-            console.print(_table(rows, name.replace("_", " ")))
+            console.print(table(rows, name.replace("_", " ")))
 
     _print(as_json, found, show)
 
@@ -547,7 +546,7 @@ def audit_show(subject: str, as_json: AsJson = False) -> None:
             ]
 
     rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(_table(rows)))
+    _print(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @encryption.command("rotate")
@@ -631,24 +630,3 @@ def _verdict(as_json: bool, faults: list[str], good: str) -> None:
 
 def _line(values: dict[str, Any]) -> str:
     return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in values.items())
-
-
-def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
-    """The rows for a person: amounts in dollars, ids whole."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE)
-    for column in rows[0] if rows else ("nothing",):
-        amount = column.endswith("_cents")
-        table.add_column(
-            column.removesuffix("_cents").replace("_", " "),
-            justify="right" if amount else "left",
-            no_wrap=amount or column.endswith(("_id", "_number", "_at")),
-        )
-    for row in rows:
-        table.add_row(*(_cell(column, value) for column, value in row.items()))
-    return table
-
-
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return ""
-    return str(Cents(value)) if column.endswith("_cents") else str(value)

@@ -15,9 +15,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
@@ -36,6 +34,7 @@ from groupclaim.store.practice import UnknownRecord
 from worker.front_desk import FrontDesk, Refused
 from worker.process import SettingsRefused, connect
 from worker.settings import Settings
+from worker.tables import table
 
 Result = TypeVar("Result")
 
@@ -176,7 +175,7 @@ def authorization_forecast(
         return sorted(rows, key=lambda row: (row["runs_out_on"], row["authorization_id"]))
 
     rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(_table(rows)))
+    _print(as_json, rows, lambda console: console.print(table(rows)))
 
 
 def coverage_call(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
@@ -305,7 +304,7 @@ def _show_checked(answer: dict[str, Any], console: Console) -> None:
             }
             for person in session["participants"]
         ]
-        console.print(_table(rows, title))
+        console.print(table(rows, title))
     totals = answer["totals"]
     console.print(
         f"{totals['bill']} to bill ({Cents(totals['billed_cents'])}, expected "
@@ -350,33 +349,13 @@ def _short(decision: deciding.Decision) -> str:
 
 
 def _show_replayed(answer: dict[str, Any], console: Console) -> None:
-    console.print(_table(answer["changed"], "Claims that would change"))
+    console.print(table(answer["changed"], "Claims that would change"))
     console.print(
         f"{len(answer['changed'])} of {answer['claims']} claims would change: billed "
         f"{Cents(answer['billed_change_cents'])}, expected allowed "
         f"{Cents(answer['allowed_change_cents'])}."
     )
     console.print(answer["kept_as_stored"])
-
-
-def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE)
-    for column in rows[0] if rows else ("nothing",):
-        amount = column.endswith("_cents")
-        table.add_column(
-            column.removesuffix("_cents").replace("_", " "),
-            justify="right" if amount else "left",
-            no_wrap=amount or column.endswith(("_number", "_date", "_on")),
-        )
-    for row in rows:
-        table.add_row(*(_cell(column, value) for column, value in row.items()))
-    return table
-
-
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return ""
-    return str(Cents(value)) if column.endswith("_cents") else str(value)
 
 
 # --- how it ends

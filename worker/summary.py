@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from groupclaim.lifecycle.why import why
 from groupclaim.model.money import Cents
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import ledger, practice
 from groupclaim.store.claims import load_state, read_findings
 from groupclaim.store.database import Database, Reading
@@ -30,8 +31,6 @@ _CLAIMS = text(
   ORDER BY g.service_date, s.session_id, s.claim_number"""
 )
 _RESTING = ("closed", "not_billable", "held", "patient_balance", "underpayment_review")
-
-GROUP_PSYCHOTHERAPY = "90853"
 
 _MONEY = ("billed", "allowed", "paid", "contractual", "patient", "open", "held")
 

@@ -17,7 +17,7 @@ from worker.embedded import Process
 from worker.settings import Settings
 
 BOUNDARIES = {
-    "load_roster", "check_eligibility", "check_authorization", "record_progress",
+    "load_roster", "load_claim", "check_eligibility", "check_authorization", "record_progress",
     "record_attendance", "record_session", "check_documentation", "check_coding", "build_claim",
     "queue_claim", "next_cutoff", "cut_batch", "build_batch", "send_batch", "reconcile_batch",
     "announce_batch", "poll_mailbox", "read_file", "route_acknowledgments", "decide_denial",
