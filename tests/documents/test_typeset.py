@@ -1,0 +1,69 @@
+"""What every document can rely on: data is never markup, and the same facts give the same bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pypdf
+import pytest
+from pydantic import BaseModel
+
+from groupclaim.documents import typeset as documents
+from groupclaim.documents.typeset import typeset
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Letter(BaseModel):
+    name: str
+    cents: int
+
+
+@pytest.fixture
+def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    shared = documents._TEMPLATES / "page.typ"
+    (folder / "page.typ").write_bytes(shared.read_bytes())
+    (folder / "letter.typ").write_text(
+        '#import "page.typ": *\n#show: page-of.with("A letter")\n= Balance\n'
+        "#data.name owes #money(data.cents).\n"
+    )
+    monkeypatch.setattr(documents, "_TEMPLATES", folder)
+    documents._compiler.cache_clear()
+    return "letter"
+
+
+def test_data_is_shown_as_it_stands_and_never_read_as_markup(template: str) -> None:
+    hostile = '#read("/etc/passwd") *bold* $x$ \\u{41}'
+    pdf = pypdf.PdfReader(io.BytesIO(typeset(template, Letter(name=hostile, cents=-1205), AT)))
+    assert f"{hostile} owes -$12.05." in pdf.pages[0].extract_text()
+
+
+def test_pages_are_tagged_titled_and_dated_by_the_clock_that_is_given(template: str) -> None:
+    made = typeset(template, Letter(name="N", cents=7), AT)
+    pdf = pypdf.PdfReader(io.BytesIO(made))
+    assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert pdf.trailer["/Root"]["/Lang"] == "en"
+    assert pdf.metadata is not None
+    assert pdf.metadata.title == "A letter"
+    assert pdf.metadata.creation_date == AT
+    assert made == typeset(template, Letter(name="N", cents=7), AT)
+    assert "$0.07" in pdf.pages[0].extract_text()
+
+
+def test_no_template_asks_for_packages_or_files() -> None:
+    ours = sorted((Path(documents.__file__).parent / "templates").glob("*.typ"))
+    assert ours
+    for path in ours:
+        assert not re.search(r"@preview|@local|read\(|https?:", path.read_text()), path.name
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> Iterator[None]:
+    yield
+    documents._compiler.cache_clear()
