@@ -20,6 +20,9 @@ from groupclaim.model.base import Instant, Message
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 
+TASK_QUEUE = "groupclaim"
+"""Where all workflows and steps are done."""
+
 INVALID = "Invalid"
 """Error type that is never retried: what was asked for is wrong in itself, an engineer must look.
 Business refusals are results; an unknown outcome is a result too."""

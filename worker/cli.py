@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
+from activities.front_desk import FrontDesk, Refused
 from groupclaim.model.base import InputRefused, describe, parse
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
@@ -37,7 +38,6 @@ from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
 from worker import decision_commands, embedded, summary, telemetry
 from worker import demo as demonstration
-from worker.front_desk import FrontDesk, Refused
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, connect, run_worker
 from worker.settings import Settings

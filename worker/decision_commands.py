@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from activities import deciding
+from activities.front_desk import FrontDesk, Refused
 from groupclaim.model.base import InputRefused, describe, parse
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CoverageCall
@@ -31,7 +32,6 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
-from worker.front_desk import FrontDesk, Refused
 from worker.process import SettingsRefused, connect
 from worker.settings import Settings
 from worker.tables import table

@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from activities.front_desk import FrontDesk
 from groupclaim.model.base import Instant, Record, Reference, parse
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
@@ -35,7 +36,6 @@ from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from worker import summary
 from worker.embedded import Process, Simulator, TemporalServer, worker_process
-from worker.front_desk import FrontDesk
 from worker.practice_time import PracticeTime
 from worker.process import connect
 from worker.settings import Settings

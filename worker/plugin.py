@@ -37,8 +37,6 @@ WORKFLOWS: tuple[type, ...] = (
     MailboxWorkflow,
 )
 
-TASK_QUEUE = "groupclaim"
-
 
 class StepInterceptor(Interceptor):
     """Around each attempt at a step: heartbeats, so that a worker's death is noticed soon, and

@@ -24,11 +24,11 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import steps
+from activities.steps import TASK_QUEUE
 from groupclaim.store import waiting
 from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database
 from worker.embedded import Process, Simulator
-from worker.plugin import TASK_QUEUE
 from workflows import batch, claim, inbound, mailbox, session, submission
 from workflows.perform import Wake
 

@@ -11,23 +11,15 @@ from pathlib import Path
 
 import structlog
 from pydantic import SecretStr
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from activities import steps
 from activities.notes import JsonNotes
 from activities.outside import Outside
 from activities.registry import every_activity
+from activities.schedules import schedule_mailboxes
+from activities.steps import TASK_QUEUE
 from groupclaim import __version__
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
@@ -37,17 +29,12 @@ from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.store import audit
-from groupclaim.store.clock import PracticeClock, practice_now
+from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
-from groupclaim.store.practice import connection_ids
 from worker import telemetry
-from worker.plugin import TASK_QUEUE, groupclaim_plugin
+from worker.plugin import groupclaim_plugin
 from worker.settings import Settings
-from workflows import mailbox
-
-MAILBOX_INTERVAL = timedelta(seconds=30)
-"""How often a mailbox is looked into when the practice clock is the wall clock."""
 
 SEAL_INTERVAL = timedelta(seconds=60)
 
@@ -160,31 +147,3 @@ async def _seal_audit_log(database: Database, exported_to: Path | None) -> None:
         draft = exported_to.with_suffix(".draft")
         await asyncio.to_thread(draft.write_text, head.model_dump_json())
         await asyncio.to_thread(draft.replace, exported_to)
-
-
-async def schedule_mailboxes(client: Client, database: Database) -> None:
-    """Have every mailbox looked into, again and again, where the practice clock is the wall clock.
-
-    A stored clock is moved by someone who looks into the mailboxes at the right moments.
-    """
-    if await PracticeClock(database).is_stored():
-        return
-    async with database.reading() as reading:
-        connections = await connection_ids(reading)
-    for connection in connections:
-        try:
-            await client.create_schedule(
-                mailbox.workflow_id(connection),
-                Schedule(
-                    action=ScheduleActionStartWorkflow(
-                        mailbox.NAME,
-                        steps.ConnectionRef(connection_id=connection),
-                        id=mailbox.workflow_id(connection),
-                        task_queue=TASK_QUEUE,
-                    ),
-                    spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=MAILBOX_INTERVAL)]),
-                    policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-                ),
-            )
-        except ScheduleAlreadyRunningError:
-            continue

@@ -14,7 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities import steps
+from activities import schedules, steps
+from activities.front_desk import FrontDesk
+from activities.schedules import schedule_mailboxes
+from activities.steps import TASK_QUEUE
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import MailboxFile, SeparateWays
 from groupclaim.simulator.sftp import load_or_generate_host_key
@@ -22,10 +25,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
-from worker import process
-from worker.front_desk import FrontDesk
-from worker.plugin import TASK_QUEUE
-from worker.process import SettingsRefused, open_clearinghouse, schedule_mailboxes
+from worker.process import SettingsRefused, open_clearinghouse
 from worker.settings import Settings
 from workflows import mailbox
 
@@ -139,7 +139,7 @@ class Mailboxes:
 async def test_mailboxes_are_looked_into_again_and_again_by_the_wall_clock(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "MAILBOX_INTERVAL", timedelta(seconds=1))
+    monkeypatch.setattr(schedules, "MAILBOX_INTERVAL", timedelta(seconds=1))
     desk = FrontDesk(database, PracticeClock(database), client)
     await desk.load(practice_file(), by="front-desk")
     connections = await desk.connections()

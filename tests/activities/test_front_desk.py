@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from temporalio.client import Client
 
+from activities.front_desk import FrontDesk, Refused
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
@@ -17,7 +18,6 @@ from groupclaim.store import ledger
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import transfer
 from tests.activities.house import House
-from worker.front_desk import FrontDesk, Refused
 
 NOBODY = "GC0000000000X"
 

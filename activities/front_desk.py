@@ -20,6 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities import steps
 from activities.claims_told import known_claims
 from activities.messages import Messages
+from activities.schedules import schedule_mailboxes
+from activities.steps import TASK_QUEUE
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.base import InputRefused
@@ -30,8 +32,6 @@ from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
-from worker.plugin import TASK_QUEUE
-from worker.process import schedule_mailboxes
 from workflows import claim, session
 
 
