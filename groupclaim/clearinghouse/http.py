@@ -91,7 +91,20 @@ class HttpClearinghouse:
         await self._client.aclose()
 
     async def ask_eligibility(self, inquiry: bytes) -> bytes:
-        status, answer = await self._ask("POST", "/eligibility", inquiry)
+        return await self._inquire("/eligibility", inquiry)
+
+    async def request_authorization(self, request: bytes) -> bytes:
+        response = await self._offer("/authorization", request, {}, _READ_SECONDS)
+        return response.content
+
+    async def ask_authorization(self, inquiry: bytes) -> bytes:
+        return await self._inquire("/authorization", inquiry)
+
+    async def ask_claim_status(self, inquiry: bytes) -> bytes:
+        return await self._inquire("/claim-status", inquiry)
+
+    async def _inquire(self, path: str, inquiry: bytes) -> bytes:
+        status, answer = await self._ask("POST", path, inquiry)
         if status == 422:
             raise NotTaken("unreadable", final=True)
         if status != 200:
@@ -99,14 +112,27 @@ class HttpClearinghouse:
         return answer
 
     async def send_batch(self, name: str, content: bytes) -> Receipt:
+        response = await self._offer("/batches", content, {"name": name}, _SEND_SECONDS)
         try:
-            async with asyncio.timeout(_SEND_SECONDS):
+            receipt = Receipt.model_validate_json(response.content)
+        except ValidationError:
+            raise NoAnswer("unreadable_receipt") from None
+        if receipt.sha256 != sha256(content).hexdigest():
+            raise NoAnswer("receipt_of_other_bytes")
+        return receipt
+
+    async def _offer(
+        self, path: str, content: bytes, parameters: dict[str, str], seconds: float
+    ) -> httpx2.Response:
+        """The answer to what was offered once; raises NotTaken or NoAnswer."""
+        try:
+            async with asyncio.timeout(seconds):
                 response = await self._client.post(
-                    "/batches",
-                    params={"name": name},
+                    path,
+                    params=parameters,
                     content=content,
                     headers=_X12,
-                    timeout=httpx2.Timeout(_SEND_SECONDS, connect=5.0, pool=5.0),
+                    timeout=httpx2.Timeout(seconds, connect=5.0, pool=5.0),
                 )
         except _NEVER_LEFT as error:
             raise NotTaken(_kind(error)) from None
@@ -120,13 +146,7 @@ class HttpClearinghouse:
             raise NotTaken(_REFUSED_FOR_NOW[status], retry_after=_pause(response))
         if status not in (200, 201, 202):
             raise NoAnswer(f"status_{status}")
-        try:
-            receipt = Receipt.model_validate_json(response.content)
-        except ValidationError:
-            raise NoAnswer("unreadable_receipt") from None
-        if receipt.sha256 != sha256(content).hexdigest():
-            raise NoAnswer("receipt_of_other_bytes")
-        return receipt
+        return response
 
     async def list_batches(self) -> Listing:
         return await self._read("/batches", Listing)

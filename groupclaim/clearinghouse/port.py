@@ -90,6 +90,23 @@ class Inquiries(Protocol):
         """The 271 that answers a 270. Raises Unreachable, or NotTaken when it was refused."""
         ...
 
+    async def request_authorization(self, request: bytes) -> bytes:
+        """Offer a 278 request (005010X217) once; the 278 that answers it, which may say that the
+        decision is pended (A4) and comes later. Raises NotTaken, or NoAnswer: then the payer may
+        have the request, and only an inquiry tells."""
+        ...
+
+    async def ask_authorization(self, inquiry: bytes) -> bytes:
+        """The 278 that says where a request stands by now. The inquiry (005010X215, BHT02 28) bears
+        the trace of the request; a pended decision comes by asking again, not by the mailbox. A
+        payer that has no such request answers without a decision, with AAA03 AA. Raises
+        Unreachable, or NotTaken when it was refused."""
+        ...
+
+    async def ask_claim_status(self, inquiry: bytes) -> bytes:
+        """The 277 that answers a 276. Raises Unreachable, or NotTaken when it was refused."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -135,6 +152,15 @@ class SeparateWays:
 
     async def ask_eligibility(self, inquiry: bytes) -> bytes:
         return await self._inquiries.ask_eligibility(inquiry)
+
+    async def request_authorization(self, request: bytes) -> bytes:
+        return await self._inquiries.request_authorization(request)
+
+    async def ask_authorization(self, inquiry: bytes) -> bytes:
+        return await self._inquiries.ask_authorization(inquiry)
+
+    async def ask_claim_status(self, inquiry: bytes) -> bytes:
+        return await self._inquiries.ask_claim_status(inquiry)
 
     async def send_batch(self, name: str, content: bytes) -> Receipt:
         return await self._files.send_batch(name, content)

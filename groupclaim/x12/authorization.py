@@ -1,4 +1,4 @@
-"""Prior authorization: the request 278 and its answer, version 005010X217."""
+"""Prior authorization: the request 278 (005010X217), the inquiry after it (X215), the answer."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +46,7 @@ from groupclaim.x12.values import (
 from groupclaim.x12.writer import Envelope, Writer
 
 GUIDE_278 = "005010X217"
+GUIDE_278_INQUIRY = "005010X215"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ class AuthorizationRequest:
     UM02 (I initial, R renewal, S revision, 3 cancel, 4 extension), `service_type` UM03 (A6, MH),
     `place_of_service` UM04-1. `authorization_number` is that of an earlier certification (REF*BB).
     `first_day` and `last_day` are the event's (DTP*AAH), `deliveries` what is asked for (HSD),
-    `provider` renders it (NM1*SJ). `trace_originator` (TRN03) is ten characters.
+    `provider` renders it (NM1*SJ). `trace_originator` (TRN03) is ten characters. `is_inquiry` asks
+    what became of the request with this trace, and requests nothing (BHT02 28).
     """
 
     reference: str
@@ -113,6 +115,7 @@ class AuthorizationRequest:
     note: str = field(default="", repr=False)
     dependent: Member | None = None
     dependent_relationship: str = "19"
+    is_inquiry: bool = False
     sender_id: str = ""
     receiver_id: str = ""
     interchange_control_number: str = ""
@@ -170,12 +173,13 @@ def build_278_request(
     transaction_control_number: int,
     delimiters: Delimiters | None = None,
 ) -> bytes:
-    """One interchange with one request about one event. Raises `X12WriteError`."""
-    writer = Writer(envelope, "HI", GUIDE_278, delimiters)
-    writer.begin("278", transaction_control_number, guide=GUIDE_278)
+    """One interchange with one request, or inquiry, about one event. Raises `X12WriteError`."""
+    guide = GUIDE_278_INQUIRY if request.is_inquiry else GUIDE_278
+    writer = Writer(envelope, "HI", guide, delimiters)
+    writer.begin("278", transaction_control_number, guide=guide)
     at = envelope.at
     # BHT02 01 withdraws what an earlier request asked for.
-    purpose = "01" if request.certification == "3" else "13"
+    purpose = "28" if request.is_inquiry else "01" if request.certification == "3" else "13"
     writer.add("BHT", "0007", purpose, request.reference, f"{at:%Y%m%d}", f"{at:%H%M}")
     level = _write_people(writer, request, ())
     _write_event(writer, request, level, "1", None, (), ())
@@ -370,7 +374,8 @@ class _Reader:
         for values in self._events():
             for name in ("decision", "rejections", "dates"):
                 values.pop(name)
-            yield AuthorizationRequest(**values)
+            is_inquiry = self.begin is not None and self.begin.get(2) == "28"
+            yield AuthorizationRequest(**values, is_inquiry=is_inquiry)
 
     def responses(self) -> Iterator[AuthorizationResponse]:
         for values in self._events():

@@ -21,7 +21,7 @@ import pyx12.map_walker
 import pyx12.params
 import pyx12.x12file
 
-from groupclaim.x12.authorization import GUIDE_278
+from groupclaim.x12.authorization import GUIDE_278, GUIDE_278_INQUIRY
 from groupclaim.x12.claim import GUIDE_837P
 from groupclaim.x12.claim_rules import claim_problems
 from groupclaim.x12.core import (
@@ -48,6 +48,7 @@ _GUIDES: dict[str, tuple[str, str, str | None, _Rules]] = {
     GUIDE_270: ("HS", "270", None, eligibility_problems),
     GUIDE_276: ("HR", "276", None, status_problems),
     GUIDE_278: ("HI", "278", None, authorization_problems),
+    GUIDE_278_INQUIRY: ("HI", "278", None, authorization_problems),
 }
 _map_lock = Lock()
 
@@ -56,8 +57,8 @@ def check_outbound(data: bytes) -> tuple[Problem, ...]:
     """All that is wrong with an outbound file, in order of place; empty only if it may be sent.
 
     Each problem names loop, segment, element, place and repair, never the value. Professional
-    claims (005010X222A1), eligibility inquiries (X279A1), status inquiries (X212) and authorization
-    requests (X217) are known; anything else is refused as unchecked.
+    claims (005010X222A1), eligibility inquiries (X279A1), status inquiries (X212), authorization
+    requests (X217) and inquiries (X215) are known; anything else is refused as unchecked.
     """
     problems = Problems()
     starts: list[Segment] = []

@@ -1,4 +1,4 @@
-"""Rules for what we ask a payer: 270 (005010X279A1), 276 (X212) and 278 request (X217).
+"""Rules for what we ask a payer: 270 (005010X279A1), 276 (X212), 278 (X217, X215).
 
 No open validator has these guides. The rules hold what one question about one person needs: the
 levels and their order, the segments of each level in their order, and values fit to be answered.
@@ -85,7 +85,7 @@ _276 = _Guide(
 _PERSON_278 = _steps("HL! NM1! REF* N3 N4 DMG INS")
 _PROVIDER_278 = "| NM1! REF* N3 N4 PER PRV"
 _278 = _Guide(
-    ("0007", ("01", "13", "36")),
+    ("0007", ("01", "13", "28", "36")),
     {
         "20": ("",), "21": ("20",), "22": ("21",), "23": ("22",),
         "EV": ("23", "22"), "SS": ("EV",),
@@ -146,7 +146,7 @@ def status_problems(segments: Iterable[Segment]) -> Iterator[Problem]:
 
 
 def authorization_problems(segments: Iterable[Segment]) -> Iterator[Problem]:
-    """Problems of one 278 request, given its segments from ST to before SE."""
+    """Problems of one 278 request or inquiry, given its segments from ST to before SE."""
     check = _Inquiry(_278, segments)
     yield from check.problems()
     subscriber = check.names.get("22")

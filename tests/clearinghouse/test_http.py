@@ -150,3 +150,27 @@ async def test_a_refused_inquiry_is_told_from_an_unanswered_one() -> None:
     with pytest.raises(Unreachable):
         await answering(500).ask_eligibility(BYTES)
     assert await answering(200, content=b"271").ask_eligibility(BYTES) == b"271"
+
+
+async def test_an_authorization_is_requested_once_and_asked_about_as_often_as_wanted() -> None:
+    with pytest.raises(NoAnswer):
+        await failing(httpx2.ReadTimeout("x")).request_authorization(BYTES)
+    with pytest.raises(NoAnswer):
+        await answering(503).request_authorization(BYTES)
+    with pytest.raises(NotTaken):
+        await failing(httpx2.ConnectError("x")).request_authorization(BYTES)
+    with pytest.raises(NotTaken, match="duplicate"):
+        await answering(409).request_authorization(BYTES)
+    with pytest.raises(Unreachable):
+        await answering(503).ask_authorization(BYTES)
+    answered = answering(200, content=b"278")
+    assert await answered.request_authorization(BYTES) == b"278"
+    assert await answered.ask_authorization(BYTES) == b"278"
+
+
+async def test_a_status_inquiry_is_answered_refused_or_unanswered() -> None:
+    assert await answering(200, content=b"277").ask_claim_status(BYTES) == b"277"
+    with pytest.raises(NotTaken):
+        await answering(422).ask_claim_status(BYTES)
+    with pytest.raises(Unreachable):
+        await answering(503).ask_claim_status(BYTES)

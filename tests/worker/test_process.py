@@ -89,6 +89,9 @@ async def test_inquiries_go_one_way_and_files_the_other() -> None:
     both: Any = SeparateWays(inquiries=Way("inquiries"), files=Way("files"))  # type: ignore[arg-type]
     file = MailboxFile(id="f", name="f", size=0, sha256="0" * 64, created_at=NOW)
     await both.ask_eligibility(b"")
+    await both.request_authorization(b"")
+    await both.ask_authorization(b"")
+    await both.ask_claim_status(b"")
     await both.send_batch("b", b"")
     await both.list_batches()
     await both.list_mailbox()
@@ -97,6 +100,9 @@ async def test_inquiries_go_one_way_and_files_the_other() -> None:
     await both.close()
     assert asked == [
         "inquiries.ask_eligibility",
+        "inquiries.request_authorization",
+        "inquiries.ask_authorization",
+        "inquiries.ask_claim_status",
         *("files." + call for call in ("send_batch", "list_batches", "list_mailbox", "download")),
         "files.acknowledge",
         "files.close",

@@ -172,3 +172,16 @@ def test_requests_and_answers_of_others():
         requests, _ = read_278_requests(path.read_bytes())
         answers, _ = read_278_responses(path.read_bytes())
         assert len(requests) + len(answers) == 1
+
+
+def test_an_inquiry_asks_for_the_request_of_its_trace_under_its_own_guide():
+    inquiry = replace(AUTHORIZATION_REQUEST, is_inquiry=True)
+    written = build_278_request(envelope(), inquiry, 1)
+    assert check_outbound(written) == ()
+    lines = lines_of(written)
+    assert lines[2:4] == ["ST*278*0001*005010X215", "BHT*0007*28*AUTH0001*20260209*1700"]
+    assert lines[1].endswith("*X*005010X215")
+    (read,), problems = read_278_requests(written)
+    assert (read.is_inquiry, read.trace_number, problems) == (True, "TRACE0002", ())
+    (asked,), _ = read_278_requests(build_278_request(envelope(), AUTHORIZATION_REQUEST, 1))
+    assert not asked.is_inquiry
