@@ -38,6 +38,7 @@ from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
 from worker import decision_commands, embedded, summary, telemetry
 from worker import demo as demonstration
+from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, connect, run_worker
 from worker.settings import Settings
@@ -68,6 +69,7 @@ for name, group in (
 ):  # fmt: skip
     application.add_typer(group, name=name)
 application.add_typer(policy, name="policy")
+application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]

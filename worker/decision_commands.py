@@ -3,25 +3,20 @@ other policies, how long authorizations last, and what a payer said by telephone
 
 from __future__ import annotations
 
-import asyncio
-import json
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.service import RPCError
 
 from activities import deciding
-from activities.front_desk import FrontDesk, Refused
-from groupclaim.model.base import InputRefused, describe, parse
+from activities.front_desk import FrontDesk
+from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CoverageCall
 from groupclaim.policy.fee_schedule import FeeSchedule
@@ -30,17 +25,15 @@ from groupclaim.rules.authorization import forecast
 from groupclaim.store import audit, authorizations, practice
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
-from groupclaim.store.practice import UnknownRecord
-from worker.process import SettingsRefused, connect
+from groupclaim.store.keys import Keyring
+from worker.process import connect
 from worker.settings import Settings
 from worker.tables import table
+from worker.terminal import AsJson, By, books, fail, read, run, show
 
 Result = TypeVar("Result")
 
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 
 _KEPT = (
@@ -74,7 +67,7 @@ def check(file: InputFile, by: By = "command line", as_json: AsJson = False) -> 
     """
 
     async def work() -> dict[str, Any]:
-        wanted = _read(file, deciding.SessionCheck)
+        wanted = read(file, deciding.SessionCheck)
         wanted.check(file.name)
         answers = {name: _beside(file, name) for name in wanted.files}
         async with _books_for(wanted) as (database, kept):
@@ -86,8 +79,8 @@ def check(file: InputFile, by: By = "command line", as_json: AsJson = False) -> 
                 await _note(kept, by, "check_sessions", now, {"sessions": len(decided)})
         return _checked(decided)
 
-    answer = _run(work())
-    _print(as_json, answer, lambda console: _show_checked(answer, console))
+    answer = run(work())
+    show(as_json, answer, lambda console: _show_checked(answer, console))
     if answer["totals"]["hold"]:
         raise typer.Exit(1)
 
@@ -109,12 +102,12 @@ def replay(
     again: findings on documentation are kept as stored. Changes nothing.
     """
     if last < first:
-        _fail(2, "--to: before --from")
+        fail(2, "--to: before --from")
 
     async def work() -> dict[str, Any]:
         ours = (PolicyBook.load(), FeeSchedule.load())
         others = (PolicyBook.load(policies), FeeSchedule.load(policies))
-        async with _books() as database:
+        async with books() as database:
             async with database.reading() as reading:
                 found = await deciding.replay(reading, ours, others, first.date(), last.date())
                 payers = await _payer_names(reading, {item.payer_key for item in found})
@@ -122,8 +115,8 @@ def replay(
             await _note(database, by, "replay", now, {"claims": len(found)})
         return _replayed(found, payers)
 
-    answer = _run(work())
-    _print(as_json, answer, lambda console: _show_replayed(answer, console))
+    answer = run(work())
+    show(as_json, answer, lambda console: _show_replayed(answer, console))
 
 
 def authorization_forecast(
@@ -139,7 +132,7 @@ def authorization_forecast(
     """
 
     async def work() -> list[dict[str, Any]]:
-        async with _books() as database:
+        async with books() as database:
             now = await PracticeClock(database).now()
             async with database.reading() as reading:
                 zone = ZoneInfo((await practice.read_practice(reading)).time_zone)
@@ -174,8 +167,8 @@ def authorization_forecast(
             )
         return sorted(rows, key=lambda row: (row["runs_out_on"], row["authorization_id"]))
 
-    rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(table(rows)))
+    rows = run(work())
+    show(as_json, rows, lambda console: console.print(table(rows)))
 
 
 def coverage_call(file: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
@@ -188,17 +181,15 @@ def coverage_call(file: InputFile, by: By = "command line", as_json: AsJson = Fa
     """
 
     async def work() -> dict[str, int]:
-        given = _read(file, CoverageCall)
+        given = read(file, CoverageCall)
         settings = Settings()
-        async with _books() as database:
+        async with books() as database:
             client = await connect(settings, database.keyring)
             desk = FrontDesk(database, PracticeClock(database), client)
             return {"claims_told": await desk.record_coverage_call(given, by=by)}
 
-    counts = _run(work())
-    _print(
-        as_json, counts, lambda console: console.print(f"recorded, {counts['claims_told']} told")
-    )
+    counts = run(work())
+    show(as_json, counts, lambda console: console.print(f"recorded, {counts['claims_told']} told"))
 
 
 # --- what is read and where
@@ -212,26 +203,13 @@ def _beside(file: Path, name: str) -> bytes:
 
 
 @asynccontextmanager
-async def _books() -> AsyncIterator[Database]:
-    settings = Settings()
-    if not settings.keys_file.exists():
-        raise SettingsRefused(f"{settings.keys_file}: no keys there, so nothing is kept yet")
-    migrate(settings.database_url)
-    database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@asynccontextmanager
 async def _books_for(
     wanted: deciding.SessionCheck,
 ) -> AsyncIterator[tuple[Database, Database | None]]:
     """The database to decide in, and the practice's own where there is one: a file that brings its
     practice is decided in an empty database that is thrown away."""
     if wanted.practice is None:
-        async with _books() as own:
+        async with books() as own:
             yield own, own
         return
     with tempfile.TemporaryDirectory(prefix="groupclaim-check-") as folder:
@@ -240,7 +218,7 @@ async def _books_for(
         empty = Database.connect(url, Keyring.generate())
         try:
             if Settings().keys_file.exists():
-                async with _books() as own:
+                async with books() as own:
                     yield empty, own
             else:
                 yield empty, None
@@ -356,51 +334,3 @@ def _show_replayed(answer: dict[str, Any], console: Console) -> None:
         f"{Cents(answer['allowed_change_cents'])}."
     )
     console.print(answer["kept_as_stored"])
-
-
-# --- how it ends
-
-
-def _fail(code: int, text: str) -> NoReturn:
-    Console(stderr=True).print(text, style="red", markup=False, highlight=False)
-    raise typer.Exit(code)
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of ``work``; every expected failure as one clear text and its exit code."""
-    try:
-        return asyncio.run(work)
-    except InputRefused as error:
-        _fail(2, str(error))
-    except UnknownRecord as error:
-        _fail(2, f"not known: {error}")
-    except Refused as error:
-        _fail(1, str(error))
-    except ValidationError as error:
-        _fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
-    except (SettingsRefused, KeyringRefused, Undecipherable) as error:
-        _fail(3, str(error))
-    except SQLAlchemyError as error:
-        _fail(3, f"the database does not answer: {type(error).__name__}")
-    except (RPCError, ConnectionError) as error:
-        _fail(3, f"Temporal does not answer: {type(error).__name__}")
-    except RuntimeError as error:
-        if "connect" not in str(error).lower():
-            raise
-        _fail(3, "no Temporal server there: start one with `groupclaim up`, or see --help")
-
-
-def _print(as_json: bool, value: Any, show: Any) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, default=str, indent=2))
-    else:
-        terminal = Console()
-        show(terminal if terminal.is_terminal else Console(width=140))
-
-
-def _read(path: Path, record: type[Any]) -> Any:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputRefused(path.name, [f"not JSON ({error})"]) from None
-    return parse(record, content, path.name)

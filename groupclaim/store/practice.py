@@ -526,9 +526,10 @@ async def _open(reading: Reading, table: Table, key: str, record: type[Kept]) ->
     return reading.unseal(table, document, record)
 
 
-async def _open_all(
+async def open_all(
     reading: Reading, table: Table, record: type[Kept], *where: ColumnElement[bool]
 ) -> tuple[Kept, ...]:
+    """Every record of one of the practice's tables that fits, read from its document."""
     rows = await reading.rows(select(table.c.document).where(*where).order_by(table.c.id))
     return tuple(reading.unseal(table, row.document, record) for row in rows)
 
@@ -564,7 +565,7 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         raise UnknownRecord(f"claim {claim_number}")
     day, patient_id = row.day, row.patient_id
     place = await _open(reading, location, row.location_id, Location)
-    covers = await _open_all(
+    covers = await open_all(
         reading,
         coverage,
         Coverage,
@@ -574,7 +575,7 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
     cover = min(covers, key=lambda item: item.priority, default=None)
     answer = await _answer(reading, claim_number)
     payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else None
-    plans = await _open_all(
+    plans = await open_all(
         reading,
         treatment_plan,
         TreatmentPlan,
@@ -610,7 +611,7 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         plan=max(plans, key=lambda item: (item.signed_at, item.ref), default=None),
         authorizations=await authorizations.of_patient(reading, patient_id, claim_number),
         contracts=await _contracts(reading, payer_key or NO_PAYER),
-        fees=await _open_all(reading, fee, Fee),
+        fees=await open_all(reading, fee, Fee),
         other_services=tuple(
             reading.unseal(other_service, item.document, OtherService)
             for item in services
@@ -623,7 +624,7 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         note_signed_at=await reading.scalar(
             select(note.c.signed_at).filter_by(session_id=row.session_id, patient_id=patient_id)
         ),
-        coverage_calls=await _open_all(
+        coverage_calls=await open_all(
             reading,
             coverage_call,
             CoverageCall,
@@ -670,7 +671,7 @@ async def _other_session_days(
 
 async def find_payer(reading: Reading, is_wanted: Callable[[Payer], bool]) -> Payer | None:
     """The one payer on file that is wanted; None when there is none, or more than one."""
-    found = [item for item in await _open_all(reading, payer, Payer) if is_wanted(item)]
+    found = [item for item in await open_all(reading, payer, Payer) if is_wanted(item)]
     return found[0] if len(found) == 1 else None
 
 

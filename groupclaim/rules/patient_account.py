@@ -1,0 +1,62 @@
+"""A patient's side of the money: by when an estimate is due, a bill disputed, a credit returned.
+
+Days are passed in; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Literal
+
+from groupclaim.model.base import Record
+from groupclaim.model.money import Cents
+from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.patient_rights import DaysToReturn, PatientRights
+
+
+class EstimateDue(Record):
+    """By when a good-faith estimate must be in the patient's hands, and the rule's arithmetic."""
+
+    by: date
+    working: str
+    source: str
+
+
+def estimate_due(
+    rights: PatientRights,
+    calendar: BusinessCalendar,
+    *,
+    asked_on: date,
+    first_session: date,
+    reason: Literal["scheduled", "requested"],
+) -> EstimateDue | None:
+    """By when the estimate is due; None when a session is scheduled too shortly before it.
+
+    ``asked_on`` is the day on which the session was scheduled, or the estimate asked for.
+    """
+    if reason == "requested":
+        rule = rights.estimate_on_request
+        by = calendar.add_business_days(asked_on, rule.business_days_to_give)
+        working = f"{rule.business_days_to_give} business days after it was asked for"
+        return EstimateDue(by=by, working=working, source=rule.source)
+    for ahead in rights.estimate:
+        earliest = calendar.add_business_days(asked_on, ahead.scheduled_business_days_ahead)
+        if first_session >= earliest:
+            days = ahead.business_days_to_give
+            return EstimateDue(
+                by=calendar.add_business_days(asked_on, days),
+                working=f"{days} business day{'s' if days > 1 else ''} after it was scheduled, at "
+                f"least {ahead.scheduled_business_days_ahead} ahead",
+                source=ahead.source,
+            )
+    return None
+
+
+def may_dispute(rights: PatientRights, estimated: Cents, billed: Cents) -> bool:
+    """Whether a bill is so far above its estimate that the patient may have it reviewed."""
+    return billed - estimated >= rights.estimate_dispute.cents_above
+
+
+def return_by(rule: DaysToReturn, known_on: date) -> date:
+    """The last day on which money that is not ours must have gone back."""
+    return known_on + timedelta(days=rule.days)

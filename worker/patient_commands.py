@@ -1,0 +1,121 @@
+"""Commands about one patient: the papers they are given about money."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from activities.patient_papers import PatientPapers
+from groupclaim.model.money import Cents
+from worker.terminal import AsJson, By, books, run, show
+
+commands = typer.Typer(no_args_is_help=True, help="What a patient is given: bills and estimates.")
+
+Out = Annotated[Path, typer.Option("--out", dir_okay=False, help="the PDF to write")]
+
+
+@commands.command()
+def statement(patient: str, out: Out, by: By = "command line", as_json: AsJson = False) -> None:
+    """Write a patient's statement of account as PDF. PATIENT: the practice's own id.
+
+    Only sessions that every payer has decided are on it; it names nobody else and no topic.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with books() as database:
+            made = await PatientPapers(database).statement(patient, by)
+            out.write_bytes(made.pdf)
+            return {"file": str(out), "owed_cents": int(made.cents)}
+
+    told = run(work())
+    show(
+        as_json,
+        told,
+        lambda console: console.print(f"{out}: {Cents(told['owed_cents'])} owed", highlight=False),
+    )
+
+
+@commands.command()
+def superbill(
+    patient: str,
+    out: Out,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"])],
+    clinician: Annotated[str | None, typer.Option(help="only this clinician's sessions")] = None,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Write a superbill as PDF: what the patient sends to their own insurer."""
+
+    async def work() -> dict[str, Any]:
+        async with books() as database:
+            made = await PatientPapers(database).superbill(
+                patient, first.date(), last.date(), by, clinician
+            )
+            out.write_bytes(made.pdf)
+            return {"file": str(out), "paid_cents": int(made.cents)}
+
+    told = run(work())
+    show(
+        as_json,
+        told,
+        lambda console: console.print(f"{out}: {Cents(told['paid_cents'])} paid", highlight=False),
+    )
+
+
+@commands.command()
+def estimate(
+    patient: str,
+    out: Out,
+    clinician: Annotated[str, typer.Option(help="who gives it: the practice's own id")],
+    location: Annotated[str, typer.Option(help="where: the practice's own id")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="first session")],
+    asked: Annotated[
+        datetime,
+        typer.Option(
+            "--asked", formats=["%Y-%m-%d"], help="day it was scheduled, or the estimate asked for"
+        ),
+    ],
+    sessions: Annotated[int, typer.Option(help="how many, one a week")] = 1,
+    reason: Annotated[
+        Literal["scheduled", "requested"], typer.Option(help="what set the deadline")
+    ] = "scheduled",
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Write a good-faith estimate as PDF, and say by when the patient must have it.
+
+    For who pays themselves. Exit code 1 when that day has passed: the estimate is written all the
+    same.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with books() as database:
+            made = await PatientPapers(database).estimate(
+                patient, clinician, location, first.date(), sessions, asked.date(), reason, by
+            )
+            out.write_bytes(made.pdf)
+            due: date | None = made.due.by if made.due else None
+            return {
+                "file": str(out),
+                "expected_cents": int(made.cents),
+                "due_by": due.isoformat() if due else None,
+                "working": made.due.working if made.due else "no rule sets a day",
+                "late": made.late,
+            }
+
+    told = run(work())
+    when = f"due by {told['due_by']}, {told['working']}" if told["due_by"] else told["working"]
+    late = "; that day has passed" if told["late"] else ""
+    show(
+        as_json,
+        told,
+        lambda console: console.print(
+            f"{out}: {Cents(told['expected_cents'])} expected; {when}{late}", highlight=False
+        ),
+    )
+    if told["late"]:
+        raise typer.Exit(1)

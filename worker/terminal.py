@@ -1,0 +1,94 @@
+"""What every command does alike: open the books, print for people or machines, fail honestly.
+
+Exit codes: 1 the answer is no; 2 wrong usage or input; 3 a server, database or key is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from activities.front_desk import Refused
+from groupclaim.model.base import InputRefused, describe, parse
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
+from groupclaim.store.practice import UnknownRecord
+from worker.process import SettingsRefused
+from worker.settings import Settings
+
+Result = TypeVar("Result")
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
+By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
+
+
+@asynccontextmanager
+async def books() -> AsyncIterator[Database]:
+    """The database of the settings, brought to this release's schema."""
+    settings = Settings()
+    if not settings.keys_file.exists():
+        raise SettingsRefused(f"{settings.keys_file}: no keys there, so nothing is kept yet")
+    migrate(settings.database_url)
+    database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def fail(code: int, text: str) -> NoReturn:
+    """Say why on standard error and leave with ``code``."""
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False)
+    raise typer.Exit(code)
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of ``work``; every expected failure as one clear text and its exit code."""
+    try:
+        return asyncio.run(work)
+    except InputRefused as error:
+        fail(2, str(error))
+    except UnknownRecord as error:
+        fail(2, f"not known: {error}")
+    except Refused as error:
+        fail(1, str(error))
+    except ValidationError as error:
+        fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
+    except (SettingsRefused, KeyringRefused, Undecipherable) as error:
+        fail(3, str(error))
+    except SQLAlchemyError as error:
+        fail(3, f"the database does not answer: {type(error).__name__}")
+    except (RPCError, ConnectionError) as error:
+        fail(3, f"Temporal does not answer: {type(error).__name__}")
+    except RuntimeError as error:
+        if "connect" not in str(error).lower():
+            raise
+        fail(3, "no Temporal server there: start one with `groupclaim up`, or see --help")
+
+
+def show(as_json: bool, value: Any, told: Callable[[Console], None]) -> None:
+    """``value`` as one JSON object, or ``told`` on a console."""
+    if as_json:
+        typer.echo(json.dumps(value, default=str, indent=2))
+    else:
+        terminal = Console()
+        told(terminal if terminal.is_terminal else Console(width=140))
+
+
+def read(path: Path, record: type[Any]) -> Any:
+    """A JSON file as a ``record``. Raises :class:`InputRefused`."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputRefused(path.name, [f"not JSON ({error})"]) from None
+    return parse(record, content, path.name)
