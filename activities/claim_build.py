@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from activities import composing, steps
 from activities.on_file import OnFile, connection_of, on_file
 from activities.outside import Outside, performs
-from activities.reading import read_note
+from activities.reading import read_note, sessions_of_the_day
 from groupclaim import x12
 from groupclaim.lifecycle.events import ClaimBuilt
 from groupclaim.model.base import Record
@@ -46,9 +46,15 @@ class ClaimBuild:
             found = await on_file(outside, reading, step.claim_number)
             _, connection = await connection_of(reading, found.to_bill.payer)
             replaced = await _replaced(reading, step)
+            elsewhere = await sessions_of_the_day(reading, found.facts)
         note = await read_note(outside, found.facts, "claim build", found.now)
         coded = code_claim(
-            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
+            found.facts,
+            found.to_bill.policy,
+            outside.fees,
+            note=note,
+            edits=outside.edits,
+            elsewhere=elsewhere,
         )
         findings = (*check_consent(found.facts, _today(found)), *coded.findings)
         hold = held(findings, step.waivers)

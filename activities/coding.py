@@ -9,7 +9,6 @@ from activities.reading import read_note, sessions_of_the_day
 from groupclaim.lifecycle.events import CodingChecked
 from groupclaim.rules.coding import code_claim
 from groupclaim.rules.holding import held
-from groupclaim.rules.room import Treated, check_conflicts
 from groupclaim.store import claims
 
 
@@ -23,13 +22,17 @@ class Coding:
         outside = self._outside
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
-            here, elsewhere = await sessions_of_the_day(reading, found.facts)
+            elsewhere = await sessions_of_the_day(reading, found.facts)
         note = await read_note(outside, found.facts, "coding", found.now)
         coded = code_claim(
-            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
+            found.facts,
+            found.to_bill.policy,
+            outside.fees,
+            note=note,
+            edits=outside.edits,
+            elsewhere=elsewhere,
         )
-        person = Treated(step.claim_number, found.facts.patient_id, found.to_bill.policy)
-        findings = (*coded.findings, *check_conflicts(here, elsewhere, person))
+        findings = coded.findings
         async with outside.database.transaction() as tx:
             await claims.replace_findings(
                 tx, step.claim_number, steps.CHECK_CODING.name, findings, found.now

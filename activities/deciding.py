@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.session import AttendanceList, GroupSession, ProgressNote
+from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import NoPolicy, PayerPolicy, PolicyBook
 from groupclaim.rules.authorization import check_authorization
@@ -40,8 +42,8 @@ from groupclaim.rules.eligibility import (
 )
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
-from groupclaim.rules.pricing import Expected, expected_allowed
-from groupclaim.rules.room import Treated, check_conflicts
+from groupclaim.rules.pricing import Expected, expected_allowed, expected_claim, expected_split
+from groupclaim.rules.room import Engagement
 from groupclaim.store import authorizations, claims, practice
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.practice import SessionRoster
@@ -52,6 +54,21 @@ NO_POLICY = "NO_POLICY"
 
 
 # --- what is decided
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rules to decide by: policies, fees and the national edits, of one folder or groupclaim's
+    own."""
+
+    policies: PolicyBook
+    fees: FeeSchedule
+    edits: CodeEdits
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Tables:
+        """Raises :class:`InputRefused` for a folder whose files are wrong."""
+        return cls(PolicyBook.load(folder), FeeSchedule.load(folder), CodeEdits.load(folder))
 
 
 class CoverageSaid(Record):
@@ -143,6 +160,17 @@ class WithheldCode(Record):
     reason: str
 
 
+class ExpectedPayment(Record):
+    """What the payer should allow for the lines, and how that splits while nothing of a deductible
+    is left; ``working`` is the arithmetic in words."""
+
+    allowed_cents: int
+    patient_cents: int
+    sequestration_cents: int
+    paid_cents: int
+    working: str
+
+
 class Decision(Record):
     """What would become of one participant: ``reasons`` are every hold code that blocks, or why
     nothing can be billed; ``lines`` what would be sent once nothing blocks."""
@@ -153,6 +181,7 @@ class Decision(Record):
     lines: tuple[DecidedLine, ...] = ()
     withheld: tuple[WithheldCode, ...] = ()
     suggestions: tuple[str, ...] = ()
+    expected: ExpectedPayment | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -189,15 +218,24 @@ class CheckedSession:
 def _decided(
     facts: ClaimFacts,
     policy: PayerPolicy,
-    fees: FeeSchedule,
+    tables: Tables,
     findings: Sequence[Finding],
     *,
+    elsewhere: Sequence[Engagement],
     note: ProgressNote | None = None,
     diagnosis: str | None = None,
     waivers: tuple[str, ...] = (),
 ) -> Decision:
-    """What follows from ``findings`` of the earlier steps and from coding."""
-    coded = code_claim(facts, policy, fees, diagnosis, note=note)
+    """What follows from ``findings`` of the earlier steps, and from the room and its coding."""
+    coded = code_claim(
+        facts,
+        policy,
+        tables.fees,
+        diagnosis,
+        note=note,
+        edits=tables.edits,
+        elsewhere=elsewhere,
+    )
     every = (*findings, *coded.findings)
     blocking = [
         item for item in every
@@ -207,10 +245,28 @@ def _decided(
         claim_number=facts.claim_number,
         decision="hold" if blocking else "bill",
         reasons=tuple(dict.fromkeys(item.hold for item in blocking if item.hold)),
-        lines=tuple(_line(line, facts, policy, fees) for line in coded.lines),
+        lines=tuple(_line(line, facts, policy, tables.fees) for line in coded.lines),
         withheld=tuple(WithheldCode(code=item.code, reason=item.reason) for item in coded.withheld),
         suggestions=coded.suggestions,
+        expected=_expected(coded.lines, facts, policy, tables.fees),
         findings=every,
+    )
+
+
+def _expected(
+    lines: Sequence[CodedLine], facts: ClaimFacts, policy: PayerPolicy, fees: FeeSchedule
+) -> ExpectedPayment | None:
+    """None where there is nothing to send, or nobody can say the price."""
+    priced = expected_claim(facts, policy, fees, lines) if lines else None
+    if not isinstance(priced, Expected):
+        return None
+    split = expected_split(facts, policy, priced)
+    return ExpectedPayment(
+        allowed_cents=int(priced.allowed),
+        patient_cents=int(split.patient),
+        sequestration_cents=int(split.sequestration),
+        paid_cents=int(split.paid),
+        working=f"{priced.working}; {split.working}",
     )
 
 
@@ -264,8 +320,7 @@ def _no_policy(facts: ClaimFacts, error: NoPolicy) -> Decision:
 
 async def check_sessions(
     database: Database,
-    policies: PolicyBook,
-    fees: FeeSchedule,
+    tables: Tables,
     wanted: SessionCheck,
     answers: Mapping[str, bytes],
     now: datetime,
@@ -277,7 +332,7 @@ async def check_sessions(
     async with database.rehearsal() as tx:
         if wanted.practice is not None:
             await practice.load_practice(tx, wanted.practice)
-        run = _DryRun(tx, policies, fees, wanted, answers, wanted.at or now)
+        run = _DryRun(tx, tables, wanted, answers, wanted.at or now)
         return await run.decide()
 
 
@@ -285,15 +340,13 @@ class _DryRun:
     def __init__(
         self,
         tx: Transaction,
-        policies: PolicyBook,
-        fees: FeeSchedule,
+        tables: Tables,
         wanted: SessionCheck,
         answers: Mapping[str, bytes],
         at: datetime,
     ) -> None:
         self._tx = tx
-        self._policies = policies
-        self._fees = fees
+        self._tables = tables
         self._wanted = wanted
         self._answers = answers
         self._at = at
@@ -350,7 +403,7 @@ class _DryRun:
             await practice.record_eligibility(tx, number, said.answer)
             facts = await self._facts(number, ref)
         try:
-            policy = self._policies.policy(_payer_policy(facts), facts.service_date)
+            policy = self._tables.policies.policy(_payer_policy(facts), facts.service_date)
         except NoPolicy as error:
             return _no_policy(facts, error)
         if said.answer is not None:
@@ -360,17 +413,16 @@ class _DryRun:
             await authorizations.reserve(tx, number, permit.authorization, self._at)
         note = self._note(session.ref, ref, facts)
         company = await self._company(session, roster, number, ref)
-        here, elsewhere = await sessions_of_the_day(tx, facts)
         return _decided(
             facts,
             policy,
-            self._fees,
+            self._tables,
             (
                 *findings,
                 *permit.findings,
                 *check_documentation(facts, note, policy, company),
-                *check_conflicts(here, elsewhere, Treated(number, facts.patient_id, policy)),
             ),
+            elsewhere=await sessions_of_the_day(tx, facts),
             note=note,
         )
 
@@ -524,8 +576,8 @@ class Replayed:
 
 async def replay(
     reading: Reading,
-    now: tuple[PolicyBook, FeeSchedule],
-    then: tuple[PolicyBook, FeeSchedule],
+    now: Tables,
+    then: Tables,
     first: date,
     last: date,
 ) -> tuple[Replayed, ...]:
@@ -557,8 +609,8 @@ async def replay(
                 row.claim_number,
                 facts.service_date,
                 row.payer_key,
-                _again(facts, stored, *now),
-                _again(facts, stored, *then),
+                _again(facts, stored, now),
+                _again(facts, stored, then),
             )
         )
     return tuple(found)
@@ -571,6 +623,7 @@ class _Stored:
     kept: tuple[Finding, ...]
     diagnosis: str | None
     waivers: tuple[str, ...]
+    elsewhere: tuple[Engagement, ...]
 
     @classmethod
     async def read(cls, reading: Reading, facts: ClaimFacts) -> _Stored:
@@ -583,14 +636,19 @@ class _Stored:
             version = await claims.read_version(reading, number, state.version)
             diagnosis = version.diagnoses[0]
         kept = tuple(item for item in eligibility if item.rule not in POLICY_DEPENDENT)
-        return cls((*kept, *documentation), diagnosis, state.waivers)
+        return cls(
+            (*kept, *documentation),
+            diagnosis,
+            state.waivers,
+            await sessions_of_the_day(reading, facts),
+        )
 
 
-def _again(facts: ClaimFacts, stored: _Stored, policies: PolicyBook, fees: FeeSchedule) -> Decision:
+def _again(facts: ClaimFacts, stored: _Stored, tables: Tables) -> Decision:
     if facts.payer is None:
         return _held(facts, stored.kept or coverage_on_file(facts))
     try:
-        policy = policies.policy(facts.payer.policy, facts.service_date)
+        policy = tables.policies.policy(facts.payer.policy, facts.service_date)
     except NoPolicy as error:
         return _no_policy(facts, error)
     limits = coverage_limits(facts.eligibility, facts, policy) if facts.eligibility else ()
@@ -598,8 +656,9 @@ def _again(facts: ClaimFacts, stored: _Stored, policies: PolicyBook, fees: FeeSc
     return _decided(
         facts,
         policy,
-        fees,
+        tables,
         (*stored.kept, *limits, *permit.findings),
+        elsewhere=stored.elsewhere,
         diagnosis=stored.diagnosis,
         waivers=stored.waivers,
     )

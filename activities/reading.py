@@ -16,7 +16,7 @@ from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.patient import Patient
 from groupclaim.model.session import Attendance, GroupSession, ProgressNote
 from groupclaim.rules.documentation import Company, OtherNote
-from groupclaim.rules.room import Engagement
+from groupclaim.rules.room import Engagement, service_of
 from groupclaim.store import audit
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import group_session, note, participant, patient
@@ -135,36 +135,40 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
     return Company(members=tuple(members), notes=tuple(notes))
 
 
-async def sessions_of_the_day(
-    reading: Reading, facts: ClaimFacts
-) -> tuple[Engagement, tuple[Engagement, ...]]:
-    """The session of a claim, and what its clinician and its patient were in besides that day."""
+async def sessions_of_the_day(reading: Reading, facts: ClaimFacts) -> tuple[Engagement, ...]:
+    """What the claim's clinician and its patient are recorded in besides that day."""
     patients_own = select(participant.c.session_id).where(
         participant.c.patient_id == facts.patient_id,
         participant.c.on_roster,
         or_(participant.c.attendance.is_(None), participant.c.attendance == Attendance.ATTENDED),
     )
     leads = select(group_session.c.clinician_id).where(group_session.c.id == facts.session_id)
+    with_patient = group_session.c.id.in_(patients_own)
+    same_clinician = group_session.c.clinician_id == leads.scalar_subquery()
     rows = await reading.rows(
-        select(group_session, group_session.c.id.in_(patients_own).label("with_patient"))
+        select(
+            group_session,
+            with_patient.label("with_patient"),
+            same_clinician.label("same_clinician"),
+        )
         .where(
             group_session.c.service_date == facts.service_date,
-            or_(
-                group_session.c.clinician_id == leads.scalar_subquery(),
-                group_session.c.id.in_(patients_own),
-            ),
+            group_session.c.id != facts.session_id,
+            or_(same_clinician, with_patient),
         )
         .order_by(group_session.c.id)
     )
-    day = {
-        row.id: Engagement(
-            row.id,
-            row.clinician_id,
-            row.location_id,
-            row.starts_at,
-            reading.unseal(group_session, row.document, GroupSession).ends_at,
-            frozenset({facts.patient_id} if row.with_patient else ()),
+    found = []
+    for row in rows:
+        session = reading.unseal(group_session, row.document, GroupSession)
+        found.append(
+            Engagement(
+                row.id,
+                row.starts_at,
+                session.ends_at,
+                same_clinician=bool(row.same_clinician),
+                same_patient=bool(row.with_patient),
+                service=service_of(session),
+            )
         )
-        for row in rows
-    }
-    return day.pop(facts.session_id), tuple(day.values())
+    return tuple(found)

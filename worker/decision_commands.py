@@ -19,8 +19,6 @@ from activities.front_desk import FrontDesk
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CoverageCall
-from groupclaim.policy.fee_schedule import FeeSchedule
-from groupclaim.policy.payer import PolicyBook
 from groupclaim.rules.authorization import forecast
 from groupclaim.store import audit, authorizations, practice
 from groupclaim.store.clock import PracticeClock
@@ -73,7 +71,7 @@ def check(file: InputFile, by: By = "command line", as_json: AsJson = False) -> 
         async with _books_for(wanted) as (database, kept):
             now = await PracticeClock(kept).now() if kept else datetime.now(UTC)
             decided = await deciding.check_sessions(
-                database, PolicyBook.load(), FeeSchedule.load(), wanted, answers, now
+                database, deciding.Tables.load(Settings().policies), wanted, answers, now
             )
             if kept is not None:
                 await _note(kept, by, "check_sessions", now, {"sessions": len(decided)})
@@ -105,8 +103,8 @@ def replay(
         fail(2, "--to: before --from")
 
     async def work() -> dict[str, Any]:
-        ours = (PolicyBook.load(), FeeSchedule.load())
-        others = (PolicyBook.load(policies), FeeSchedule.load(policies))
+        ours = deciding.Tables.load(Settings().policies)
+        others = deciding.Tables.load(policies)
         async with books() as database:
             async with database.reading() as reading:
                 found = await deciding.replay(reading, ours, others, first.date(), last.date())

@@ -68,6 +68,12 @@ class PracticeFile(Record):
             )
 
         refer("clinicians", "supervisor", (i.supervisor for i in self.clinicians), "clinicians")
+        problems += [
+            f"clinicians[{index}].enrolments[{place}].payer: no such record in payers"
+            for index, item in enumerate(self.clinicians)
+            for place, enrolment in enumerate(item.enrolments or ())
+            if enrolment.payer not in known["payers"]
+        ]
         refer("payers", "connection", (item.connection for item in self.payers), "connections")
         refer("contracts", "payer", (item.payer for item in self.contracts), "payers")
         refer("coverages", "payer", (item.payer for item in self.coverages), "payers")

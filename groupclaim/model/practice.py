@@ -113,8 +113,16 @@ class Licence(Record):
         return self.valid_from <= day <= self.valid_to
 
 
+class Enrolment(Dated):
+    """From when until when a payer takes a clinician's claims (its credentialing)."""
+
+    payer: Reference
+
+
 class Clinician(Record):
-    """A rendering provider. ``supervisor``: under whom somebody works who may not bill alone."""
+    """A rendering provider. ``supervisor``: under whom somebody works who may not bill alone.
+
+    ``enrolments`` are those with all payers; None where the practice does not keep them here."""
 
     ref: Reference
     first_name: Name
@@ -123,6 +131,7 @@ class Clinician(Record):
     taxonomy: Taxonomy
     licences: Annotated[tuple[Licence, ...], Field(min_length=1)]
     supervisor: Reference | None = None
+    enrolments: tuple[Enrolment, ...] | None = None
 
 
 class Connection(Record):

@@ -84,6 +84,7 @@ class GroupSession(Record):
     ``units`` is what the practice's own system would bill per patient; ``interactive_complexity``
     lists for whom it would add 90785; ``after_hours`` the code it would add for the hour.
     ``part2_programme``: the session belongs to a substance-use programme under 42 CFR Part 2.
+    ``led_by``: who was in the room to lead it, where that was not the clinician.
     """
 
     ref: Reference
@@ -102,6 +103,7 @@ class GroupSession(Record):
     interactive_complexity: tuple[Reference, ...] = ()
     after_hours: Literal["99050", "99051"] | None = None
     part2_programme: bool = False
+    led_by: Literal["clinician", "peer", "unlicensed_facilitator"] = "clinician"
 
     @model_validator(mode="after")
     def _plausible(self) -> GroupSession:

@@ -296,6 +296,26 @@ class Documentation(Cited):
     days_to_sign: _Count | None = None
 
 
+class Cloning(Cited):
+    """From how many percent of likeness to another note an individual section is held, and from
+    how many a person is told."""
+
+    hold_percent: _Percent
+    warn_percent: Annotated[int, Field(ge=50, le=100)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Cloning:
+        if self.warn_percent > self.hold_percent:
+            raise ValueError("needs warn_percent <= hold_percent")
+        return self
+
+
+class ServiceSettings(Cited):
+    """Places of service whose day is paid as a whole, so that a group in it is not paid apart."""
+
+    paid_as_a_whole: _Places
+
+
 class SessionLength(Cited):
     """How many minutes a patient's part of a session may have at least and at most."""
 
@@ -355,7 +375,9 @@ class _Edition(Record):
     appeal_limit: AppealLimit
     corrections: Corrections
     prompt_pay: PromptPay | None = None
+    settings: ServiceSettings
     documentation: Documentation
+    cloning: Cloning
     session_length: SessionLength | None = None
     audit: Audit
     clocks: Clocks
@@ -611,13 +633,17 @@ def _first_uncovered(first: date, last: date, spans: list[tuple[date, date]]) ->
 def _unknown_codes(edition: _Edition) -> Iterator[tuple[tuple[str, ...], str]]:
     """Places of service and modifiers that no table explains: most likely misspelt."""
     telehealth, schedule = edition.telehealth, edition.physician_fee_schedule
-    places = [
-        (("telehealth", "home_place"), telehealth.home_place),
-        (("telehealth", "elsewhere_place"), telehealth.elsewhere_place),
-    ] + [
-        (("physician_fee_schedule", "facility_places"), place)
-        for place in (schedule.facility_places if schedule else ())
-    ]
+    places = (
+        [
+            (("telehealth", "home_place"), telehealth.home_place),
+            (("telehealth", "elsewhere_place"), telehealth.elsewhere_place),
+        ]
+        + [
+            (("physician_fee_schedule", "facility_places"), place)
+            for place in (schedule.facility_places if schedule else ())
+        ]
+        + [(("settings", "paid_as_a_whole"), item) for item in edition.settings.paid_as_a_whole]
+    )
     used = [
         *((("telehealth", "video_modifiers"), item) for item in telehealth.video_modifiers),
         *((("telehealth", "audio_modifiers"), item) for item in telehealth.audio_modifiers),

@@ -16,11 +16,6 @@ from hashlib import sha256
 
 from groupclaim.model.session import ProgressNote
 
-HOLD_AT = 0.90
-"""Likeness from which a note is held: groupclaim's own choice, no contractor names a figure."""
-WARN_AT = 0.75
-"""Likeness from which a person is told: groupclaim's own choice."""
-
 FIELDS = ("participation", "progress", "necessity")
 """The individual section: what the note says of this patient alone."""
 
@@ -113,13 +108,13 @@ def shared_texts(notes: Iterable[ProgressNote]) -> tuple[str, ...]:
     )
 
 
-def likeness(one: IndividualSection, other: IndividualSection) -> float:
+def likeness(one: IndividualSection, other: IndividualSection, floor: float = 0.0) -> float:
     """How alike two sections are: 1 for the same words, 0 for nothing in common; symmetric.
 
     The larger of two shares: of words in the same order (longest common subsequence, exact), and
     of three-word pieces in any order, so that neither exchanged words nor exchanged sentences hide
-    a copy; but never more than the share of words in common. Below ``WARN_AT`` it is not worked
-    out further and counts as 0.
+    a copy; but never more than the share of words in common. Where that is below ``floor``, it is
+    not worked out further and counts as 0.
     """
     if one.sentences and one.digest == other.digest:
         return 1.0
@@ -128,7 +123,7 @@ def likeness(one: IndividualSection, other: IndividualSection) -> float:
         return 0.0
     total = len(first) + len(second)
     in_common = 2 * (Counter(first) & Counter(second)).total() / total
-    if in_common < WARN_AT:
+    if in_common < floor:
         return 0.0
     in_order = 2 * _common_subsequence(first, second) / total
     return min(in_common, max(in_order, _pieces_in_common(one, other)))

@@ -6,6 +6,7 @@ that the patient's own note supports, and an individual service of the day that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -24,19 +25,14 @@ from groupclaim.policy.edits import CodeEdits, EditPair
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.documentation import supports_interactive_complexity
-from groupclaim.rules.licences import (
-    billing_licence,
-    rendering_clinician,
-    under_supervision,
-    valid_licences,
-)
+from groupclaim.rules.licences import billing_licence, rendering_clinician
 from groupclaim.rules.pricing import (
     contract_in_force,
     expected_allowed,
     fee_in_force,
     place_of_service,
 )
-from groupclaim.rules.room import group_size_findings
+from groupclaim.rules.room import Engagement, check_room, service_of
 
 GROUP_PSYCHOTHERAPY = "90853"
 FAMILY_GROUP_PSYCHOTHERAPY = "90849"
@@ -100,8 +96,7 @@ class _Beside(Record):
 
 def main_code(facts: ClaimFacts) -> ProcedureCode:
     """The code of the session itself: one unit a patient, or one a family."""
-    families = facts.session.activity is Activity.FAMILY_PSYCHOTHERAPY
-    return FAMILY_GROUP_PSYCHOTHERAPY if families else GROUP_PSYCHOTHERAPY
+    return service_of(facts.session)
 
 
 def individual_code(minutes: int) -> ProcedureCode | None:
@@ -117,8 +112,10 @@ def code_claim(
     *,
     note: ProgressNote | None = None,
     edits: CodeEdits | None = None,
+    elsewhere: Sequence[Engagement] = (),
 ) -> Coded:
-    """The lines of one patient's claim.
+    """The lines of one patient's claim, and all that the room, the coding and the price give rise
+    to. ``elsewhere`` are the day's other sessions of its clinician and of the patient.
 
     ``note`` is the patient's own: its diagnosis, if it is a code, comes first and is pointed to,
     and it alone supports 90785. ``diagnosis`` stands for the note where only that is known; without
@@ -135,11 +132,11 @@ def code_claim(
     )
     units, too_many = _units(facts, policy, edits, code)
     activity, suggestions = _activity(facts, policy)
-    size, instead = _room(facts, policy)
+    families, instead = _families(facts, policy)
     findings = [
         *activity,
-        *size,
-        *_licence(facts, policy),
+        *families,
+        *check_room(facts, policy, elsewhere),
         *_remote(facts, policy),
         *_setting(facts, place),
         *_per_diem(facts, code),
@@ -274,21 +271,14 @@ def _activity(
     ), suggestions
 
 
-def _room(
-    facts: ClaimFacts, policy: PayerPolicy
-) -> tuple[tuple[Finding, ...], tuple[ProcedureCode, ...]]:
-    """Whether those treated make a group; else the codes that one patient or family may have."""
-    if facts.session.activity is Activity.FAMILY_PSYCHOTHERAPY:
-        return _families(facts, policy)
-    alone = facts.group_size == 1
-    instead = individual_code(facts.minutes) if alone else None
-    findings = group_size_findings(facts.group_size, policy, _evidence(facts))
-    return findings, (instead,) if instead else ()
-
-
 def _families(
     facts: ClaimFacts, policy: PayerPolicy
 ) -> tuple[tuple[Finding, ...], tuple[ProcedureCode, ...]]:
+    """Whether enough families make a group; else, as for one patient alone, the codes that may fit
+    instead."""
+    if facts.session.activity is not Activity.FAMILY_PSYCHOTHERAPY:
+        instead = individual_code(facts.minutes) if facts.group_size == 1 else None
+        return (), (instead,) if instead else ()
     if len(facts.session.families) < 2:
         return (
             _finding(
@@ -533,57 +523,6 @@ def _after_hours(facts: ClaimFacts, policy: PayerPolicy, place: str) -> _Beside:
             ),
         ),
         withheld=(WithheldLine(code=code, reason="AFTER_HOURS_NOT_PAID"),),
-    )
-
-
-def _licence(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
-    valid = valid_licences(facts)
-    if not valid:
-        return (
-            Finding(
-                rule="licence_not_valid",
-                severity=Severity.BLOCK,
-                sentence="The clinician has no licence in the state of the session on that day.",
-                fix="Record the licence if there is one; else the session cannot be billed.",
-                evidence=_evidence(facts),
-                hold="LICENCE_NOT_ACCEPTED",
-            ),
-        )
-    if rendering_clinician(facts, policy) != facts.clinician:
-        return ()
-    if under_supervision(facts, policy):
-        return (_supervised(facts, policy),)
-    if not any(item.kind in policy.licences.accepted for item in valid):
-        kinds = ", ".join(sorted({item.kind.value for item in valid}))
-        return (
-            _finding(
-                facts,
-                "licence_not_accepted",
-                f"The payer is not known to accept the clinician's licence ({kinds}).",
-                "Settle with credentialing whether this clinician may bill the payer.",
-                hold="RENDERING_NOT_PAYABLE",
-                releasable=not policy.licences.verified,
-                source=policy.source(policy.licences),
-            ),
-        )
-    return ()
-
-
-def _supervised(facts: ClaimFacts, policy: PayerPolicy) -> Finding:
-    supervision = policy.supervision
-    refused = supervision.billing == "not_billable"
-    return _finding(
-        facts,
-        "supervised_not_billable" if refused else "supervisor_missing",
-        "The payer does not pay for work under supervision by this licence."
-        if refused
-        else "The payer pays supervised work only under a supervisor with a licence that it takes.",
-        "Do not bill this payer; release only with the payer's own word."
-        if refused
-        else "Record the clinician's supervisor, with a licence valid on the day.",
-        hold="RENDERING_NOT_PAYABLE",
-        releasable=not supervision.verified,
-        source=policy.source(supervision),
     )
 
 

@@ -18,8 +18,6 @@ from groupclaim.model.patient import Patient
 from groupclaim.model.session import ProgressNote
 from groupclaim.policy.payer import NoteElement, PayerPolicy
 from groupclaim.rules.cloning import (
-    HOLD_AT,
-    WARN_AT,
     IndividualSection,
     Sections,
     likeness,
@@ -150,7 +148,7 @@ def check_documentation(
         *_remote(facts, note, policy, evidence),
         *_excluded_activity(note, evidence),
         *_members_named(facts, note, company, evidence),
-        *_cloned(facts, note, company, evidence),
+        *_cloned(facts, note, policy, company, evidence),
         *_times(facts, note, policy, evidence),
         *_one_diagnosis(note, company, evidence),
         *_interactive_complexity(facts, note, company, evidence),
@@ -503,9 +501,14 @@ def _place(mention: Mention) -> str:
 
 
 def _cloned(
-    facts: ClaimFacts, note: ProgressNote, company: Company, evidence: tuple[str, ...]
+    facts: ClaimFacts,
+    note: ProgressNote,
+    policy: PayerPolicy,
+    company: Company,
+    evidence: tuple[str, ...],
 ) -> tuple[Finding, ...]:
     """Copied from another patient of the room, or from the patient's own earlier weeks."""
+    hold_at, warn_at = policy.cloning.hold_percent / 100, policy.cloning.warn_percent / 100
     names = [
         name
         for person in (facts.patient, *company.members)
@@ -528,15 +531,15 @@ def _cloned(
     found = []
     for item in company.notes:
         other = sections.of(item.note)
-        share = likeness(own, other)
-        if share >= WARN_AT:
+        share = likeness(own, other, warn_at)
+        if share >= warn_at:
             found.append((share, item, other))
     found.sort(key=lambda entry: (-entry[0], entry[1].claim_number))
-    held = [entry for entry in found if entry[0] >= HOLD_AT]
+    held = [entry for entry in found if entry[0] >= hold_at]
     findings = []
     for severity, entries in ((Severity.BLOCK, held), (Severity.WARN, found[len(held) :])):
         if entries:
-            findings.append(_clone_finding(severity, own, entries, evidence))
+            findings.append(_clone_finding(severity, own, entries, policy, evidence))
     return tuple(findings)
 
 
@@ -544,6 +547,7 @@ def _clone_finding(
     severity: Severity,
     own: IndividualSection,
     found: Sequence[tuple[float, OtherNote, IndividualSection]],
+    policy: PayerPolicy,
     evidence: tuple[str, ...],
 ) -> Finding:
     share, nearest, _ = found[0]
@@ -565,6 +569,7 @@ def _clone_finding(
         evidence=(*evidence, f"note.individual#{own.digest}", *dict.fromkeys(places)),
         hold="CLONED_NOTE" if blocks else None,
         releasable=blocks,
+        source=policy.source(policy.cloning),
     )
 
 

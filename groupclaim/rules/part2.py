@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import date
 
 from groupclaim.model.base import Record
-from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity, Source
 
@@ -22,8 +21,6 @@ _SOURCE = Source(
     citation="42 CFR 2.31, 2.32 and 2.33",
     verified=True,
 )
-
-REDACTED = "[redacted: 42 CFR Part 2]"
 
 
 class Notice(Record):
@@ -80,18 +77,3 @@ def check_consent(facts: ClaimFacts, disclosed_on: date) -> tuple[Finding, ...]:
             source=_SOURCE,
         ),
     )
-
-
-def redacted(version: ClaimVersion) -> dict[str, object]:
-    """A version of a Part 2 claim as those may see it whom no consent names: amounts and dates of
-    the claim, but neither what was done nor for what nor where."""
-    return {
-        "claim_number": version.claim_number,
-        "version": version.version,
-        "frequency": version.frequency,
-        "charge_cents": int(version.charge),
-        "service_date": version.lines[0].service_date.isoformat(),
-        "diagnoses": REDACTED,
-        "place_of_service": REDACTED,
-        "lines": REDACTED,
-    }

@@ -243,19 +243,6 @@ def payment_split(
     )
 
 
-def medicare_split(
-    charge: Cents, allowed: Cents, policy: PayerPolicy, deductible: Cents = _NONE
-) -> Split:
-    """The split by the policy's own coinsurance and sequestration, as law fixes Medicare's."""
-    return payment_split(
-        charge,
-        allowed,
-        deductible=deductible,
-        coinsurance_percent=policy.coinsurance.percent if policy.coinsurance else 0,
-        sequestration_basis_points=policy.sequestration.basis_points,
-    )
-
-
 def contract_in_force(facts: ClaimFacts) -> Contract | None:
     """The contract with the payer on the day of service; the latest counts."""
     return max(

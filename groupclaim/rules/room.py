@@ -1,106 +1,73 @@
 """The room: how many were treated, by whom, where, and whether they could be there at all.
 
 What concerns a whole session, decided for each participant by their own payer: a room too large
-for one payer is not too large for another (domain.md 1, T1).
+for one payer is not too large for another (domain.md 1, T1). Coding, claim build, the dry run and
+the replay all judge by :func:`check_room`, so they decide alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
+from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity
+from groupclaim.model.session import Activity, GroupSession
 from groupclaim.policy.payer import PayerPolicy
+from groupclaim.rules.licences import rendering_clinician, under_supervision, valid_licences
+from groupclaim.rules.pricing import place_of_service
 
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """One session that somebody takes part in: by whom it is led, where, when, with whom.
+    """Another session of the same day that the clinician or the patient of a claim is recorded in.
 
-    Ids are opaque. ``patients`` lists those treated; before attendance is final, those invited.
-    ``service`` is a session's code where it is not group psychotherapy.
+    ``same_patient``: the patient attended it, or is invited and nobody has said yet who came.
     """
 
     session_id: str
-    clinician_id: str
-    location_id: str
     starts_at: datetime
     ends_at: datetime
-    patients: frozenset[str]
-    remote: frozenset[str] = field(default=frozenset())
+    same_clinician: bool = False
+    same_patient: bool = False
     service: str = "90853"
 
-    def overlaps(self, other: Engagement) -> bool:
-        """One begins before the other has ended; back to back is no overlap."""
-        return self.starts_at < other.ends_at and other.starts_at < self.ends_at
+
+def service_of(session: GroupSession) -> str:
+    """The code of what a session gives: group psychotherapy, or that of several families."""
+    return "90849" if session.activity is Activity.FAMILY_PSYCHOTHERAPY else "90853"
 
 
-@dataclass(frozen=True, slots=True)
-class Treated:
-    """One patient treated in the room, with the rules of who pays (None: nobody on file)."""
-
-    claim_number: str
-    patient_id: str
-    policy: PayerPolicy | None
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A session with those treated in it, and what its clinician and patients did besides.
-
-    ``licensed``: somebody with a licence valid on the day led it; a peer or an unlicensed
-    facilitator alone gives no psychotherapy. ``elsewhere`` lists the other sessions of the same
-    day, ``place_of_service`` the two digits of the setting.
-    """
-
-    session: Engagement
-    treated: tuple[Treated, ...]
-    licensed: bool
-    place_of_service: str
-    elsewhere: tuple[Engagement, ...] = ()
-
-
-_BUNDLED_PLACES = {
-    "52": "a partial hospitalization programme",
-    "51": "an inpatient psychiatric stay",
-    "21": "an inpatient hospital stay",
-}
-"""Settings whose day is paid as a whole (domain.md 1, H0015 and G0410); unverified."""
-
-
-def check_conflicts(
-    here: Engagement, elsewhere: Sequence[Engagement], person: Treated
+def check_room(
+    facts: ClaimFacts, policy: PayerPolicy, elsewhere: Sequence[Engagement] = ()
 ) -> tuple[Finding, ...]:
-    """The findings about ``person`` that the other sessions of the day give rise to."""
-    others = [item for item in elsewhere if item.session_id != here.session_id]
-    return _about(person, (*_leader_twice(here, others), *_patient_elsewhere(here, others, person)))
-
-
-def check_room(room: Room) -> dict[str, tuple[Finding, ...]]:
-    """The findings about each participant, by claim number; the order of the roster is nothing to
-    it. A finding about the whole room stands with each of them, judged by their own payer."""
-    whole = (*_leader(room), *_setting(room))
-    return {
-        person.claim_number: (
-            *_about(person, (*_size(room, person), *whole)),
-            *check_conflicts(room.session, room.elsewhere, person),
-        )
-        for person in room.treated
-    }
-
-
-def _about(person: Treated, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    return tuple(
-        finding.model_copy(update={"evidence": (person.claim_number, *finding.evidence)})
-        for finding in findings
+    """What the room means for one participant's claim: people treated against the payer's limits,
+    who led it and under which licence and enrolment, the setting, and the other sessions of the
+    day, in whatever order they are listed."""
+    others = sorted(
+        (item for item in elsewhere if item.session_id != facts.session_id),
+        key=lambda item: item.session_id,
+    )
+    return (
+        *_size(facts, policy),
+        *_leader(facts),
+        *_licence(facts, policy),
+        *_enrolment(facts, policy),
+        *_setting(facts, policy),
+        *_leader_twice(facts, others),
+        *_patient_elsewhere(facts, policy, others),
     )
 
 
-def _size(room: Room, person: Treated) -> tuple[Finding, ...]:
-    if person.policy is None:
-        return ()
-    return group_size_findings(len(room.treated), person.policy, (room.session.session_id,))
+def _evidence(facts: ClaimFacts) -> tuple[str, ...]:
+    return (facts.claim_number, facts.session_id)
+
+
+def _size(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
+    if facts.session.activity is Activity.FAMILY_PSYCHOTHERAPY:
+        return ()  # families are counted, not people: that is for coding
+    return group_size_findings(facts.group_size, policy, _evidence(facts))
 
 
 def group_size_findings(
@@ -163,88 +130,185 @@ def group_size_findings(
     return ()
 
 
-def _leader(room: Room) -> tuple[Finding, ...]:
-    if room.licensed:
+def _leader(facts: ClaimFacts) -> tuple[Finding, ...]:
+    if facts.session.led_by == "clinician":
         return ()
     return (
         Finding(
             rule="led_without_licence",
             severity=Severity.BLOCK,
-            sentence="Nobody with a licence valid on the day led the group; led by a peer or an "
-            "unlicensed facilitator it is no psychotherapy.",
-            fix="Record the licence if there is one; else the session cannot be billed as 90853.",
-            evidence=(room.session.session_id, room.session.clinician_id),
+            sentence="Nobody with a licence led the group; led by a peer or an unlicensed "
+            "facilitator it is no psychotherapy.",
+            fix="Correct who led it if that is wrong; else the session cannot be billed as 90853.",
+            evidence=_evidence(facts),
             hold="LICENCE_NOT_ACCEPTED",
         ),
     )
 
 
-def _setting(room: Room) -> tuple[Finding, ...]:
-    setting = _BUNDLED_PLACES.get(room.place_of_service)
-    if setting is None:
+def _licence(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
+    valid = valid_licences(facts)
+    if not valid:
+        return (
+            Finding(
+                rule="licence_not_valid",
+                severity=Severity.BLOCK,
+                sentence="The clinician has no licence in the state of the session on that day.",
+                fix="Record the licence if there is one; else the session cannot be billed.",
+                evidence=_evidence(facts),
+                hold="LICENCE_NOT_ACCEPTED",
+            ),
+        )
+    if rendering_clinician(facts, policy) != facts.clinician:
+        return ()
+    if under_supervision(facts, policy):
+        return (_supervised(facts, policy),)
+    if any(item.kind in policy.licences.accepted for item in valid):
+        return ()
+    kinds = ", ".join(sorted({item.kind.value for item in valid}))
+    return (
+        Finding(
+            rule="licence_not_accepted",
+            severity=Severity.BLOCK,
+            sentence=f"The payer is not known to accept the clinician's licence ({kinds}).",
+            fix="Settle with credentialing whether this clinician may bill the payer.",
+            evidence=_evidence(facts),
+            hold="RENDERING_NOT_PAYABLE",
+            releasable=not policy.licences.verified,
+            source=policy.source(policy.licences),
+        ),
+    )
+
+
+def _supervised(facts: ClaimFacts, policy: PayerPolicy) -> Finding:
+    supervision = policy.supervision
+    refused = supervision.billing == "not_billable"
+    return Finding(
+        rule="supervised_not_billable" if refused else "supervisor_missing",
+        severity=Severity.BLOCK,
+        sentence="The payer does not pay for work under supervision by this licence."
+        if refused
+        else "The payer pays supervised work only under a supervisor with a licence that it takes.",
+        fix="Do not bill this payer; release only with the payer's own word."
+        if refused
+        else "Record the clinician's supervisor, with a licence valid on the day.",
+        evidence=_evidence(facts),
+        hold="RENDERING_NOT_PAYABLE",
+        releasable=not supervision.verified,
+        source=policy.source(supervision),
+    )
+
+
+def _enrolment(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
+    """Whether whom the claim names as rendering was enrolled with the payer that day, where the
+    practice keeps enrolments of that clinician at all."""
+    enrolments = rendering_clinician(facts, policy).enrolments
+    if enrolments is None or facts.payer is None:
+        return ()
+    with_payer = [item for item in enrolments if item.payer == facts.payer.ref]
+    if any(item.in_force(facts.service_date) for item in with_payer):
+        return ()
+    return (
+        Finding(
+            rule="not_enrolled",
+            severity=Severity.BLOCK,
+            sentence="The rendering clinician was not enrolled with the payer on the day of "
+            + ("service." if with_payer else "service: no enrolment with it is on file."),
+            fix="Ask the payer for the effective date and load it; services before it are not "
+            "paid to this clinician.",
+            evidence=_evidence(facts),
+            hold="RENDERING_NOT_PAYABLE",
+        ),
+    )
+
+
+def _setting(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
+    settings = policy.settings
+    if place_of_service(facts, policy) not in settings.paid_as_a_whole:
         return ()
     return (
         Finding(
             rule="setting_paid_as_a_whole",
             severity=Severity.BLOCK,
-            sentence=f"The place of service is that of {setting}, whose day is paid as a whole.",
+            sentence="The place of service is one whose day is paid as a whole, the group with it.",
             fix="Correct the place of service if it is wrong; else the group is part of that day.",
-            evidence=(room.session.session_id,),
+            evidence=_evidence(facts),
             hold="CONTRACT_CHECK",
             releasable=True,
+            source=policy.source(settings),
         ),
     )
 
 
-def _leader_twice(here: Engagement, others: Sequence[Engagement]) -> tuple[Finding, ...]:
+def _overlap(facts: ClaimFacts, other: Engagement) -> bool:
+    """One begins before the other has ended; back to back is no overlap."""
+    session = facts.session
+    return other.starts_at < session.ends_at and session.starts_at < other.ends_at
+
+
+def _leader_twice(facts: ClaimFacts, others: Sequence[Engagement]) -> tuple[Finding, ...]:
+    at_once = [
+        item
+        for item in others
+        if item.same_clinician and not item.same_patient and _overlap(facts, item)
+    ]
     return _conflict(
+        facts,
         "clinician_in_two_sessions",
         "The clinician led another session at the same time.",
-        [
-            other
-            for other in others
-            if other.clinician_id == here.clinician_id and other.overlaps(here)
-        ],
-        here,
+        at_once,
     )
 
 
 def _patient_elsewhere(
-    here: Engagement, sessions: Sequence[Engagement], person: Treated
+    facts: ClaimFacts, policy: PayerPolicy, others: Sequence[Engagement]
 ) -> tuple[Finding, ...]:
-    """One patient in two places at once, or in two groups on one day."""
-    others = [other for other in sessions if person.patient_id in other.patients]
-    at_once = [other for other in others if other.overlaps(here)]
+    """One patient in two places at once, twice in the same group, or in two groups on one day."""
+    own = [item for item in others if item.same_patient]
+    same = service_of(facts.session)
+    at_once = [item for item in own if _overlap(facts, item)]
+    twice = [item for item in at_once if item.same_clinician and item.service == same]
     findings = list(
         _conflict(
+            facts,
             "patient_in_two_sessions",
             "The patient is recorded in another session at the same time.",
-            at_once,
-            here,
+            [item for item in at_once if item not in twice],
         )
     )
-    groups = [
-        other for other in others if other.service == here.service and not other.overlaps(here)
-    ]
-    if person.policy is not None and 1 + len(groups) > person.policy.units.per_day:
+    if twice:
+        findings.append(
+            Finding(
+                rule="session_recorded_twice",
+                severity=Severity.BLOCK,
+                sentence="The same service of this patient by this clinician at this time is on "
+                "file under another session too.",
+                fix="Find out which of the two took place and take the patient off the other.",
+                evidence=(*_evidence(facts), *(item.session_id for item in twice)),
+                hold="DUPLICATE",
+                releasable=True,
+            )
+        )
+    groups = [item for item in own if item.service == same and item not in at_once]
+    if 1 + len(groups) > policy.units.per_day:
         findings.append(
             Finding(
                 rule="two_groups_on_one_day",
                 severity=Severity.BLOCK,
                 sentence=f"The patient was in {1 + len(groups)} groups that day; the payer pays "
-                f"{person.policy.units.per_day}.",
+                f"{policy.units.per_day}.",
                 fix="A coder decides which one is billed, then releases with the reason.",
-                evidence=(here.session_id, *_ids(groups)),
+                evidence=(*_evidence(facts), *(item.session_id for item in groups)),
                 hold="SAME_DAY_SERVICE",
-                releasable=not person.policy.units.verified,
-                source=person.policy.source(person.policy.units),
+                releasable=not policy.units.verified,
+                source=policy.source(policy.units),
             )
         )
     return tuple(findings)
 
 
 def _conflict(
-    rule: str, sentence: str, others: Sequence[Engagement], here: Engagement
+    facts: ClaimFacts, rule: str, sentence: str, others: Sequence[Engagement]
 ) -> tuple[Finding, ...]:
     if not others:
         return ()
@@ -254,11 +318,7 @@ def _conflict(
             severity=Severity.BLOCK,
             sentence=sentence,
             fix="Correct the times or the attendance of the session that is wrong.",
-            evidence=(here.session_id, *_ids(others)),
+            evidence=(*_evidence(facts), *(item.session_id for item in others)),
             hold="SESSION_CONFLICT",
         ),
     )
-
-
-def _ids(engagements: Sequence[Engagement]) -> list[str]:
-    return sorted(item.session_id for item in engagements)

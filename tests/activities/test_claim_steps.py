@@ -17,6 +17,7 @@ from groupclaim.lifecycle.events import AttendanceRecorded
 from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import next_wakeup
+from groupclaim.store.schema import group_session
 from tests.activities.house import KEYRING, START, House
 
 ROSTER = {"S1": ("P01", "P06", "P08")}
@@ -357,3 +358,63 @@ async def test_a_passed_deadline_raises_one_alert_and_sets_the_next(
     assert results[0].due_at > START
     alerts = await house.rows(text("SELECT detail FROM claim_event WHERE kind = 'alert'"))
     assert len(alerts) == 1
+
+
+# --- the room
+
+
+async def _also(house: House, changes: dict[str, Any]) -> None:
+    """Another session on file, like S1 but for ``changes``."""
+    async with house.database.reading() as reading:
+        facts = await practice.claim_facts(reading, await house.claim_of("S1", "P06"))
+    other = facts.session.model_copy(update={"ref": "S1B", "roster": ("P06", "P08"), **changes})
+    async with house.database.transaction() as tx:
+        await practice.add_sessions(tx, [other], START)
+
+
+@pytest.mark.parametrize(
+    ("hours", "roster", "clinician", "hold"),
+    [
+        (0, ("P06", "P08"), None, "DUPLICATE"),
+        (0.5, ("P08",), None, "SESSION_CONFLICT"),
+        (0.5, ("P06",), "C2", "SESSION_CONFLICT"),
+        (2, ("P06",), "C2", "SAME_DAY_SERVICE"),
+        (2, ("P08",), None, None),
+    ],
+)
+async def test_what_else_was_that_day_holds_the_claim(
+    house: House, claim: str, hours: float, roster: tuple[str, ...], clinician: Any, hold: Any
+) -> None:
+    """From the store: what the clinician led and where the patient was besides, at both steps."""
+    await after_the_session(house)
+    async with house.database.reading() as reading:
+        session = (await practice.claim_facts(reading, claim)).session
+    shift = timedelta(hours=hours)
+    await _also(
+        house,
+        {
+            "roster": roster,
+            "clinician": clinician or session.clinician,
+            "starts_at": session.starts_at + shift,
+            "ends_at": session.ends_at + shift,
+        },
+    )
+    checked = await house.perform(steps.CHECK_CODING, step(claim))
+    built = await house.perform(steps.BUILD_CLAIM, step(claim, 50, version=1))
+    for result in (checked, built):
+        assert (result.held.code if result.held else None) == hold
+
+
+async def test_a_group_led_by_a_peer_is_held_in_production(house: House, claim: str) -> None:
+    await after_the_session(house)
+    async with house.database.transaction() as tx:
+        facts = await practice.claim_facts(tx, claim)
+        led = facts.session.model_copy(update={"led_by": "peer"})
+        await tx.execute(
+            group_session.update()
+            .where(group_session.c.id == facts.session_id)
+            .values(document=tx.seal(group_session, led))
+        )
+    checked = await house.perform(steps.CHECK_CODING, step(claim))
+    assert checked.held is not None
+    assert checked.held.code == "LICENCE_NOT_ACCEPTED"

@@ -6,6 +6,7 @@ import copy
 import csv
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,22 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from activities.deciding import CheckedSession, Decision, SessionCheck, check_sessions, replay
+from activities.deciding import (
+    CheckedSession,
+    Decision,
+    SessionCheck,
+    Tables,
+    check_sessions,
+    replay,
+)
 from groupclaim import x12
 from groupclaim.model.base import InputRefused, parse
-from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.activities.house import SAMPLES, House
 
-POLICIES, FEES = PolicyBook.load(), FeeSchedule.load()
+TABLES = Tables.load()
 AT = "2026-02-20T09:00:00-06:00"
 NOW = datetime.fromisoformat(AT)
 
@@ -76,7 +83,7 @@ async def decide(
 ) -> tuple[CheckedSession, ...]:
     wanted = parse(SessionCheck, file, "check.json")
     wanted.check("check.json")
-    return await check_sessions(database, POLICIES, FEES, wanted, answers or {}, NOW)
+    return await check_sessions(database, TABLES, wanted, answers or {}, NOW)
 
 
 async def one(database: Database, file: dict[str, Any], patient: str, **answers: bytes) -> Decision:
@@ -280,11 +287,9 @@ async def test_a_replay_says_which_claims_and_dollars_would_change(tmp_path: Pat
         stricter = stricter_book("texas-medicaid")
         days = (date(2026, 2, 1), date(2026, 2, 28))
         async with house.database.reading() as reading:
-            same = await replay(reading, (POLICIES, FEES), (POLICIES, FEES), *days)
-            other = await replay(reading, (POLICIES, FEES), (stricter, FEES), *days)
-            none = await replay(
-                reading, (POLICIES, FEES), (stricter, FEES), date(2026, 3, 1), date(2026, 3, 2)
-            )
+            same = await replay(reading, TABLES, TABLES, *days)
+            other = await replay(reading, TABLES, stricter, *days)
+            none = await replay(reading, TABLES, stricter, date(2026, 3, 1), date(2026, 3, 2))
         assert (len(same), any(item.changed for item in same), none) == (3, False, ())
         assert [item.before.decision for item in same] == ["bill"] * 3
         changed = [item for item in other if item.changed]
@@ -293,11 +298,11 @@ async def test_a_replay_says_which_claims_and_dollars_would_change(tmp_path: Pat
         assert changed[0].allowed_change_cents == -2520
 
 
-def stricter_book(name: str) -> PolicyBook:
+def stricter_book(name: str) -> Tables:
     """The policies in use, with a room of more than two reviewed by one payer."""
     book = {}
-    for each in POLICIES.names:
-        editions = POLICIES.editions(each)
+    for each in TABLES.policies.names:
+        editions = TABLES.policies.editions(each)
         if each == name:
             editions = tuple(
                 item.model_copy(
@@ -306,4 +311,39 @@ def stricter_book(name: str) -> PolicyBook:
                 for item in editions
             )
         book[each] = editions
-    return PolicyBook(book)
+    return replace(TABLES, policies=PolicyBook(book))
+
+
+# --- the room, as production judges it
+
+
+async def test_two_sessions_at_once_hold_both_rooms_in_a_dry_run(database: Database) -> None:
+    file = samples("S1")
+    again = {**file["sessions"][0], "ref": "S1B", "roster": ["P01", "P02"], "other_services": []}
+    people = [{"patient": ref, "status": "attended", "minutes": 60} for ref in again["roster"]]
+    file["sessions"].append(again)
+    file["attendance"].append({"session": "S1B", "participants": people})
+    first, _ = await decide(database, file)
+    reasons = {item.patient: item.decision.reasons for item in first.participants}
+    assert "DUPLICATE" in reasons["P01"]
+    assert "SESSION_CONFLICT" in reasons["P04"]
+
+
+async def test_a_group_led_by_a_peer_is_held_in_a_dry_run(database: Database) -> None:
+    file = samples("S1")
+    file["sessions"][0]["led_by"] = "peer"
+    decision = await one(database, file, "P01")
+    assert decision.reasons == ("LICENCE_NOT_ACCEPTED",)
+
+
+async def test_what_is_expected_is_told_with_its_working(database: Database) -> None:
+    decision = await one(database, samples("S1"), "P01")
+    assert decision.expected is not None
+    expected = decision.expected
+    (line,) = decision.lines
+    assert expected.allowed_cents == line.expected_allowed_cents
+    assert (
+        expected.paid_cents + expected.patient_cents + expected.sequestration_cents
+        == expected.allowed_cents
+    )
+    assert "coinsurance" in expected.working

@@ -24,6 +24,7 @@ from groupclaim.model.practice import (
 from groupclaim.model.session import Attendance, GroupSession, OtherService, ProgressNote
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PayerPolicy, PolicyBook
+from groupclaim.rules.pricing import Split, payment_split
 
 DAY = date(2026, 2, 3)
 STARTS = datetime.fromisoformat("2026-02-03T10:00:00-06:00")
@@ -300,4 +301,17 @@ def payment(
             Adjustment(group=group, reason=reason, cents=Cents(cents))
             for group, reason, cents in adjustments
         ),
+    )
+
+
+def policy_split(
+    charge: Cents, allowed: Cents, rules: PayerPolicy, deductible: Cents | None = None
+) -> Split:
+    """The split by the policy's own coinsurance and sequestration, as law fixes Medicare's."""
+    return payment_split(
+        charge,
+        allowed,
+        deductible=deductible or Cents(0),
+        coinsurance_percent=rules.coinsurance.percent if rules.coinsurance else 0,
+        sequestration_basis_points=rules.sequestration.basis_points,
     )

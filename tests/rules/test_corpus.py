@@ -11,7 +11,7 @@ from hashlib import sha256
 from time import process_time
 
 from groupclaim.model.session import ProgressNote
-from groupclaim.rules.cloning import HOLD_AT, WARN_AT, Sections, likeness, shared_texts
+from groupclaim.rules.cloning import Sections, likeness, shared_texts
 from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.naming import members_named
 from tests.rules.corpus import (
@@ -56,7 +56,7 @@ def clone_found(written: Written) -> str:
     names = [name for person in written.roster for name in (person.first, person.last)]
     sections = Sections(shared, names)
     share = likeness(sections.of(one), sections.of(other))
-    return "hold" if share >= HOLD_AT else "warn" if share >= WARN_AT else "none"
+    return "hold" if share >= 0.90 else "warn" if share >= 0.75 else "none"
 
 
 def printed(title: str, table: dict[str, Counter[str]], columns: Iterable[str]) -> None:

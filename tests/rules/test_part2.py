@@ -3,11 +3,9 @@ from typing import Any
 
 import pytest
 
-from groupclaim.model.claim import ClaimLine, ClaimVersion
-from groupclaim.model.money import Cents
 from groupclaim.model.patient import Part2Consent
 from groupclaim.rules.holding import held
-from groupclaim.rules.part2 import NOTICE, REDACTED, check_consent, is_part2, notice_for, redacted
+from groupclaim.rules.part2 import NOTICE, check_consent, is_part2, notice_for
 from tests.rules.made import DAY, facts, location
 
 
@@ -86,17 +84,3 @@ def test_a_consent_cannot_end_before_it_was_signed() -> None:
 
 def test_the_notice_fits_a_claim_note() -> None:
     assert 0 < len(NOTICE.text) <= 80
-
-
-def test_what_others_see_of_a_claim() -> None:
-    line = ClaimLine(
-        line_control_number="L1", code="90853", charge=Cents(6000), units=1,
-        place_of_service="57", diagnosis_pointers=(1,), service_date=DAY,
-    )  # fmt: skip
-    version = ClaimVersion(
-        claim_number="GC0000000000X", version=1, control_number="GC0000000000XA", frequency="1",
-        diagnoses=("F1020",), place_of_service="57", lines=(line,),
-    )  # fmt: skip
-    shown = redacted(version)
-    assert (shown["charge_cents"], shown["diagnoses"]) == (6000, REDACTED)
-    assert not {"F1020", "90853", "57"} & {str(value) for value in shown.values()}

@@ -7,8 +7,8 @@ from groupclaim.model.finding import Severity
 from groupclaim.model.money import Cents
 from groupclaim.rules.holding import held
 from groupclaim.rules.payment_audit import Audit, allowed_amount, audit_payment
-from groupclaim.rules.pricing import Expected, expected_allowed, medicare_split, payment_split
-from tests.rules.made import SCHEDULE, changed, facts, medicare_facts, payment, policy
+from groupclaim.rules.pricing import Expected, expected_allowed, payment_split
+from tests.rules.made import SCHEDULE, changed, facts, medicare_facts, payment, policy, policy_split
 
 COMMERCIAL, MEDICARE = policy(), policy("medicare-part-b")
 
@@ -65,7 +65,7 @@ def test_scenario_18_medicare_in_virginia_is_correct() -> None:
 def test_scenario_19_three_quarters_for_a_social_worker_are_correct() -> None:
     priced = expected_allowed(medicare_facts("TX-11", "TX", "lcsw"), MEDICARE, SCHEDULE, "90853")
     assert isinstance(priced, Expected)
-    split = medicare_split(Cents(6000), Cents(2289), MEDICARE)
+    split = policy_split(Cents(6000), Cents(2289), MEDICARE)
     paid = payment(
         6000,
         split.paid,

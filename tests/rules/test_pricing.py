@@ -20,7 +20,6 @@ from groupclaim.rules.pricing import (
     expected_claim,
     expected_split,
     fee_in_force,
-    medicare_split,
     payment_split,
 )
 from tests.rules.made import (
@@ -35,6 +34,7 @@ from tests.rules.made import (
     medicare_contract,
     medicare_facts,
     policy,
+    policy_split,
     rates,
 )
 
@@ -139,14 +139,14 @@ def test_what_nobody_can_price_is_a_finding(the_facts: object, name: str, rule: 
     ],
 )
 def test_medicares_split(allowed: int, patient: int, sequestration: int, paid: int) -> None:
-    split = medicare_split(Cents(6000), Cents(allowed), policy("medicare-part-b"))
+    split = policy_split(Cents(6000), Cents(allowed), policy("medicare-part-b"))
     assert (split.patient, split.sequestration, split.paid) == (patient, sequestration, paid)
     assert split.contractual == 6000 - allowed
 
 
 def test_sequestration_takes_from_the_payers_part_after_the_deductible() -> None:
     """The contractor's example: 100 allowed, 50 deductible left, 39.20 paid."""
-    split = medicare_split(Cents(10000), Cents(10000), policy("medicare-part-b"), Cents(5000))
+    split = policy_split(Cents(10000), Cents(10000), policy("medicare-part-b"), Cents(5000))
     assert (split.deductible, split.coinsurance, split.sequestration, split.paid) == (
         5000,
         1000,
@@ -156,7 +156,7 @@ def test_sequestration_takes_from_the_payers_part_after_the_deductible() -> None
 
 
 def test_a_payer_without_a_coinsurance_of_its_own_leaves_nothing_to_the_patient() -> None:
-    split = medicare_split(Cents(6000), Cents(2815), policy("commercial"))
+    split = policy_split(Cents(6000), Cents(2815), policy("commercial"))
     assert (split.patient, split.sequestration, split.paid) == (0, 0, 2815)
 
 
@@ -228,7 +228,7 @@ def test_impossible_amounts_are_refused(wrong: dict[str, int]) -> None:
 
 def test_a_policy_may_set_another_coinsurance() -> None:
     half = changed("medicare-part-b", "coinsurance", percent=50)
-    assert medicare_split(Cents(6000), Cents(3000), half).coinsurance == 1500
+    assert policy_split(Cents(6000), Cents(3000), half).coinsurance == 1500
 
 
 # --- other methods of contracts
@@ -379,7 +379,7 @@ def test_medicares_working_can_be_checked_by_hand() -> None:
 
 
 def test_the_working_of_a_split() -> None:
-    split = medicare_split(Cents(6000), Cents(3017), policy("medicare-part-b"), Cents(1000))
+    split = policy_split(Cents(6000), Cents(3017), policy("medicare-part-b"), Cents(1000))
     assert split.working == (
         "allowed 30.17 - deductible 10.00 = 20.17; copay 0.00; 20 % coinsurance of 20.17 = 4.03; "
         "payer's part 20.17 - 0.00 - 4.03 = 16.14; sequestration 2 % = 0.32; paid 15.82"

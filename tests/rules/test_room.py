@@ -8,44 +8,34 @@ from typing import Any
 
 import pytest
 
-from groupclaim.model.session import Attendance
+from groupclaim.model.practice import Enrolment
+from groupclaim.model.session import Attendance, GroupSession
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.holding import held
-from groupclaim.rules.room import (
-    Engagement,
-    Room,
-    Treated,
-    check_conflicts,
-    check_room,
-    group_size_findings,
+from groupclaim.rules.room import Engagement, check_room, group_size_findings
+from tests.rules.made import (
+    ENDS,
+    STARTS,
+    changed,
+    clinician,
+    facts,
+    licence,
+    location,
+    member,
+    note,
+    policy,
 )
-from tests.rules.made import ENDS, STARTS, changed, facts, member, note, policy
 
 
-def session(session_id: str = "s1", hours: float = 0, **changes: Any) -> Engagement:
-    values = {
-        "clinician_id": "c1",
-        "location_id": "l1",
-        "starts_at": STARTS + timedelta(hours=hours),
-        "ends_at": ENDS + timedelta(hours=hours),
-        "patients": frozenset(),
-    }
-    return Engagement(session_id, **(values | changes))
-
-
-def treated(count: int, *payers: str) -> tuple[Treated, ...]:
-    """``count`` patients; the payers in turn."""
-    names = payers or ("commercial",)
-    return tuple(
-        Treated(f"GC{number:02d}", f"p{number:02d}", policy(names[number % len(names)]))
-        for number in range(count)
+def engagement(session_id: str = "s2", hours: float = 0, **changes: Any) -> Engagement:
+    return Engagement(
+        session_id, STARTS + timedelta(hours=hours), ENDS + timedelta(hours=hours), **changes
     )
 
 
-def room(people: tuple[Treated, ...], **changes: Any) -> Room:
-    values: dict[str, Any] = {"licensed": True, "place_of_service": "11", "elsewhere": ()}
-    return Room(session(), people, **(values | changes))
+def session(**changes: Any) -> GroupSession:
+    return facts().session.model_copy(update=changes)
 
 
 def codes(findings: Any) -> set[str | None]:
@@ -67,12 +57,9 @@ def codes(findings: Any) -> set[str | None]:
 )
 def test_scenario_1_a_large_room_of_medicare(size: int, hold: Any, releasable: Any) -> None:
     """13 is not releasable once the practice's own contractor has been read (T16)."""
-    found = check_room(room(treated(size, "medicare-part-b")))
-    assert len(found) == size
-    for findings in found.values():
-        stopped = held(findings)
-        assert (stopped.code if stopped else None) == hold
-        assert stopped is None or stopped.releasable == releasable
+    stopped = held(check_room(facts(group_size=size), policy("medicare-part-b")))
+    assert (stopped.code if stopped else None) == hold
+    assert stopped is None or stopped.releasable == releasable
     read = changed("medicare-part-b", "group_size", verified=True)
     stopped = held(group_size_findings(size, read, ()))
     assert stopped is None or stopped.releasable == (size <= 12)
@@ -82,12 +69,12 @@ def test_scenario_2_a_no_show_is_not_counted() -> None:
     statuses = [Attendance.ATTENDED] * 7 + [Attendance.NO_SHOW]
     reasons = [not_billable_reason(status, 7) for status in statuses]
     assert reasons == [None] * 7 + ["NO_SHOW"]
-    assert all(held(findings) is None for findings in check_room(room(treated(7))).values())
+    assert check_room(facts(group_size=7), policy()) == ()
 
 
 def test_scenario_3_one_alone_is_no_group() -> None:
     assert not_billable_reason(Attendance.ATTENDED, 1) == "GROUP_OF_ONE"
-    ((finding,),) = check_room(room(treated(1))).values()
+    (finding,) = check_room(facts(group_size=1), policy())
     assert (finding.hold, finding.releasable) == ("GROUP_OF_ONE", False)
     assert "individual therapy" in finding.fix
 
@@ -130,16 +117,12 @@ def test_scenario_13_eight_notes_copied_from_one(differing: int, hold: str | Non
 
 
 def test_limits_are_each_payers_own() -> None:
-    small = policy("commercial").model_copy(
-        update={"group_size": policy().group_size.model_copy(update={"soft": 6, "hard": 7})}
-    )
-    people = tuple(
-        Treated(f"GC{number}", f"p{number}", small if number == 3 else policy("medicare-part-b"))
-        for number in range(8)
-    )
-    found = check_room(room(people))
-    assert codes(found["GC3"]) == {"GROUP_SIZE_EXCEEDED"}
-    assert all(not findings for number, findings in found.items() if number != "GC3")
+    """Eight people: too many for the one payer, whoever pays for the other seven."""
+    small = changed("commercial", "group_size", soft=6, hard=7)
+    assert codes(check_room(facts(group_size=8), small)) == {"GROUP_SIZE_EXCEEDED"}
+    assert codes(check_room(facts(group_size=7), small)) == {"GROUP_SIZE_REVIEW"}
+    assert check_room(facts(group_size=6), small) == ()
+    assert check_room(facts(group_size=8), policy("medicare-part-b")) == ()
 
 
 def test_a_payer_with_a_larger_minimum() -> None:
@@ -151,42 +134,80 @@ def test_a_payer_with_a_larger_minimum() -> None:
     assert codes(group_size_findings(None, policy(), ())) == {"GROUP_OF_ONE"}
 
 
-def test_nobody_on_file_to_pay_has_no_limit() -> None:
-    people = (Treated("GC1", "p1", None), *treated(12, "medicare-part-b"))
-    assert check_room(room(people))["GC1"] == ()
+@pytest.mark.parametrize(
+    ("led_by", "stops"), [("clinician", False), ("peer", True), ("unlicensed_facilitator", True)]
+)
+def test_a_group_led_by_peers_is_no_psychotherapy(led_by: str, stops: bool) -> None:
+    findings = check_room(facts(session=session(led_by=led_by)), policy())
+    assert codes(findings) == ({"LICENCE_NOT_ACCEPTED"} if stops else set())
+    assert not stops or held(findings, ("LICENCE_NOT_ACCEPTED",)) is not None
 
 
-def test_a_group_led_by_peers_is_no_psychotherapy() -> None:
-    for findings in check_room(room(treated(3), licensed=False)).values():
-        assert codes(findings) == {"LICENCE_NOT_ACCEPTED"}
-        assert held(findings, ("LICENCE_NOT_ACCEPTED",)) is not None
+@pytest.mark.parametrize(
+    ("first", "last", "valid"),
+    [
+        ("2026-02-03", "2026-02-03", True),
+        ("2026-02-04", "2027-12-31", False),
+        ("2020-01-01", "2026-02-02", False),
+    ],
+)
+def test_the_licence_is_valid_on_the_day(first: str, last: str, valid: bool) -> None:
+    leader = clinician(licence("psychologist", valid_from=first, valid_to=last))
+    findings = check_room(facts(clinician=leader), policy())
+    assert codes(findings) == (set() if valid else {"LICENCE_NOT_ACCEPTED"})
+
+
+@pytest.mark.parametrize(
+    ("enrolments", "stops"),
+    [
+        (None, False),
+        ((("the-payer", "2026-02-03", None),), False),
+        ((("the-payer", "2026-02-04", None),), True),
+        ((("the-payer", "2025-01-01", "2026-02-03"),), False),
+        ((("the-payer", "2025-01-01", "2026-02-02"),), True),
+        ((("another", "2025-01-01", None),), True),
+        ((), True),
+    ],
+)
+def test_the_clinician_is_enrolled_with_the_payer_on_the_day(enrolments: Any, stops: bool) -> None:
+    kept = None
+    if enrolments is not None:
+        kept = tuple(
+            Enrolment.model_validate({"payer": whose, "from": first, "to": last})
+            for whose, first, last in enrolments
+        )
+    leader = clinician().model_copy(update={"enrolments": kept})
+    findings = check_room(facts(clinician=leader), policy())
+    assert codes(findings) == ({"RENDERING_NOT_PAYABLE"} if stops else set())
+    assert all(item.rule == "not_enrolled" for item in findings)
 
 
 @pytest.mark.parametrize(("place", "stops"), [("11", False), ("53", False), ("52", True)])
 def test_a_day_that_is_paid_as_a_whole(place: str, stops: bool) -> None:
-    found = check_room(room(treated(3), place_of_service=place))
-    assert all(codes(findings) == ({"CONTRACT_CHECK"} if stops else set())
-               for findings in found.values())  # fmt: skip
+    findings = check_room(facts(location=location(place=place)), policy())
+    assert codes(findings) == ({"CONTRACT_CHECK"} if stops else set())
+    own = changed("commercial", "settings", paid_as_a_whole=("11",))
+    assert codes(check_room(facts(), own)) == {"CONTRACT_CHECK"}
 
 
 # --- two places at once
 
 
 @pytest.mark.parametrize(
-    ("hours", "clinician", "conflict"),
-    [(0, "c1", True), (0.5, "c1", True), (-0.5, "c1", True), (1, "c1", False), (-1, "c1", False),
-     (0, "c2", False)],
+    ("hours", "same_clinician", "conflict"),
+    [(0, True, True), (0.5, True, True), (-0.5, True, True), (1, True, False), (-1, True, False),
+     (0, False, False)],
 )  # fmt: skip
 def test_one_clinician_leads_one_session_at_a_time(
-    hours: float, clinician: str, conflict: bool
+    hours: float, same_clinician: bool, conflict: bool
 ) -> None:
-    other = session("s2", hours, clinician_id=clinician)
-    found = check_room(room(treated(3), elsewhere=(other,)))
-    for findings in found.values():
-        assert codes(findings) == ({"SESSION_CONFLICT"} if conflict else set())
-        if conflict:
-            assert findings[0].evidence[1:] == ("s1", "s2")
-            assert held(findings, ("SESSION_CONFLICT",)) is not None
+    findings = check_room(
+        facts(), policy(), (engagement(hours=hours, same_clinician=same_clinician),)
+    )
+    assert codes(findings) == ({"SESSION_CONFLICT"} if conflict else set())
+    if conflict:
+        assert findings[0].evidence == (facts().claim_number, facts().session_id, "s2")
+        assert held(findings, ("SESSION_CONFLICT",)) is not None
 
 
 @pytest.mark.parametrize(
@@ -194,37 +215,46 @@ def test_one_clinician_leads_one_session_at_a_time(
     [(0.5, "SESSION_CONFLICT"), (1, "SAME_DAY_SERVICE"), (4, "SAME_DAY_SERVICE")],
 )
 def test_one_patient_in_two_groups(hours: float, hold: str) -> None:
-    other = session("s2", hours, clinician_id="c2", patients=frozenset({"p01"}))
-    found = check_room(room(treated(3), elsewhere=(other,)))
-    assert {number: codes(findings) for number, findings in found.items()} == {
-        "GC00": set(),
-        "GC01": {hold},
-        "GC02": set(),
-    }
+    other = engagement(hours=hours, same_patient=True)
+    assert codes(check_room(facts(), policy(), (other,))) == {hold}
+    assert check_room(facts(), policy(), (engagement(hours=hours),)) == ()
+
+
+def test_the_same_group_on_file_twice_is_a_duplicate() -> None:
+    again = engagement(same_patient=True, same_clinician=True)
+    (finding,) = check_room(facts(), policy(), (again,))
+    assert (finding.rule, finding.hold) == ("session_recorded_twice", "DUPLICATE")
+    assert held((finding,), ("DUPLICATE",)) is None
+    after = engagement(hours=1, same_patient=True, same_clinician=True)
+    assert codes(check_room(facts(), policy(), (after,))) == {"SAME_DAY_SERVICE"}
 
 
 def test_another_service_or_a_payer_of_two_makes_no_second_group() -> None:
-    (person,) = treated(1)
-    patients = frozenset({person.patient_id})
-    individual = session("s2", 2, clinician_id="c2", patients=patients, service="90834")
-    assert check_conflicts(session(), [individual], person) == ()
-    two = Treated("GC00", "p00", changed("commercial", "units", per_day=2))
-    group = session("s3", 2, clinician_id="c2", patients=patients)
-    assert check_conflicts(session(), [group, session()], two) == ()
-    assert codes(check_conflicts(session(), [group], person)) == {"SAME_DAY_SERVICE"}
+    families = engagement(hours=2, same_patient=True, service="90849")
+    assert check_room(facts(), policy(), (families,)) == ()
+    two = changed("commercial", "units", per_day=2)
+    group = engagement("s3", 2, same_patient=True)
+    itself = engagement(facts().session_id, same_patient=True, same_clinician=True)
+    assert check_room(facts(), two, (group, itself)) == ()
+    assert codes(check_room(facts(), policy(), (group,))) == {"SAME_DAY_SERVICE"}
+    assert codes(check_room(facts(), two, (group, engagement("s4", 4, same_patient=True)))) == {
+        "SAME_DAY_SERVICE"
+    }
 
 
 # --- whoever sits where
 
 
 def test_the_order_of_the_roster_decides_nothing() -> None:
-    people = treated(11, "medicare-part-b", "texas-medicaid", "commercial")
+    large = facts(group_size=11)
     elsewhere = (
-        session("s2", 0.5, clinician_id="c2", patients=frozenset({"p01", "p04"})),
-        session("s3", 3, clinician_id="c2", patients=frozenset({"p01", "p05"})),
-        session("s4", 0.2),
+        engagement("s2", 0.5, same_patient=True),
+        engagement("s3", 3, same_patient=True),
+        engagement("s4", 0.2, same_clinician=True),
+        engagement("s5", 0.5, same_patient=True),
     )
-    expected = check_room(room(people, elsewhere=elsewhere))
+    expected = check_room(large, policy("medicare-part-b"), elsewhere)
+    assert codes(expected) == {"GROUP_SIZE_REVIEW", "SESSION_CONFLICT", "SAME_DAY_SERVICE"}
     notes = [note(**_copied(number, number)) for number in range(8)]
     others = [OtherNote(f"GC{number}", item) for number, item in enumerate(notes)]
     members = [member(f"P{number}", first, "Invented") for number, first in
@@ -234,9 +264,10 @@ def test_the_order_of_the_roster_decides_nothing() -> None:
     assert {"cloned_note", "member_named"} <= {item.rule for item in judged}
     for seed in range(20):
         random = Random(seed)
-        shuffled = random.sample(people, len(people))
+        roster = tuple(random.sample(large.session.roster, len(large.session.roster)))
+        shuffled = large.model_copy(update={"session": session(roster=roster)})
         moved = random.sample(elsewhere, len(elsewhere))
-        assert check_room(room(tuple(shuffled), elsewhere=tuple(moved))) == expected
+        assert check_room(shuffled, policy("medicare-part-b"), moved) == expected
         company = Company(
             tuple(random.sample(members, len(members))), tuple(random.sample(others, len(others)))
         )

@@ -19,8 +19,8 @@ from groupclaim.rules.coding import code_claim
 from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.holding import held
 from groupclaim.rules.payment_audit import audit_payment
-from groupclaim.rules.pricing import Expected, expected_allowed, medicare_split
-from tests.rules.made import BOOK, SCHEDULE, payment
+from groupclaim.rules.pricing import Expected, expected_allowed
+from tests.rules.made import BOOK, SCHEDULE, payment, policy_split
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 GROUP_SIZE_REVIEW = Held(code="GROUP_SIZE_REVIEW", releasable=True)
@@ -167,6 +167,6 @@ def test_medicares_payment_is_foreseen_to_the_cent(session: str, patient: str) -
     assert isinstance(expected, Expected)
     # The payers' side of the sample leaves ten dollars of one deductible.
     deductible = Cents(1000 if (session, patient) == ("S3", "P24") else 0)
-    split = medicare_split(expected.charge, expected.allowed, policy, deductible)
+    split = policy_split(expected.charge, expected.allowed, policy, deductible)
     assert (split.paid, split.patient) == (int(row["paid_cents"]), int(row["pr_cents"]))
     assert split.contractual + split.sequestration == int(row["co_cents"])
