@@ -64,8 +64,24 @@ class Adjustment(Record):
     cents: Cents
 
 
+class LinePayment(Record):
+    """What one remittance says of one service line. ``position`` counts from 1; ``units`` are those
+    paid, None when not said; ``allowed`` is AMT*B6."""
+
+    position: int
+    code: str
+    modifiers: tuple[str, ...] = ()
+    units: int | None = None
+    charge: Cents
+    paid: Cents
+    allowed: Cents | None
+    line_control_number: str = ""
+    adjustments: tuple[Adjustment, ...] = ()
+
+
 class ClaimPayment(Record):
-    """What one remittance says of one claim version, in figures."""
+    """What one remittance says of one claim version, in figures. ``adjustments`` are those of the
+    claim itself and of all its lines; ``lines`` are as the payer wrote them, if it did."""
 
     remittance_id: int
     position: int
@@ -78,6 +94,13 @@ class ClaimPayment(Record):
     payer_claim_number: str | None
     adjustments: tuple[Adjustment, ...]
     remarks: tuple[str, ...] = ()
+    lines: tuple[LinePayment, ...] = ()
+
+    @property
+    def by_line(self) -> bool:
+        """Whether each amount stands at a line: nothing was adjusted at the claim as a whole."""
+        at_lines = sum(len(line.adjustments) for line in self.lines)
+        return bool(self.lines) and at_lines == len(self.adjustments)
 
     def adjusted(self, group: str) -> Cents:
         """The sum of this payment's adjustments of one group code."""

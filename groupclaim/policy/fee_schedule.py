@@ -113,6 +113,11 @@ class _Editions(Generic[Entry]):
         held = self._entries.get((key, day.year), [])
         return next((item for item in reversed(held) if item.effective_from <= day), None)
 
+    def keys(self, day: date) -> tuple[str, ...]:
+        """Those with an entry in force on ``day``."""
+        years = sorted(key for key, year in self._entries if year == day.year)
+        return tuple(key for key in years if self.on(key, day) is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class MedicareFee:
@@ -152,6 +157,10 @@ class FeeSchedule:
             indices=read_table(INDICES, CostIndices, folder),
             factors=read_table(FACTORS, ConversionFactor, folder),
         )
+
+    def localities(self, day: date) -> tuple[str, ...]:
+        """Those that have a price on ``day``, the nation among them."""
+        return self._indices.keys(day)
 
     def medicare_fee(self, code: str, locality: str, day: date, *, facility: bool) -> MedicareFee:
         """The full fee for one unit. Raises :class:`NotPriced`."""

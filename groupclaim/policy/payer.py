@@ -279,13 +279,89 @@ class Corrections(Cited):
         return self
 
 
+class PenaltyTier(Record):
+    """What a payment that is at most ``to_day`` days late (None: any) costs the payer: ``percent``
+    of what the law counts from, at most ``most_cents``. ``with_interest``: and interest on it."""
+
+    model_config = ConfigDict(strict=True)
+
+    to_day: _Count | None = None
+    percent: _Percent
+    most_cents: _Count
+    with_interest: bool = False
+
+
+class InterestRate(Record):
+    """A yearly rate in hundredths of a percent, from a day on."""
+
+    model_config = ConfigDict(strict=True)
+
+    effective_from: date
+    basis_points: Annotated[int, Field(gt=0, le=10_000)]
+
+
 class PromptPay(Cited):
-    """A law by which the payer must decide in so many days, and what it owes when it does not."""
+    """A law by which the payer must decide in so many days, and what it owes when it does not.
+
+    ``rates`` are of the interest, and ``interest_from_day`` the days after receipt at which it
+    begins. ``tiers`` are penalties by days late. An underpayment told to the payer later than
+    ``notice_days`` after its payment, or mended within ``cure_days`` of the notice, costs nothing.
+    """
 
     law: Annotated[str, Field(min_length=1)]
     days_electronic: _Count
     days_paper: _Count | None = None
     late: Literal["texas_tiers", "simple_interest", "treasury_rate"]
+    rates: Annotated[tuple[InterestRate, ...], Field(strict=False)] = ()
+    interest_from_day: _Count | None = None
+    tiers: Annotated[tuple[PenaltyTier, ...], Field(strict=False)] = ()
+    notice_days: _Count | None = None
+    cure_days: _Count | None = None
+
+    @model_validator(mode="after")
+    def _penalties(self) -> PromptPay:
+        if (self.late == "texas_tiers") != bool(self.tiers):
+            raise ValueError("tiers: given exactly when late is texas_tiers")
+        days = [tier.to_day or 0 for tier in self.tiers[:-1]]
+        if any(tier.to_day for tier in self.tiers[-1:]) or days != sorted(set(days) - {0}):
+            raise ValueError("tiers: needs rising days, and only the last tier without")
+        if any(tier.with_interest for tier in self.tiers) and not self.rates:
+            raise ValueError("rates: needed for interest on a penalty")
+        return self
+
+    def rate_on(self, day: date) -> InterestRate | None:
+        """The rate in force on ``day``; the latest counts."""
+        return max(
+            (rate for rate in self.rates if rate.effective_from <= day),
+            key=lambda rate: rate.effective_from,
+            default=None,
+        )
+
+
+class Recovery(Cited):
+    """When an underpayment is worth a letter, and when the payer is asked again after it."""
+
+    floor_cents: Annotated[int, Field(ge=0)]
+    follow_up_days: _Count
+
+
+class Overpayments(Cited):
+    """By when money that was not due goes back, in days from finding it."""
+
+    refund_days: _Count
+
+
+class Takebacks(Cited):
+    """How long after its payment a payer may take it back."""
+
+    days: _Count | None = None
+    months: _Count | None = None
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Takebacks:
+        if (self.days is None) == (self.months is None):
+            raise ValueError("needs either days or months")
+        return self
 
 
 class Documentation(Cited):
@@ -380,6 +456,9 @@ class _Edition(Record):
     cloning: Cloning
     session_length: SessionLength | None = None
     audit: Audit
+    recovery: Recovery
+    overpayments: Overpayments
+    takebacks: Takebacks | None = None
     clocks: Clocks
 
 

@@ -90,7 +90,7 @@ class Deadlines:
         """The last moment at which the payer must have received the claim."""
         limit = self._policy.filing_limit
         if limit.months is not None:
-            last = _months_after(service_date, limit.months)
+            last = months_after(service_date, limit.months)
             working = f"{limit.months} months after {service_date}"
         else:
             last = service_date + timedelta(days=limit.days or 0)
@@ -144,7 +144,7 @@ class Deadlines:
         return Deadline(at=at, working=working, source=self._policy.source(group))
 
 
-def _months_after(day: date, months: int) -> date:
+def months_after(day: date, months: int) -> date:
     """The same day of the month, or the month's last: 29 February falls on the 28th."""
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years

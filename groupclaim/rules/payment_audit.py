@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from groupclaim.model.base import Record
-from groupclaim.model.claim import ClaimPayment
+from groupclaim.model.claim import Adjustment, ClaimPayment
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.money import Cents
 from groupclaim.policy.payer import PayerPolicy
@@ -42,7 +42,19 @@ class Audit(Record):
 def allowed_amount(payment: ClaimPayment) -> Cents:
     """What the payer allowed: as it says (AMT*B6), else what it paid, left to the patient and took
     after pricing. What it does not cover at all (PR-96, PR-204 and the like) is not allowed."""
-    return payment.allowed if payment.allowed is not None else _derived_allowed(payment)
+    if payment.allowed is not None:
+        return payment.allowed
+    return derived_allowed(payment.paid, payment.adjustments)
+
+
+def derived_allowed(paid: Cents, adjustments: tuple[Adjustment, ...]) -> Cents:
+    """The allowed amount of a claim or line as its payment and adjustments give it."""
+    return paid + sum(
+        item.cents
+        for item in adjustments
+        if (item.group == "PR" and item.reason in _PATIENT_SHARES)
+        or (item.group in _CONTRACTUAL_GROUPS and item.reason in AFTER_PRICING)
+    )
 
 
 def audit_payment(expected: Expected, payment: ClaimPayment, policy: PayerPolicy) -> Audit:
@@ -68,13 +80,14 @@ def audit_payment(expected: Expected, payment: ClaimPayment, policy: PayerPolicy
             )
         )
     # Allowed as the payer says it, but not all of it shared out: something was kept back unnamed.
-    unpaid = _beyond(allowed - _derived_allowed(payment), tolerance)
+    shared_out = derived_allowed(payment.paid, payment.adjustments)
+    unpaid = _beyond(allowed - shared_out, tolerance)
     if unpaid:
         findings.append(
             _review(
                 "paid_less_than_allowed" if unpaid > 0 else "paid_more_than_allowed",
                 f"Of {allowed} allowed, payment, patient share and known reductions make "
-                f"{_derived_allowed(payment)}.",
+                f"{shared_out}.",
                 evidence,
                 policy,
             )
@@ -91,15 +104,6 @@ def audit_payment(expected: Expected, payment: ClaimPayment, policy: PayerPolicy
             *_sequestration(payment, allowed, policy, evidence),
             *_patient_share(payment, allowed, evidence),
         ),
-    )
-
-
-def _derived_allowed(payment: ClaimPayment) -> Cents:
-    return payment.paid + sum(
-        item.cents
-        for item in payment.adjustments
-        if (item.group == "PR" and item.reason in _PATIENT_SHARES)
-        or (item.group in _CONTRACTUAL_GROUPS and item.reason in AFTER_PRICING)
     )
 
 
@@ -123,19 +127,27 @@ def _review(rule: str, sentence: str, evidence: tuple[str, ...], policy: PayerPo
     )
 
 
-def _sequestration(
-    payment: ClaimPayment, allowed: Cents, policy: PayerPolicy, evidence: tuple[str, ...]
-) -> tuple[Finding, ...]:
-    """Sequestration is taken from the payer's part of the allowed amount, and only where due."""
-    taken = Cents(
+def sequestration_taken(payment: ClaimPayment) -> Cents:
+    """What the payer kept of its own part as sequestration."""
+    return Cents(
         sum(
             item.cents
             for item in payment.adjustments
             if item.group in _CONTRACTUAL_GROUPS and item.reason == SEQUESTRATION
         )
     )
-    patient = _share(payment, _PATIENT_SHARES)
-    due = (allowed - patient).share(policy.sequestration.basis_points, 10_000)
+
+
+def sequestration_due(payment: ClaimPayment, allowed: Cents, policy: PayerPolicy) -> Cents:
+    """Sequestration is taken from the payer's part of the allowed amount, and only where due."""
+    payers_part = allowed - share(payment.adjustments, _PATIENT_SHARES)
+    return payers_part.share(policy.sequestration.basis_points, 10_000)
+
+
+def _sequestration(
+    payment: ClaimPayment, allowed: Cents, policy: PayerPolicy, evidence: tuple[str, ...]
+) -> tuple[Finding, ...]:
+    taken, due = sequestration_taken(payment), sequestration_due(payment, allowed, policy)
     if abs(taken - due) <= 1:  # a cent of the payer's own rounding
         return ()
     return (
@@ -154,8 +166,9 @@ def _patient_share(
     payment: ClaimPayment, allowed: Cents, evidence: tuple[str, ...]
 ) -> tuple[Finding, ...]:
     findings = []
-    share = _share(payment, _PATIENT_SHARES)
-    if _share(payment, {_COPAY}) > 0 and _share(payment, {_COINSURANCE}) > 0:
+    left = share(payment.adjustments, _PATIENT_SHARES)
+    copay, coinsurance = (share(payment.adjustments, {code}) for code in (_COPAY, _COINSURANCE))
+    if copay > 0 and coinsurance > 0:
         findings.append(
             _warn(
                 "double_patient_share",
@@ -164,11 +177,11 @@ def _patient_share(
                 evidence,
             )
         )
-    if share > max(allowed, 0):
+    if left > max(allowed, 0):
         findings.append(
             _warn(
                 "patient_share_above_allowed",
-                f"The patient's share of {share} is more than the {allowed} allowed.",
+                f"The patient's share of {left} is more than the {allowed} allowed.",
                 "The patient owes at most what is allowed; ask the payer to correct it.",
                 evidence,
             )
@@ -186,13 +199,10 @@ def _patient_share(
     return tuple(findings)
 
 
-def _share(payment: ClaimPayment, reasons: frozenset[str] | set[str]) -> Cents:
+def share(adjustments: tuple[Adjustment, ...], reasons: frozenset[str] | set[str]) -> Cents:
+    """What of ``adjustments`` is the patient's by these CARCs."""
     return Cents(
-        sum(
-            item.cents
-            for item in payment.adjustments
-            if item.group == "PR" and item.reason in reasons
-        )
+        sum(item.cents for item in adjustments if item.group == "PR" and item.reason in reasons)
     )
 
 

@@ -124,9 +124,15 @@ def expected_allowed(
         )
     place = place or place_of_service(facts, policy)
     try:
-        rate, working = _rate(
-            contract, facts, policy, fee_schedule, _Asked(code, licence.kind, place, modifiers, fee)
+        asked = _Asked(
+            code,
+            licence.kind,
+            _is_facility(policy, place),
+            facts.location.medicare_locality,
+            modifiers,
+            fee,
         )
+        rate, working = _rate(contract, facts, policy, fee_schedule, asked)
     except _Unpriced as unpriced:
         return _no_rate("no_rate", str(unpriced), facts, code)
     allowed = min(fee.cents, rate)
@@ -136,6 +142,80 @@ def expected_allowed(
         rate=rate,
         method=contract.method,
         working=f"{working}; the lesser of it and the charge {fee.cents}: {allowed}",
+    )
+
+
+class Mispricing(Record):
+    """What one unit would be allowed if the payer had made one mistake; ``working`` as words."""
+
+    mistake: Literal["last_years_schedule", "facility_rate", "wrong_licence_tier", "wrong_locality"]
+    allowed: Cents
+    working: str
+
+
+_USUAL_TIERS = (75, 85, 70)
+"""Percentages of the full fee that payers take by licence (Medicare: 75 and 85): seen also where
+the contract names none, or already named a rate for the licence."""
+
+
+def mispricings(
+    facts: ClaimFacts,
+    policy: PayerPolicy,
+    fee_schedule: FeeSchedule,
+    code: str,
+    *,
+    place: str,
+    modifiers: tuple[Modifier, ...] = (),
+) -> tuple[Mispricing, ...]:
+    """What :func:`expected_allowed` would be with one thing mistaken, the likeliest first; empty
+    where it is a finding."""
+    fee, contract = fee_in_force(facts, code), contract_in_force(facts)
+    licence = billing_licence(facts, policy)
+    if fee is None or contract is None or licence is None:
+        return ()
+    facility, locality = _is_facility(policy, place), facts.location.medicare_locality
+    right = _Asked(code, licence.kind, facility, locality, modifiers, fee)
+    before = _contract_before(facts, contract)
+    wrong: list[tuple[str, Contract, _Asked, int]] = []
+    if before is not None:
+        wrong.append(("last_years_schedule", before, right, 100))
+    wrong.append(("last_years_schedule", contract, right._replace(years_back=1), 100))
+    wrong.append(("facility_rate", contract, right._replace(facility=not facility), 100))
+    wrong += [
+        ("wrong_licence_tier", contract, right._replace(licence=kind), 100)
+        for kind in LicenceKind
+        if kind is not licence.kind
+    ]
+    wrong += [("wrong_licence_tier", contract, right, percent) for percent in _USUAL_TIERS]
+    wrong += [
+        ("wrong_locality", contract, right._replace(locality=other), 100)
+        for other in fee_schedule.localities(facts.service_date)
+        if other != locality
+    ]
+    found = []
+    for mistake, priced_by, asked, percent in wrong:
+        try:
+            rate, working = _rate(priced_by, facts, policy, fee_schedule, asked)
+        except _Unpriced:
+            continue
+        if percent != 100:
+            rate = rate.share(percent, 100)
+            working += f"; {percent} % once more = {rate}"
+        values = {"mistake": mistake, "allowed": min(fee.cents, rate), "working": working}
+        found.append(Mispricing.model_validate(values))
+    return tuple(found)
+
+
+def _contract_before(facts: ClaimFacts, contract: Contract) -> Contract | None:
+    """The payer's last contract that began before ``contract``."""
+    return max(
+        (
+            item
+            for item in facts.contracts
+            if item.payer == contract.payer and item.effective_from < contract.effective_from
+        ),
+        key=lambda item: item.effective_from,
+        default=None,
     )
 
 
@@ -263,13 +343,15 @@ class _Unpriced(Exception):
 
 
 class _Asked(NamedTuple):
-    """What a rate is asked for."""
+    """What a rate is asked for. ``years_back`` asks the Medicare schedule of an earlier year."""
 
     code: str
     licence: LicenceKind
-    place: str
+    facility: bool
+    locality: str
     modifiers: tuple[Modifier, ...]
     fee: Fee
+    years_back: int = 0
 
 
 def _rate(
@@ -280,10 +362,9 @@ def _rate(
     asked: _Asked,
 ) -> tuple[Cents, str]:
     """What ``contract`` pays, and the working. Raises :class:`_Unpriced`."""
-    facility = _is_facility(policy, asked.place)
     match contract:
         case FeeScheduleContract():
-            rate = _listed(contract, asked, facility)
+            rate = _listed(contract, asked)
             if rate is None:
                 raise _Unpriced("The contract has no rate for the code and licence.")
             working = (
@@ -297,11 +378,11 @@ def _rate(
             percent = schedule.percent.get(asked.licence) if schedule else None
             if percent is None:
                 raise _Unpriced("The payer's policy has no percentage for the licence.")
-            full, working = _medicare(facts, fee_schedule, asked, facts.service_date, facility)
+            full, working = _medicare(fee_schedule, asked, facts.service_date)
             return _reduced(full, {asked.licence: percent}, asked.licence, working)
         case PercentOfMedicareContract():
             day = date(contract.year, 1, 1) if contract.year else facts.service_date
-            full, working = _medicare(facts, fee_schedule, asked, day, facility)
+            full, working = _medicare(fee_schedule, asked, day)
             rate_cents = full.share(contract.percent, 100)
             working += f"; {contract.percent} % by contract = {rate_cents}"
             return _reduced(rate_cents, contract.licence_percent, asked.licence, working)
@@ -324,13 +405,12 @@ def _is_facility(policy: PayerPolicy, place: str) -> bool:
     return known is not None and known.facility
 
 
-def _medicare(
-    facts: ClaimFacts, fee_schedule: FeeSchedule, asked: _Asked, day: date, facility: bool
-) -> tuple[Cents, str]:
+def _medicare(fee_schedule: FeeSchedule, asked: _Asked, day: date) -> tuple[Cents, str]:
+    if asked.years_back:
+        # The schedule is made anew each January: a day that every year has stands for the year.
+        day = date(day.year - asked.years_back, day.month, min(day.day, 28))
     try:
-        fee = fee_schedule.medicare_fee(
-            asked.code, facts.location.medicare_locality, day, facility=facility
-        )
+        fee = fee_schedule.medicare_fee(asked.code, asked.locality, day, facility=asked.facility)
     except NotPriced as error:
         raise _Unpriced(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     return fee.cents, fee.working
@@ -347,10 +427,10 @@ def _reduced(
     return reduced, f"{working}; {percent} % for {licence} = {reduced}"
 
 
-def _listed(contract: FeeScheduleContract, asked: _Asked, facility: bool) -> ContractRate | None:
+def _listed(contract: FeeScheduleContract, asked: _Asked) -> ContractRate | None:
     """The rate that names most of licence, modifier and setting, in this order, and nothing that
     the line is not."""
-    setting = "facility" if facility else "non_facility"
+    setting = "facility" if asked.facility else "non_facility"
     fitting = [
         rate
         for rate in contract.rates

@@ -114,6 +114,7 @@ def test_texas_commercial_differs_from_commercial_in_what_its_law_gives(
     assert {key for key, value in one if getattr(other, key) != value} == {
         "filing_limit",
         "prompt_pay",
+        "takebacks",
         "name",
         "version",
     }
@@ -472,3 +473,20 @@ def test_prompt_pay(book: PolicyBook, name: str, law_days: int) -> None:
     assert prompt is not None
     assert prompt.days_electronic == law_days
     assert book.policy("commercial", DAY).prompt_pay is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("to_day = 90, ", "to_day = 40, ", "tiers: needs rising days"),
+        ("{ percent = 100,", "{ to_day = 99, percent = 100,", "tiers: needs rising days"),
+        ('"texas_tiers"', '"simple_interest"', "tiers: given exactly when"),
+        ("rates = [{ effective_from = 2003-09-01, basis_points = 1800 }]", "", "rates: needed"),
+        ("days = 180", "days = 180\nmonths = 6", "needs either days or months"),
+    ],
+)
+def test_penalties_that_make_no_sense_are_refused(old: str, new: str, problem: str) -> None:
+    texas = _text("texas-commercial")
+    assert old in texas
+    problems = _problems(commercial=_text(), made_up=texas.replace(old, new, 1))
+    assert any(problem in line for line in problems), problems
