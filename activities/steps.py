@@ -92,6 +92,7 @@ class ClaimStep(Message):
     sequence: int
     version: int = 0
     frequency: str = "1"
+    payer: int = 1
     cause: str | None = None
     waivers: tuple[str, ...] = ()
     corrections: tuple[str, ...] = ()

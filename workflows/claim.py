@@ -128,6 +128,7 @@ class ClaimWorkflow:
                 sequence=state.sequence,
                 version=state.version,
                 frequency=state.frequency,
+                payer=state.payer,
                 cause=state.cause,
                 waivers=state.waivers,
                 corrections=state.corrections,

@@ -92,11 +92,20 @@ class PaymentAudited(Event):
 
 
 class BalanceSettled(Event):
-    """What is left open after payment, in cents."""
+    """What is left open after payment, in cents, and whether it is another payer's turn.
+
+    ``next_payer``: it is to be billed (``bill``), the payer before has forwarded the claim to it
+    until ``due_at`` (``crossover``), it has been billed and has not decided (``await``), or it was
+    billed with figures that the payer before has changed since (``changed``). ``payer`` is its
+    place, ``frequency`` what its claim will carry.
+    """
 
     kind: Literal["balance_settled"] = "balance_settled"
     payer_open: int
     patient_open: int
+    next_payer: Literal["bill", "crossover", "await", "changed"] | None = None
+    payer: int = 1
+    frequency: Literal["1", "7"] = "1"
 
 
 class FollowedUp(Event):

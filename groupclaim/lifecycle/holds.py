@@ -374,6 +374,12 @@ HOLDS: dict[str, HoldKind] = {
         repair="Return what was not due (within 60 days where the payer is Medicare or Medicaid), "
         "or release when the payment was right.",
     ),
+    "COORDINATION_REVIEW": HoldKind(
+        Step.BUILD_CLAIM,
+        "biller: a payer changed its decision after the next one was billed",
+        "release bills the next payer anew, with the changed figures",
+        repair="Compare both decisions; release to correct the next payer's claim.",
+    ),
     "REFUND_DUE": HoldKind(
         Step.SETTLE_BALANCE,
         "front desk: the patient has paid more than they owe",

@@ -30,6 +30,7 @@ class Stage(StrEnum):
     CORRECTION = "correction"
     PAYMENT_AUDIT = "payment_audit"
     UNDERPAYMENT_REVIEW = "underpayment_review"
+    CROSSOVER = "crossover"
     PATIENT_BALANCE = "patient_balance"
     CLOSED = "closed"
     NOT_BILLABLE = "not_billable"
@@ -96,8 +97,9 @@ class ClaimState(Message):
     so that a repeated one changes nothing.
     ``note_signed``: that has been told, perhaps before anyone said who came. ``consent`` belongs to
     the step under way alone: money that is open later is asked about anew.
-    ``sequence`` counts events taken. ``resume`` is the step under way: a claim taken up again,
-    after continue-as-new or from the store, does it again.
+    ``payer``: whose turn it is, in the order of the coverages: 1 is billed first, 2 for what the
+    first has left to the patient. ``sequence`` counts events taken. ``resume`` is the step under
+    way: a claim taken up again, after continue-as-new or from the store, does it again.
     """
 
     claim_number: str
@@ -113,6 +115,7 @@ class ClaimState(Message):
     note_signed: bool = False
     version: int = 0
     frequency: str = "1"
+    payer: int = 1
     cause: str | None = None
     corrections: tuple[str, ...] = ()
     waivers: tuple[str, ...] = ()

@@ -7,7 +7,9 @@ follows one line
     eligibility - authorization - attendance - documentation - coding - claim build - ready
     - submitted - acknowledged - accepted - payment audit - patient balance - closed
 
-with holds beside it and a way back for corrections. Nothing here reads a clock: events carry their
+with holds beside it and a way back for corrections. Where another payer comes after the one that
+has paid, the balance sends the claim round again: it waits for the crossover, or a version for that
+payer is built and goes the way from claim build on. Nothing here reads a clock: events carry their
 time and the deadline that follows from them.
 """
 
@@ -55,10 +57,12 @@ _ON_THE_WIRE = (Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED)
 _ADJUDICATED = (
     Stage.PAYMENT_AUDIT,
     Stage.UNDERPAYMENT_REVIEW,
+    Stage.CROSSOVER,
     Stage.PATIENT_BALANCE,
     Stage.CLOSED,
 )
 
+_AWAITING_DECISION = (Stage.READY, *_ON_THE_WIRE, Stage.CROSSOVER)
 _CHECKED = (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
 _BEFORE_BUILD = (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
 
@@ -233,7 +237,7 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
             return _hold(known, _REFUND_DUE, event, stage=Stage.NOT_BILLABLE, reason=reason)
         return _wait(known, Stage.NOT_BILLABLE, event, reason=reason, due_at=None)
     if state.stage is Stage.NOT_BILLABLE:
-        return _go(known, Step.CHECK_ELIGIBILITY)
+        return _go(known, Step.CHECK_ELIGIBILITY, payer=1)
     if state.stage is Stage.ATTENDANCE:
         if event.coverage_stale:
             return _go(known, Step.CHECK_ELIGIBILITY)
@@ -299,7 +303,11 @@ def _denial_decided(state: ClaimState, event: DenialDecided) -> Answer:
     if event.held or correction is None or restart is None:
         return _hold(state, event.held or Held(code="DENIED", releasable=True), event)
     tried = f"{state.cause}:{correction}"
-    if tried in state.corrections or len(state.corrections) >= MAX_CORRECTIONS:
+    if (
+        tried in state.corrections
+        or len(state.corrections) >= MAX_CORRECTIONS
+        or state.payer > 1  # what was checked before the claim was made concerned the first
+    ):
         return _hold(state, Held(code="DENIED", releasable=True), event)
     return _go(
         state,
@@ -317,7 +325,7 @@ def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
     """Money is looked at whatever the state; a denial counts for the version now on its way, or
     takes back what had been paid. What a person said of earlier money does not hold for new."""
     current = event.version == state.version
-    if event.denied and current and state.stage in (Stage.READY, *_ON_THE_WIRE):
+    if event.denied and current and state.stage in _AWAITING_DECISION:
         return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
     if event.denied and state.stage not in _ADJUDICATED:
         return _ignored(state, event)
@@ -339,6 +347,8 @@ def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
 
 def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
     unbilled = state.stage is Stage.NOT_BILLABLE
+    if event.next_payer is not None:
+        return _next_payer(state, event)
     if event.payer_open != 0:
         code = "UNDERPAYMENT_REVIEW" if event.payer_open > 0 else "OVERPAYMENT_REVIEW"
         held = Held(code=code, releasable=True, payer_open=event.payer_open)
@@ -349,6 +359,19 @@ def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
     if event.patient_open > 0:
         return _wait(state, Stage.PATIENT_BALANCE, event, reason="PATIENT_BALANCE_DUE")
     return _wait(state, Stage.NOT_BILLABLE if unbilled else Stage.CLOSED, event, due_at=None)
+
+
+def _next_payer(state: ClaimState, event: BalanceSettled) -> Answer:
+    """Nothing is the patient's to pay before every payer has decided."""
+    turn = {"payer": event.payer, "frequency": event.frequency}
+    if event.next_payer == "crossover":
+        return _wait(state, Stage.CROSSOVER, event, **turn)
+    if event.next_payer == "await":
+        return _wait(state, Stage.ACCEPTED, event, **turn)
+    if event.next_payer == "changed":
+        held = Held(code="COORDINATION_REVIEW", releasable=True)
+        return _hold(state, held, event, stage=Stage.CROSSOVER, **turn)
+    return _go(state, Step.BUILD_CLAIM, **turn)
 
 
 _REFUND_DUE = Held(code="REFUND_DUE", releasable=False)
@@ -416,6 +439,8 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
     """Someone is told, and the deadline is set anew: a claim never waits in silence."""
     if state.due_at is None or event.at < state.due_at or state.resume or state.ended:
         return _ignored(state, event)
+    if state.stage is Stage.CROSSOVER and state.hold is None:
+        return _go(state, Step.SETTLE_BALANCE)
     update = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": Step.FOLLOW_UP}
     return state.model_copy(update=update), (Step.FOLLOW_UP,)
 

@@ -33,6 +33,11 @@ _WAITS: dict[Stage, tuple[str, str, str]] = {
         "the 835",
         "an alert that the payment is late",
     ),
+    Stage.CROSSOVER: (
+        "the next payer, to whom the one before has forwarded the claim: its remittance (835)",
+        "the 835",
+        "the next payer is billed by us",
+    ),
     Stage.PATIENT_BALANCE: (
         "patient: the share that the payer left to them",
         "the patient's payment",

@@ -52,7 +52,13 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         outcome=st.sampled_from(["as_expected", "underpaid", "overpaid", "unpriced"]),
     ),
     Step.SETTLE_BALANCE: st.builds(
-        events.BalanceSettled, **COMMON, payer_open=OPEN_CENTS, patient_open=OPEN_CENTS
+        events.BalanceSettled,
+        **COMMON,
+        payer_open=OPEN_CENTS,
+        patient_open=OPEN_CENTS,
+        next_payer=st.sampled_from([None, None, "bill", "crossover", "await", "changed"]),
+        payer=st.integers(min_value=1, max_value=3),
+        frequency=st.sampled_from(["1", "7"]),
     ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
 }
@@ -91,6 +97,7 @@ WAITS_FOR_OUTSIDE = {
     Stage.SUBMITTED,
     Stage.ACKNOWLEDGED,
     Stage.ACCEPTED,
+    Stage.CROSSOVER,
     Stage.PATIENT_BALANCE,
 }
 
@@ -224,11 +231,16 @@ class Driven(Claim):
     @rule(data=st.data(), next_due=HOURS)
     def the_deadline_passes(self, data: st.DataObject, next_due: datetime) -> None:
         if self.state.due_at is not None:
+            crossover = self.state.stage is Stage.CROSSOVER and self.state.hold is None
             (effect,) = self.take(events.DeadlinePassed(at=self.state.due_at))
+            if crossover:  # the next payer is billed instead of waiting longer
+                assert effect is Step.SETTLE_BALANCE
+                return self._carry_out((effect,), data)
             assert effect is Step.FOLLOW_UP
             effects = self.take(events.FollowedUp(at=next_due, due_at=next_due))
             assert self.state.due_at == next_due
             self._carry_out(effects, data)
+        return None
 
     @rule(data=st.data(), until=DUE)
     def a_person_releases_the_hold(self, data: st.DataObject, until: datetime | None) -> None:
@@ -250,6 +262,9 @@ class Driven(Claim):
                 at=START, by="277CA", version=self.state.version, accepted=True
             ),
             Stage.ACCEPTED: events.RemittancePosted(
+                at=START, version=self.state.version, denied=False
+            ),
+            Stage.CROSSOVER: events.RemittancePosted(
                 at=START, version=self.state.version, denied=False
             ),
             Stage.PATIENT_BALANCE: events.PatientPaid(at=START),

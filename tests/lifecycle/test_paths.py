@@ -588,3 +588,79 @@ def test_a_claim_taken_up_in_the_middle_of_a_step_does_it_again() -> None:
 def test_a_hold_needs_a_known_code() -> None:
     with pytest.raises(ValueError, match="no such hold"):
         events.Held(code="SOMETHING_ELSE", releasable=True)
+
+
+def next_payer(turn: str, **changes: object) -> Answer:
+    """The balance says that it is the second payer's turn, with a day to wait."""
+    return lambda state, at: events.BalanceSettled(
+        at=at, due_at=at + DAY, payer_open=0, patient_open=603, next_payer=turn, payer=2, **changes
+    )
+
+
+def test_the_next_payer_is_billed_before_the_patient() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("bill"))
+    assert told.remitted() == [*AFTER_PAYMENT, Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
+    assert (told.stage(), told.state.version, told.state.payer) == (Stage.READY, 2, 2)
+    told.sent_and_accepted()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(
+            at=at, due_at=at + DAY, payer_open=0, patient_open=200
+        ),
+    )
+    assert told.remitted() == AFTER_PAYMENT
+    assert (told.stage(), told.state.reason) == (Stage.PATIENT_BALANCE, "PATIENT_BALANCE_DUE")
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert told.stage() is Stage.CLOSED
+
+
+def test_a_crossover_is_awaited_and_its_payment_ends_the_wait() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("crossover"))
+    assert told.remitted() == AFTER_PAYMENT
+    assert told.stage() is Stage.CROSSOVER
+    assert "forwarded" in why(told.state).waiting_for
+    assert told.remitted() == AFTER_PAYMENT  # it names the version that the first payer got
+    assert told.stage() is Stage.CLOSED
+
+
+def test_a_crossover_that_does_not_come_is_billed_by_us() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("crossover"))
+    told.remitted()
+    told.once(Step.SETTLE_BALANCE, next_payer("bill"))
+    assert told.deadline_passes() == [Step.SETTLE_BALANCE, Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
+    assert told.stage() is Stage.READY
+
+
+def test_what_the_next_payer_denies_is_never_corrected_as_the_first_ones_claim() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("bill"))
+    told.remitted()
+    told.sent_and_accepted()
+    told.once(Step.DECIDE_DENIAL, partial(anyhow, corrected("add_authorization")))
+    assert told.remitted(denied="CO-197") == [Step.DECIDE_DENIAL]
+    assert told.hold_code() == "DENIED"
+
+
+def test_a_first_payer_that_changes_its_mind_has_the_next_one_billed_anew() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("bill"))
+    told.remitted()
+    told.sent_and_accepted()
+    told.once(Step.SETTLE_BALANCE, next_payer("changed", frequency="7"))
+    assert told.remitted(version=1) == AFTER_PAYMENT
+    assert told.hold_code() == "COORDINATION_REVIEW"
+    assert told.released("COORDINATION_REVIEW") == [Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
+    assert (told.state.frequency, told.state.payer) == ("7", 2)
+
+
+def test_an_answer_of_the_first_payer_that_changes_nothing_waits_on_for_the_next() -> None:
+    told = waiting_for_payment()
+    told.once(Step.SETTLE_BALANCE, next_payer("bill"))
+    told.remitted()
+    told.sent_and_accepted()
+    told.once(Step.SETTLE_BALANCE, next_payer("await"))
+    assert told.remitted(version=1) == AFTER_PAYMENT
+    assert (told.stage(), told.state.payer) == (Stage.ACCEPTED, 2)

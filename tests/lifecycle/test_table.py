@@ -21,6 +21,7 @@ WAITING = [
     Stage.SUBMITTED,
     Stage.ACKNOWLEDGED,
     Stage.ACCEPTED,
+    Stage.CROSSOVER,
     Stage.PATIENT_BALANCE,
     Stage.CLOSED,
     Stage.NOT_BILLABLE,
@@ -70,6 +71,7 @@ HELD_AT = {
     "ATTENDANCE_CHANGED": Stage.ACCEPTED,
     "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
+    "COORDINATION_REVIEW": Stage.CROSSOVER,
     "REFUND_DUE": Stage.PATIENT_BALANCE,
 }
 
@@ -123,6 +125,10 @@ AT_STAGE: dict[Stage, dict[str, str]] = {
     Stage.SUBMITTED: ON_THE_WIRE,
     Stage.ACKNOWLEDGED: ON_THE_WIRE,
     Stage.ACCEPTED: {**ON_THE_WIRE, "999": "accepted"},
+    Stage.CROSSOVER: {
+        "denied": "correction -> decide_denial",
+        "deadline": "crossover -> settle_balance",
+    },
     Stage.PATIENT_BALANCE: {**TAKEN_BACK, "patient paid": "patient_balance -> settle_balance"},
     Stage.CLOSED: {**TAKEN_BACK, "patient paid": "closed -> settle_balance", "deadline": "closed"},
     Stage.NOT_BILLABLE: {
@@ -224,6 +230,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     },
     "UNDERPAYMENT_REVIEW": TAKEN_BACK,
     "OVERPAYMENT_REVIEW": TAKEN_BACK,
+    "COORDINATION_REVIEW": {"denied": "correction -> decide_denial"},
     "REFUND_DUE": {**TAKEN_BACK, "patient paid": "patient_balance -> settle_balance"},
 }
 RELEASED = {
@@ -280,6 +287,7 @@ RELEASED = {
     "ATTENDANCE_CHANGED": "accepted",
     "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
+    "COORDINATION_REVIEW": AGAIN[Step.BUILD_CLAIM],
     "REFUND_DUE": "patient_balance -> settle_balance",
 }
 
@@ -339,6 +347,18 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
      events.BalanceSettled(at=START, payer_open=0, patient_open=-1), "not_billable [REFUND_DUE]"),
     (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,
      events.BalanceSettled(at=START, payer_open=0, patient_open=0), "not_billable"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="bill", payer=2),
+     "claim_build -> build_claim"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="crossover", payer=2),
+     "crossover"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="await", payer=2),
+     "accepted"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="changed", payer=2),
+     "crossover [COORDINATION_REVIEW]"),
     (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
 ]  # fmt: skip
 
