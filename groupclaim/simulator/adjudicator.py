@@ -6,7 +6,7 @@ decided enters as a `History` value.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, TypeAlias
 
@@ -43,6 +43,8 @@ _UNKNOWN_MEMBER_ID = Refusal("A7", "164", "IL")
 _UNKNOWN_FREQUENCY = Refusal("A7", "535", "")
 WRONG_PAYER = Refusal("A3", "116", "PR")
 
+_DEDUCTIBLE, _COPAY = "1", "3"
+
 
 def admit(payer: Payer, member_id: str, frequency: str, received_on: date) -> Member | Refusal:
     """What the payer's front door says on the day of receipt: whose claim it is, or why not.
@@ -73,9 +75,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Why a part of a charge is not paid: group code, reason code, cents above zero."""
+    """Why a part of a charge is not paid: group code, reason code, cents above zero; in a
+    reversal below."""
 
-    group: Literal["CO", "PR"]
+    group: Literal["CO", "PR", "OA"]
     reason: str
     cents: int
 
@@ -89,13 +92,22 @@ class LineDecision:
     paid_cents: int
     adjustments: tuple[Adjustment, ...]
 
+    def share(self, reason: str) -> int:
+        """What the patient is left with for that reason code."""
+        return sum(
+            one.cents for one in self.adjustments if (one.group, one.reason) == ("PR", reason)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimDecision:
-    """The payer's answer to one claim."""
+    """The payer's answer to one claim. `supersedes` is its number for an earlier answer that this
+    one takes back (`is_reversal`: every amount with the other sign) or corrects."""
 
     claim: Claim
     lines: tuple[LineDecision, ...]
+    supersedes: str = ""
+    is_reversal: bool = False
 
     @property
     def denied(self) -> bool:
@@ -146,6 +158,49 @@ def adjudicate(
     return decisions, desk.history()
 
 
+def take_back(
+    payer: Payer,
+    history: History,
+    decision: ClaimDecision,
+    corrected_allowed_cents: int | None,
+    payer_claim_number: str,
+) -> tuple[tuple[ClaimDecision, ...], History]:
+    """Reverse an earlier answer and, if an amount is given, correct it under another number.
+
+    The reversal says what the answer said with the other sign (domain reference 8.5). Corrected is
+    the first line's allowed amount; the deductible is met as before.
+    """
+    earlier = decision.claim.payer_claim_number
+    reversal = replace(
+        decision,
+        lines=tuple(
+            LineDecision(
+                replace(decided.line, charge_cents=-decided.line.charge_cents),
+                None if decided.allowed_cents is None else -decided.allowed_cents,
+                -decided.paid_cents,
+                tuple(replace(one, cents=-one.cents) for one in decided.adjustments),
+            )
+            for decided in decision.lines
+        ),
+        supersedes=earlier,
+        is_reversal=True,
+    )
+    claim = replace(decision.claim, payer_claim_number=payer_claim_number)
+    member = claim.member
+    if corrected_allowed_cents is None:
+        services = {(member.key, one.line.service_date, one.line.code) for one in decision.lines}
+        return (reversal,), replace(history, paid=history.paid - services)
+    first, *others = decision.lines
+    copay_left = member.copay_cents - sum(decided.share(_COPAY) for decided in others)
+    met = first.share(_DEDUCTIBLE)
+    answer, _ = _price(payer, member, first.line, corrected_allowed_cents, met, copay_left)
+    members = {**history.members_by_claim, payer_claim_number: member.key}
+    return (
+        (reversal, ClaimDecision(claim, (answer, *others), supersedes=earlier)),
+        replace(history, members_by_claim=members),
+    )
+
+
 class _Desk:
     """One day's work of a payer: the history grows with each claim decided."""
 
@@ -176,7 +231,11 @@ class _Desk:
                 refused = Adjustment("CO", denial or "147", line.charge_cents)
                 answer = LineDecision(line, None, 0, (refused,) if line.charge_cents else ())
             else:
-                answer, copay_left = self._price(claim.member, line, rate, copay_left)
+                used = self._deductible_used.get(claim.member.key, 0)
+                left = claim.member.deductible_remaining_cents - used
+                answer, met = _price(self._payer, claim.member, line, rate, left, copay_left)
+                self._deductible_used[claim.member.key] = used + met
+                copay_left -= answer.share(_COPAY)
                 self._paid.add(service)
             self._billed.add(service)
             decided.append(answer)
@@ -196,42 +255,51 @@ class _Desk:
         if not claim.member.covered_on(line.service_date):
             started = any(period.first <= line.service_date for period in claim.member.coverage)
             return "27" if started else "26"
-        if claim.member.authorization.required and not self._authorized(claim, line):
+        if claim.member.medicare_advantage is not None:
+            return "24"
+        if claim.member.carve_out is not None:
+            return "109"
+        if claim.member.authorization.required and not self._payer.authorized(
+            claim.authorization_number, claim.member, line.code, line.service_date
+        ):
             return "197"
         return None
 
-    def _authorized(self, claim: Claim, line: ServiceLine) -> bool:
-        return any(
-            authorization.number == claim.authorization_number
-            and claim.member.holds(authorization.member_id)
-            and line.code in authorization.codes
-            and line.service_date in authorization
-            for authorization in self._payer.authorizations
-        )
 
-    def _price(
-        self, member: Member, line: ServiceLine, rate_cents: int, copay_left: int
-    ) -> tuple[LineDecision, int]:
-        """Lesser of charge and rate, then deductible, copay or coinsurance, sequestration."""
-        allowed = min(line.charge_cents, rate_cents)
-        used = self._deductible_used.get(member.key, 0)
-        deductible = min(allowed, member.deductible_remaining_cents - used)
-        self._deductible_used[member.key] = used + deductible
-        rest = allowed - deductible
-        copay = min(copay_left, rest)
-        coinsurance = _share(rest, member.coinsurance_percent * 100)
-        payer_part = rest - copay - coinsurance
-        # Sequestration takes from the payer's part only, never from the allowed amount.
-        sequestration = _share(payer_part, self._payer.sequestration_basis_points)
-        adjustments = (
-            Adjustment("CO", "45", line.charge_cents - allowed),
-            Adjustment("PR", "1", deductible),
-            Adjustment("PR", "3", copay),
+def _price(
+    payer: Payer,
+    member: Member,
+    line: ServiceLine,
+    rate_cents: int,
+    deductible_left: int,
+    copay_left: int,
+) -> tuple[LineDecision, int]:
+    """Lesser of charge and rate, then deductible, copay or coinsurance, sequestration; with it what
+    of the deductible is met. The share of a qualified Medicare beneficiary is nobody's to pay."""
+    allowed = min(line.charge_cents, rate_cents)
+    deductible = min(allowed, deductible_left)
+    rest = allowed - deductible
+    copay = min(copay_left, rest)
+    coinsurance = _share(rest, member.coinsurance_percent * 100)
+    payer_part = rest - copay - coinsurance
+    # Sequestration takes from the payer's part only, never from the allowed amount.
+    sequestration = _share(payer_part, payer.sequestration_basis_points)
+    share = (
+        (Adjustment("OA", "209", deductible + copay + coinsurance),)
+        if member.qmb
+        else (
+            Adjustment("PR", _DEDUCTIBLE, deductible),
+            Adjustment("PR", _COPAY, copay),
             Adjustment("PR", "2", coinsurance),
-            Adjustment("CO", "253", sequestration),
         )
-        kept = tuple(adjustment for adjustment in adjustments if adjustment.cents)
-        return LineDecision(line, allowed, payer_part - sequestration, kept), copay_left - copay
+    )
+    adjustments = (
+        Adjustment("CO", "45", line.charge_cents - allowed),
+        *share,
+        Adjustment("CO", "253", sequestration),
+    )
+    kept = tuple(adjustment for adjustment in adjustments if adjustment.cents)
+    return LineDecision(line, allowed, payer_part - sequestration, kept), deductible
 
 
 def _share(cents: int, basis_points: int) -> int:

@@ -9,7 +9,8 @@ import hashlib
 import json
 import threading
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
@@ -20,8 +21,22 @@ from groupclaim.simulator.adjudicator import (
     Refusal,
     adjudicate,
     admit,
+    take_back,
 )
 from groupclaim.simulator.clock import DrivenClock, WallClock
+from groupclaim.simulator.inquiries import (
+    ClaimOnRecord,
+    Inquiry,
+    Reviewed,
+    answer_eligibility,
+    answer_review,
+    answer_status,
+    find_member,
+    read_eligibility,
+    read_review,
+    read_status,
+    refuse_review,
+)
 from groupclaim.simulator.raw_log import Channel, Direction, Entry, Outcome, RawLog
 from groupclaim.simulator.transactions import (
     AcceptedClaim,
@@ -31,16 +46,16 @@ from groupclaim.simulator.transactions import (
     Payee,
     SubmittedClaim,
     UnreadableInterchange,
+    Withheld,
     acknowledge_claims,
     acknowledge_interchange,
     acknowledge_transactions,
-    answer_inquiry,
     claim_to_adjudicate,
     read_batch,
-    read_inquiry,
     remit,
 )
-from groupclaim.simulator.world import Payer, World
+from groupclaim.simulator.world import Member, Payer, Reversal, World
+from groupclaim.x12 import AuthorizationRequest, Status, StatusInformation
 
 __all__ = [
     "Clearinghouse",
@@ -53,6 +68,11 @@ __all__ = [
 
 _ACKNOWLEDGED_AFTER = timedelta(minutes=15)  # TA1 and 999
 _REMITTANCE_HOUR = time(6, tzinfo=UTC)
+
+# Claim status category and code of a 277 (domain reference section 7).
+_RECEIVED, _ACCEPTED, _IN_PROCESS = Status("A1", "19", "PR"), Status("A2", "20"), Status("P1", "45")
+_PAID, _DENIED, _REVISED = Status("F1", "65"), Status("F2", "585"), Status("F3", "65")
+_NOTHING_TO_PAY = Status("F4", "65")
 
 
 class DuplicateInterchange(ValueError):
@@ -96,6 +116,55 @@ class MailboxFile:
         return self.created_at, self.rank, self.name.removesuffix(".edi")
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A claim that reached its payer, admitted or not."""
+
+    payer_id: str
+    received_at: datetime
+    status: ClaimStatus
+
+    @property
+    def submitted(self) -> SubmittedClaim:
+        return self.status.submitted
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The payer's last word on a claim it admitted, and the payment that carried it."""
+
+    accepted: AcceptedClaim
+    decision: ClaimDecision
+    paid_on: date
+    trace: str
+
+    @property
+    def payer_claim_number(self) -> str:
+        """The payer's number for this answer: a correction has one of its own."""
+        return self.decision.claim.payer_claim_number
+
+    def status(self) -> StatusInformation:
+        """Category and figures (domain reference section 7); one that is reversed and not
+        corrected waits for its new decision."""
+        decision = self.decision
+        if decision.is_reversal:
+            return StatusInformation((_IN_PROCESS,), self.paid_on)
+        if decision.denied:
+            said = _DENIED
+        elif decision.supersedes:
+            said = _REVISED
+        else:
+            said = _PAID if decision.paid_cents else _NOTHING_TO_PAY
+        return StatusInformation(
+            (said,),
+            self.paid_on,
+            paid_cents=decision.paid_cents,
+            adjudicated_on=self.paid_on,
+            paid_on=self.paid_on,
+            payment_trace=self.trace,
+        )
+
+
 class Clearinghouse:
     """One clearinghouse with the payers behind it. All methods may be called from any thread."""
 
@@ -122,6 +191,14 @@ class Clearinghouse:
             payer.payer_id: defaultdict(list) for payer in world.payers
         }
         self._histories: dict[str, History] = {payer.payer_id: History() for payer in world.payers}
+        self._records: list[_Record] = []
+        self._answers: dict[str, _Answered] = {}
+        self._reversals_due: dict[str, list[Reversal]] = {
+            payer.payer_id: list(payer.reversals) for payer in world.payers
+        }
+        self._announced: set[tuple[str, int]] = set()
+        self._requests: set[tuple[str, str]] = set()
+        self._reviews: dict[tuple[str, str], datetime] = {}
         for entry in log.entries():
             self._replay(entry)
             if isinstance(clock, DrivenClock) and entry.at > clock.now():
@@ -152,22 +229,95 @@ class Clearinghouse:
 
     def inquire(self, content: bytes, *, answer_lost: bool = False) -> bytes:
         """Answer one 270 interchange. Raises UnreadableInterchange; everything is logged."""
+
+        def answered(now: datetime, number: int) -> tuple[str, bytes]:
+            inquiry = read_eligibility(content)
+            answer = answer_eligibility(inquiry, self._world, now, number)
+            return inquiry.control_number, answer
+
+        return self._exchange("eligibility", ("270", "271"), content, answered, answer_lost)
+
+    def review(self, content: bytes, *, answer_lost: bool = False) -> bytes:
+        """Answer one 278 interchange, a request or an inquiry after one, with what is decided by
+        now. Raises UnreadableInterchange; everything is logged."""
+
+        def answered(now: datetime, number: int) -> tuple[str, bytes]:
+            inquiry = read_review(content)
+            payer, member = self._asked_about(inquiry)
+            if payer is None or member is None:
+                return inquiry.control_number, refuse_review(inquiry, payer, now, number)
+            asked_at = self._review_asked_at(inquiry, payer, member, now)
+            said = None if asked_at is None else _said(member, asked_at, now)
+            return inquiry.control_number, answer_review(inquiry, member, said, now, number)
+
+        names = ("278", "278-answer")
+        return self._exchange(
+            "authorization", names, content, answered, answer_lost, taken=self._take_request
+        )
+
+    def tell_status(self, content: bytes, *, answer_lost: bool = False) -> bytes:
+        """Answer one 276 interchange. Raises UnreadableInterchange; everything is logged."""
+
+        def answered(now: datetime, number: int) -> tuple[str, bytes]:
+            inquiry = read_status(content)
+            question = inquiry.question
+            self._settle(now)
+            payer = self._world.payer(question.payer.identifier)
+            member = None if payer is None else find_member(payer, question.subscriber)
+            found = [
+                claim
+                for record in self._records
+                if payer is not None
+                and member is not None
+                and record.payer_id == payer.payer_id
+                and member.holds(record.submitted.source.subscriber.member_id)
+                and (claim := self._on_record(record, payer, now)).is_asked_about(question)
+            ]
+            # A later version of a claim stands for it; of copies, the one that was not refused.
+            newest = max(
+                found,
+                key=lambda one: (
+                    one.control_number,
+                    one.information.paid_cents or 0,
+                    one.payer_claim_number,
+                ),
+                default=None,
+            )
+            return inquiry.control_number, answer_status(inquiry, newest, now, number)
+
+        return self._exchange("status", ("276", "277"), content, answered, answer_lost)
+
+    def _exchange(
+        self,
+        channel: Channel,
+        names: tuple[str, str],
+        content: bytes,
+        answered: Callable[[datetime, int], tuple[str, bytes]],
+        answer_lost: bool,
+        taken: Callable[[bytes, datetime], None] | None = None,
+    ) -> bytes:
+        """One question and its answer, both in the log; `taken` notes what the question changes.
+
+        Raises UnreadableInterchange.
+        """
         with self._lock:
             now = self._clock.now()
+            asked, told = names
             digest = hashlib.sha256(content).hexdigest()
-            number = self._number("271", digest, now.isoformat())
+            number = self._number(told, digest, now.isoformat())
             try:
-                inquiry = read_inquiry(content)
-                answer = answer_inquiry(inquiry, self._world, now, number)
+                control_number, answer = answered(now, number)
             except UnreadableInterchange:
-                self._write(now, "received", "eligibility", "270.edi", "refused", content)
+                self._write(now, "received", channel, f"{asked}.edi", "refused", content)
                 raise
-            name = f"270-{inquiry.control_number}.edi"
             outcome: Outcome = "accepted_answer_lost" if answer_lost else "accepted"
-            self._write(now, "received", "eligibility", name, outcome, content)
+            self._write(now, "received", channel, f"{asked}-{control_number}.edi", outcome, content)
+            if taken is not None:
+                taken(content, now)
             if not answer_lost:
-                name = f"271-{inquiry.control_number}.edi"
-                self._write(now, "sent", "eligibility", name, "answered", answer)
+                self._write(
+                    now, "sent", channel, f"{told}-{control_number}.edi", "answered", answer
+                )
             return answer
 
     def interchanges(self) -> tuple[datetime, tuple[ReceivedInterchange, ...]]:
@@ -211,7 +361,9 @@ class Clearinghouse:
             now = self._clock.now()
             self._settle(now)
             instants = [file.created_at for file in self._files.values() if file.created_at > now]
-            instants += [_remitted_at(day) for days in self._awaiting.values() for day in days]
+            instants += [
+                _remitted_at(day) for payer in self._world.payers for day in self._days_due(payer)
+            ]
             return min(instants, default=None)
 
     def repeat_newest_file(self) -> tuple[MailboxFile, ...]:
@@ -239,6 +391,8 @@ class Clearinghouse:
             return
         if entry.channel == "batch":
             self._accept(entry.name, entry.body, read_batch(entry.body), entry.at)
+        elif entry.channel == "authorization":
+            self._take_request(entry.body, entry.at)
         elif entry.channel == "mailbox":
             self._forget(entry.name)
 
@@ -277,9 +431,10 @@ class Clearinghouse:
             by_payer: dict[str, list[ClaimStatus]] = defaultdict(list)
             for submitted in transaction.claims:
                 payer = self._world.payer(submitted.source.payer.payer_id)
-                by_payer["" if payer is None else payer.payer_id].append(
-                    self._admit(payer, submitted, batch.correspondent, now.date())
-                )
+                status = self._admit(payer, submitted, batch.correspondent, now.date())
+                by_payer["" if payer is None else payer.payer_id].append(status)
+                if payer is not None:
+                    self._records.append(_Record(payer.payer_id, now, status))
             for payer_id, statuses in sorted(by_payer.items()):
                 payer = self._world.payer(payer_id)
                 delay = (
@@ -332,21 +487,89 @@ class Clearinghouse:
     def _settle(self, now: datetime) -> None:
         """Pay what is due. Nothing can be received any more for a payment date that has begun."""
         for payer in self._world.payers:
-            days = self._awaiting[payer.payer_id]
-            for day in sorted(day for day in days if _remitted_at(day) <= now):
-                accepted = {one.claim.payer_claim_number: one for one in days.pop(day)}
-                decisions, history = adjudicate(
-                    payer,
-                    self._histories[payer.payer_id],
-                    [one.claim for one in accepted.values()],
-                )
-                self._histories[payer.payer_id] = history
-                payments: dict[Payee, list[tuple[AcceptedClaim, ClaimDecision]]] = {}
-                for decision in decisions:
-                    one = accepted[decision.claim.payer_claim_number]
-                    payments.setdefault(one.payee, []).append((one, decision))
-                for payee, decided in payments.items():
-                    self._pay(payer, day, payee, decided)
+            while (day := min(self._days_due(payer), default=None)) is not None:
+                if _remitted_at(day) > now:
+                    break
+                self._settle_day(payer, day)
+
+    def _days_due(self, payer: Payer) -> set[date]:
+        """The days on which the payer pays, or takes back what it has paid on an earlier day."""
+        reversals = {
+            reversal.on
+            for reversal in self._reversals_due[payer.payer_id]
+            if self._answer_to(payer, reversal) is not None
+        }
+        return {*self._awaiting[payer.payer_id], *reversals}
+
+    def _settle_day(self, payer: Payer, day: date) -> None:
+        accepted = {
+            one.claim.payer_claim_number: one for one in self._awaiting[payer.payer_id].pop(day, ())
+        }
+        decisions, history = adjudicate(
+            payer, self._histories[payer.payer_id], [one.claim for one in accepted.values()]
+        )
+        payments: dict[Payee, list[tuple[AcceptedClaim, ClaimDecision]]] = {}
+        for decision in decisions:
+            one = accepted[decision.claim.payer_claim_number]
+            payments.setdefault(one.payee, []).append((one, decision))
+        for reversal in [one for one in self._reversals_due[payer.payer_id] if one.on == day]:
+            earlier = self._answer_to(payer, reversal)
+            if earlier is None:
+                continue
+            self._reversals_due[payer.payer_id].remove(reversal)
+            number = "P" + self._digest("correction", earlier.payer_claim_number)[:14].upper()
+            taken, history = take_back(
+                payer, history, earlier.decision, reversal.corrected_allowed_cents, number
+            )
+            payee = earlier.accepted.payee
+            payments.setdefault(payee, []).extend((earlier.accepted, one) for one in taken)
+        self._histories[payer.payer_id] = history
+        for payee, decided in payments.items():
+            trace = self._pay(payer, day, payee, decided)
+            for one, decision in decided:
+                self._answers[one.claim.payer_claim_number] = _Answered(one, decision, day, trace)
+
+    def _answer_to(self, payer: Payer, reversal: Reversal) -> _Answered | None:
+        """What the payer paid for that member's service before the day of the reversal."""
+        return self._paid_before(payer, reversal.member_id, reversal.service_date, reversal.on)
+
+    def _paid_before(
+        self, payer: Payer, member_id: str, service_date: date, day: date
+    ) -> _Answered | None:
+        found = (
+            answer
+            for answer in self._answers.values()
+            if answer.accepted.submitted.source.payer.payer_id == payer.payer_id
+            and answer.paid_on < day
+            and not answer.decision.denied
+            and not answer.decision.is_reversal
+            and answer.decision.claim.member.holds(member_id)
+            and any(one.line.service_date == service_date for one in answer.decision.lines)
+        )
+        return min(found, key=lambda answer: answer.payer_claim_number, default=None)
+
+    def _withheld(self, payer: Payer, day: date, payee: Payee) -> list[Withheld]:
+        """What the payer says it wants back, or keeps, with the payment of that day (8.4)."""
+        found: list[Withheld] = []
+        for position, takeback in enumerate(payer.takebacks):
+            member_id, service_date = takeback.reference_member_id, takeback.service_date
+            answer = self._paid_before(payer, member_id, service_date, day)
+            if answer is None or answer.accepted.payee != payee:
+                continue
+            if takeback.announced_on == day:
+                self._announced.add((payer.payer_id, position))
+                claim = answer.payer_claim_number
+                found += [
+                    Withheld("WO", takeback.cents, claim),
+                    Withheld("FB", -takeback.cents, claim),
+                ]
+            elif (payer.payer_id, position) in self._announced:
+                found += [
+                    Withheld("FB", one.cents, answer.payer_claim_number)
+                    for one in takeback.taken
+                    if one.payment_date == day
+                ]
+        return found
 
     def _pay(
         self,
@@ -354,8 +577,8 @@ class Clearinghouse:
         day: date,
         payee: Payee,
         decided: list[tuple[AcceptedClaim, ClaimDecision]],
-    ) -> None:
-        """Deliver one payment in as many files as the world asks for."""
+    ) -> str:
+        """Deliver one payment in as many files as the world asks for; returns its trace number."""
         at = _remitted_at(day)
         ends = payee.correspondent
         digest = self._digest(
@@ -367,10 +590,69 @@ class Clearinghouse:
             *(ends.clearinghouse_qualifier, ends.clearinghouse_id, str(ends.test)),
         )
         trace = f"{day:%Y%m%d}{digest[:8].upper()}"
+        withheld = self._withheld(payer, day, payee)
         for copy in range(1, payer.copies_of(day) + 1):
             name = f"835-{payer.payer_id}-{trace}-{copy}.edi"
-            content = remit(payer, payee, day, trace, decided, at, self._number(name))
+            number = self._number(name)
+            content = remit(payer, payee, day, trace, decided, withheld, at, number)
             self._add(name, content, at, rank=3)
+        return trace
+
+    # --- authorizations and the status of claims ---
+
+    def _asked_about(
+        self, inquiry: Inquiry[AuthorizationRequest]
+    ) -> tuple[Payer | None, Member | None]:
+        payer = self._world.payer(inquiry.question.reviewer.identifier)
+        found = None if payer is None else find_member(payer, inquiry.question.subscriber)
+        return payer, found
+
+    def _review_asked_at(
+        self, inquiry: Inquiry[AuthorizationRequest], payer: Payer, member: Member, now: datetime
+    ) -> datetime | None:
+        """When a review of the member was first asked for, whoever asks again; None for an inquiry
+        after a request that never came."""
+        request = inquiry.question
+        if request.is_inquiry and (payer.payer_id, request.trace_number) not in self._requests:
+            return None
+        return self._reviews.get((payer.payer_id, member.key), now)
+
+    def _take_request(self, content: bytes, now: datetime) -> None:
+        inquiry = read_review(content)
+        payer, member = self._asked_about(inquiry)
+        if payer is not None and member is not None and not inquiry.question.is_inquiry:
+            self._requests.add((payer.payer_id, inquiry.question.trace_number))
+            self._reviews.setdefault((payer.payer_id, member.key), now)
+
+    def _on_record(self, record: _Record, payer: Payer, now: datetime) -> ClaimOnRecord:
+        """What the payer says of a claim that it has received (domain reference section 7)."""
+        claim = record.submitted.source
+        acknowledged_at = record.received_at + timedelta(hours=payer.acknowledges_after_hours)
+        answer = self._answers.get(record.status.payer_claim_number)
+        in_process_at = record.received_at + timedelta(days=payer.pays_after_days) / 2
+        refusal = record.status.refusal
+        if now < acknowledged_at:
+            information = StatusInformation((_RECEIVED,), record.received_at.date())
+        elif refusal is not None:
+            said = Status(refusal.category, refusal.status, refusal.entity)
+            information = StatusInformation((said,), acknowledged_at.date())
+        elif answer is not None:
+            information = answer.status()
+        else:
+            said = _IN_PROCESS if now >= in_process_at else _ACCEPTED
+            information = StatusInformation((said,), acknowledged_at.date())
+        number = record.status.payer_claim_number if now >= acknowledged_at else ""
+        if answer is not None:
+            number = answer.payer_claim_number
+        return ClaimOnRecord(
+            control_number=claim.control_number,
+            payer_claim_number=number,
+            charge_cents=claim.charge_cents,
+            service_dates=frozenset(
+                line.service_date for line in claim.lines if line.service_date is not None
+            ),
+            information=replace(information, charge_cents=claim.charge_cents),
+        )
 
     def _present(self, now: datetime) -> tuple[MailboxFile, ...]:
         self._settle(now)
@@ -416,6 +698,15 @@ class Clearinghouse:
         body: bytes,
     ) -> None:
         self._log.append(Entry(at, direction, channel, name, outcome, body))
+
+
+def _said(member: Member, asked_at: datetime, at: datetime) -> Reviewed:
+    """What a payer has decided by then on a request for authorization that came at `asked_at`."""
+    reviews = member.authorization.on_request
+    if not reviews:
+        return Reviewed(call=True)
+    decided = [one for one in reviews if asked_at + timedelta(hours=one.after_hours) <= at]
+    return Reviewed(decided[-1] if decided else None, is_final=len(decided) == len(reviews))
 
 
 def _remitted_at(day: date) -> datetime:

@@ -31,6 +31,8 @@ _ON_MAILBOX: frozenset[Kind] = frozenset(
 )
 _CHANNELS: dict[str, frozenset[Kind]] = {
     "eligibility": TRANSPORT_KINDS,
+    "authorization": TRANSPORT_KINDS,
+    "status": TRANSPORT_KINDS,
     "batch": TRANSPORT_KINDS
     | {"accept_then_503", "permission_denied", "partial_upload", "disk_full", "rename_undone"},
     "mailbox": _ON_MAILBOX,
@@ -51,7 +53,7 @@ class FaultRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    on: Literal["batch", "eligibility", "mailbox", "connection"]
+    on: Literal["batch", "eligibility", "authorization", "status", "mailbox", "connection"]
     kind: Kind
     times: int = Field(ge=1, le=10_000)
     seconds: float = Field(default=1.0, ge=0, le=600)

@@ -82,7 +82,9 @@ def create_application(
         lifespan=lifespan,
         exception_handlers={HTTPException: _refusal},
         routes=[
-            route("/eligibility", "POST", practice.inquire, token),
+            route("/eligibility", "POST", practice.ask("eligibility", house.inquire), token),
+            route("/authorization", "POST", practice.ask("authorization", house.review), token),
+            route("/claim-status", "POST", practice.ask("status", house.tell_status), token),
             route("/batches", "POST", practice.receive, token),
             route("/batches", "GET", practice.interchanges, token),
             route("/mailbox", "GET", practice.mailbox, token),
@@ -127,17 +129,22 @@ class _PracticeRoutes:
         self._faults = faults
         self._maximum_bytes = maximum_bytes
 
-    async def inquire(self, request: Request) -> Response:
-        rule = self._faults.take("eligibility", TRANSPORT_KINDS)
-        if (spoiled := await _spoil(rule)) is not None:
-            return spoiled
-        content = await _body(request, self._maximum_bytes)
-        lost = _answer_is_lost(rule)
-        try:
-            answer = await run_in_threadpool(self._house.inquire, content, answer_lost=lost)
-        except UnreadableInterchange as error:
-            return JSONResponse({"error": str(error)}, 422)
-        return _DroppedConnection() if lost else Response(answer, media_type=_X12)
+    def ask(self, channel: str, answered_by: Callable[..., bytes]) -> Endpoint:
+        """Inquiries of one transaction: an interchange in, the payer's interchange back."""
+
+        async def inquire(request: Request) -> Response:
+            rule = self._faults.take(channel, TRANSPORT_KINDS)
+            if (spoiled := await _spoil(rule)) is not None:
+                return spoiled
+            content = await _body(request, self._maximum_bytes)
+            lost = _answer_is_lost(rule)
+            try:
+                answer = await run_in_threadpool(answered_by, content, answer_lost=lost)
+            except UnreadableInterchange as error:
+                return JSONResponse({"error": str(error)}, 422)
+            return _DroppedConnection() if lost else Response(answer, media_type=_X12)
+
+        return inquire
 
     async def receive(self, request: Request) -> Response:
         rule = self._faults.take("batch", TRANSPORT_KINDS | {"accept_then_503"})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 Direction: TypeAlias = Literal["received", "sent"]
-Channel: TypeAlias = Literal["eligibility", "batch", "mailbox"]
+Channel: TypeAlias = Literal["eligibility", "authorization", "status", "batch", "mailbox"]
 Outcome: TypeAlias = Literal["accepted", "refused", "accepted_answer_lost", "delivered", "answered"]
 
 

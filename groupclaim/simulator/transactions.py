@@ -8,22 +8,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 
 from groupclaim.simulator import adjudicator
 from groupclaim.simulator.adjudicator import ClaimDecision, Refusal
-from groupclaim.simulator.world import Member, Payer, World
+from groupclaim.simulator.world import Member, Payer
 from groupclaim.x12 import (
     Address,
     Adjustment,
-    Benefit,
     BillingProvider,
     ClaimAcknowledgment,
     ClaimAcknowledgmentReport,
     ClaimPayment,
     ClaimTransaction,
-    EligibilityInquiry,
-    EligibilityResponse,
     Envelope,
     GroupAcknowledgment,
     InterchangeAcknowledgment,
@@ -31,35 +27,26 @@ from groupclaim.x12 import (
     Party,
     Payment,
     PaymentParty,
-    Period,
     Person,
     Problems,
     ProfessionalClaim,
     ProviderAcknowledgment,
+    ProviderAdjustment,
     Reference,
-    Rejection,
     Segment,
     Status,
     TransactionAcknowledgment,
     X12WriteError,
-    build_271,
     build_277ca,
     build_835,
     build_999,
     build_ta1,
-    read_270,
     read_837p,
     read_interchanges,
 )
-from groupclaim.x12 import Member as Insured
 
-# What a payer says about psychotherapy: plan, mental health, psychiatric, psychotherapy, mental
-# health provider outpatient (service type codes, domain reference 5.2).
-_BEHAVIOURAL_SERVICES = ("MH", "A4", "A6", "CF")
-
-# The claim filing indicator as EB04 and CLP06 spell it; their code lists have no CI.
-_INSURANCE_TYPES = {"MB": "MB", "MC": "MC", "CI": "C1"}
-_REMITTANCE_INDICATORS = {"MB": "MB", "MC": "MC", "CI": "12"}
+# The claim filing indicator as CLP06 spells it; its code list has no CI.
+_REMITTANCE_INDICATORS = {"MB": "MB", "MC": "MC", "CI": "12", "16": "16"}
 
 # TA105 by the fault that the reader names; every other fault of an envelope is 022.
 _ENVELOPE_FAULTS = {"iea02_number": "001", "iea01_count": "021", "iea_missing": "023"}
@@ -200,15 +187,6 @@ class Batch:
     transactions: tuple[TransactionSet, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    """One 270 interchange with its only question."""
-
-    control_number: str
-    correspondent: Correspondent
-    question: EligibilityInquiry
-
-
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -217,7 +195,7 @@ def read_batch(content: bytes) -> Batch:
 
     A fault in the envelope or in a transaction set is part of the batch: TA1 and 999 tell it.
     """
-    interchange = _only_interchange(content)
+    interchange = only_interchange(content)
     records, problems = read_837p(content)
     broken: set[int] = set()
     fault: str | None = None
@@ -245,21 +223,8 @@ def read_batch(content: bytes) -> Batch:
     )
 
 
-def read_inquiry(content: bytes) -> Inquiry:
-    """Read one 270 interchange with one question. Raises UnreadableInterchange."""
-    interchange = _only_interchange(content)
-    questions, problems = read_270(content)
-    if problems:
-        raise UnreadableInterchange(
-            "; ".join(f"segment {problem.segment_number}: {problem.text}" for problem in problems)
-        )
-    if len(questions) != 1:
-        raise UnreadableInterchange(f"needs one 270 about one person, has {len(questions)}")
-    return Inquiry(interchange.control_number, interchange.correspondent, questions[0])
-
-
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Frame:
     """The envelopes of the only interchange in a file."""
 
     control_number: str
@@ -275,9 +240,10 @@ class _Frame:
         return None
 
 
-def _only_interchange(content: bytes) -> _Frame:
+def only_interchange(content: bytes) -> Frame:
+    """The envelopes of a file with one interchange. Raises UnreadableInterchange."""
     problems = Problems()
-    frames: list[_Frame] = []
+    frames: list[Frame] = []
     for interchange in read_interchanges(content, problems):
         headers: list[SetHeader] = []
         for transaction in interchange:
@@ -298,7 +264,7 @@ def _only_interchange(content: bytes) -> _Frame:
             )
         isa = interchange.header
         frames.append(
-            _Frame(
+            Frame(
                 control_number=interchange.control_number,
                 sent_on=(isa.get(9), isa.get(10)),
                 correspondent=Correspondent(
@@ -511,104 +477,16 @@ def claim_to_adjudicate(
     )
 
 
-# --- eligibility --------------------------------------------------------------------------------
-
-
-def answer_inquiry(inquiry: Inquiry, world: World, at: datetime, number: int) -> bytes:
-    """The 271: the payer's view of this person on the service date.
-
-    Raises UnreadableInterchange when the question holds something that no answer can repeat.
-    """
-    question = inquiry.question
-    payer = world.payer(question.payer.identifier)
-    if payer is None:
-        return _answer(inquiry, at, number, rejections=(Rejection("20", "79", "C"),))
-    asked = question.subscriber
-    member = payer.member_with(asked.member_id)
-    if member is None and asked.birth_date is not None:
-        member = payer.member_named(asked.first_name, asked.last_name, asked.birth_date, asked.sex)
-    if member is None:
-        return _answer(inquiry, at, number, rejections=(Rejection("22", "75", "C"),))
-    service_date = question.service_date or at.date()
-    in_force = member.id_on(max(service_date, at.date())) or member.member_ids[-1].id
-    found = Insured(
-        last_name=member.last_name,
-        first_name=member.first_name,
-        member_id=in_force,
-        birth_date=member.birth_date,
-        sex=member.sex,
-        changed=in_force != asked.member_id,
-    )
-    if not member.covered_on(service_date):
-        return _answer(inquiry, at, number, found, (Benefit("6", "IND", ("30",)),))
-    dates = tuple(
-        period
-        for covered in member.coverage
-        if service_date in covered
-        for period in _plan_dates(covered.first, covered.last)
-    )
-    return _answer(inquiry, at, number, found, _benefits(payer, member, question), dates)
-
-
-def _benefits(payer: Payer, member: Member, question: EligibilityInquiry) -> tuple[Benefit, ...]:
-    authorization = member.authorization.answered
-    services = _BEHAVIOURAL_SERVICES
-    benefits = [
-        Benefit("1", "IND", ("30",), insurance_type=_INSURANCE_TYPES[payer.filing_indicator]),
-        Benefit("1", "IND", services, authorization=authorization, in_network="Y"),
-        Benefit("C", "IND", services, period="29", cents=member.deductible_remaining_cents),
-    ]
-    if member.copay_cents:
-        benefits.append(Benefit("B", "IND", services, cents=member.copay_cents))
-    if member.coinsurance_percent:
-        percent = Decimal(member.coinsurance_percent) / 100
-        benefits.append(Benefit("A", "IND", services, percent=percent))
-    if question.procedure_code:
-        benefits.append(
-            Benefit(
-                "1",
-                "IND",
-                authorization=authorization,
-                in_network="Y",
-                procedure_code=question.procedure_code,
-            )
-        )
-    return tuple(benefits)
-
-
-def _plan_dates(first: date, last: date | None) -> tuple[Period, ...]:
-    begin = Period("346", first, first)
-    return (begin,) if last is None else (begin, Period("347", last, last))
-
-
-def _answer(
-    inquiry: Inquiry,
-    at: datetime,
-    number: int,
-    subscriber: Insured | None = None,
-    benefits: tuple[Benefit, ...] = (),
-    dates: tuple[Period, ...] = (),
-    rejections: tuple[Rejection, ...] = (),
-) -> bytes:
-    question = inquiry.question
-    response = EligibilityResponse(
-        reference=question.reference,
-        trace_number=question.trace_number,
-        trace_originator=question.trace_originator,
-        payer=question.payer,
-        provider=question.provider,
-        subscriber=subscriber or question.subscriber,
-        benefits=benefits,
-        rejections=rejections,
-        dates=dates,
-    )
-    try:
-        return build_271(inquiry.correspondent.envelope(number, at), response, 1)
-    except X12WriteError as error:
-        raise UnreadableInterchange(str(error)) from None
-
-
 # --- remittance ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is kept back from a payment for no claim in it (PLB); below zero it adds to it."""
+
+    reason: str
+    cents: int
+    reference: str
 
 
 def remit(
@@ -617,14 +495,20 @@ def remit(
     payment_date: date,
     trace: str,
     decided: Sequence[tuple[AcceptedClaim, ClaimDecision]],
+    withheld: Sequence[Withheld],
     at: datetime,
     number: int,
 ) -> bytes:
     """The 835 of one payment. `number` is the only thing in which copies of it differ.
 
-    The payer's id stands in N104 and REF*2U; TRN03 must have ten characters and is invented.
+    The payer's id stands in N104 and REF*2U; TRN03 must have ten characters and is invented. What
+    would leave less than nothing to pay is carried forward (PLB FB below zero).
     """
-    paid = sum(decision.paid_cents for _, decision in decided)
+    left = sum(decision.paid_cents for _, decision in decided) - sum(one.cents for one in withheld)
+    if left < 0:
+        withheld = (*withheld, Withheld("FB", left, trace))
+    paid = max(left, 0) + payer.off_by_cents(payment_date)
+    year_end = payment_date.replace(month=12, day=31)
     biller = decided[0][0].submitted.billing_provider
     payment = Payment(
         trace_number=trace,
@@ -650,6 +534,16 @@ def remit(
             references=(Reference("TJ", biller.tax_id),),
         ),
         claims=tuple(_claim_payment(payer, accepted, decision) for accepted, decision in decided),
+        provider_adjustments=tuple(
+            ProviderAdjustment(
+                payee.npi,
+                one.reason,
+                one.cents,
+                one.reference,
+                year_end,
+            )
+            for one in withheld
+        ),
     )
     return build_835(payee.correspondent.envelope(number, at), [payment], 1)
 
@@ -665,7 +559,7 @@ def _claim_payment(payer: Payer, accepted: AcceptedClaim, decision: ClaimDecisio
     patient = source.dependent or source.subscriber
     return ClaimPayment(
         control_number=claim.control_number,
-        status="4" if decision.denied else "1",
+        status="22" if decision.is_reversal else "4" if decision.denied else "1",
         charge_cents=decision.charge_cents,
         paid_cents=decision.paid_cents,
         patient_responsibility_cents=decision.patient_cents,
@@ -675,6 +569,7 @@ def _claim_payment(payer: Payer, accepted: AcceptedClaim, decision: ClaimDecisio
         frequency=claim.frequency,
         patient=Person(patient.last_name, patient.first_name, source.subscriber.member_id),
         rendering=source.rendering,
+        references=(Reference("F8", decision.supersedes),) if decision.supersedes else (),
         received_on=accepted.received_on,
         lines=tuple(
             LinePayment(

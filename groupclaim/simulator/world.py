@@ -11,7 +11,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 Cents = Annotated[int, Field(ge=0, le=100_000_000)]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{0,29}$")]
@@ -52,11 +59,60 @@ class MemberId(Period):
     id: Identifier
 
 
+class Review(_Record):
+    """What a 278 is answered (HCR01) so many hours after the first one about the member came.
+
+    A1 certified, A2 certified in part, A3 not certified, A4 pended. `number`, `units` and the days
+    belong to what is certified, `reason` (free text) to what is not.
+    """
+
+    decision: Literal["A1", "A2", "A3", "A4"]
+    after_hours: int = Field(ge=0, le=24 * 365)
+    number: Identifier | None = None
+    units: int | None = Field(default=None, ge=1)
+    first: date | None = Field(default=None, alias="from")
+    last: date | None = Field(default=None, alias="to")
+    reason: Annotated[str, StringConstraints(max_length=264)] = ""
+
+    @property
+    def certifies(self) -> bool:
+        """True when the service may be given: in whole or in part."""
+        return self.decision in ("A1", "A2")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Review":
+        given = (self.number, self.units, self.first, self.last)
+        if self.certifies and any(value is None for value in given):
+            raise ValueError("a certification needs number, units, from and to")
+        if not self.certifies and any(value is not None for value in given):
+            raise ValueError("number, units, from and to are of a certification only")
+        return self
+
+
 class AuthorizationDemand(_Record):
-    """What the payer says about prior authorization (EB11) and what its adjudication demands."""
+    """What the payer says about prior authorization (EB11) and what its adjudication demands.
+
+    `on_request` is played in order of time to whoever sends a 278; without it the payer takes none
+    for this member: it says to call (HCR01 CT).
+    """
 
     answered: Literal["Y", "N", "U"]
     required: bool
+    on_request: tuple[Review, ...] = ()
+
+
+class CarveOut(_Record):
+    """Who administers and pays behavioural health in the payer's place."""
+
+    administrator: Identifier
+    member_id: Identifier
+
+
+class MedicareAdvantage(_Record):
+    """The plan that has taken Medicare's place for this member."""
+
+    plan: Identifier
+    member_id: Identifier
 
 
 class Member(_Record):
@@ -72,6 +128,9 @@ class Member(_Record):
     coinsurance_percent: int = Field(ge=0, le=100)
     deductible_remaining_cents: Cents
     authorization: AuthorizationDemand
+    carve_out: CarveOut | None = None
+    medicare_advantage: MedicareAdvantage | None = None
+    qmb: bool = False
 
     @property
     def key(self) -> str:
@@ -115,12 +174,52 @@ class RemittanceCopies(_Record):
     copies: int = Field(ge=1, le=5)
 
 
+class Reversal(_Record):
+    """A payment taken back on the date `on`, in the 835 of that day.
+
+    `corrected_allowed_cents` is what the claim's first line is allowed in the correction that comes
+    with it; without it the reversal stands alone.
+    """
+
+    member_id: Identifier
+    service_date: date
+    on: date
+    corrected_allowed_cents: Cents | None
+
+
+class Unbalanced(_Record):
+    """A payment whose total (BPR02) is off by so many cents."""
+
+    payment_date: date
+    off_by_cents: Annotated[int, Field(ge=-100_000, le=100_000)]
+
+
+class Withholding(_Record):
+    """What is kept back from the payment of that date."""
+
+    payment_date: date
+    cents: Annotated[int, Field(gt=0, le=100_000_000)]
+
+
+class Takeback(_Record):
+    """Money asked back for one member's service, kept from later payments without a reversal.
+
+    It is announced on a payment without cost (PLB WO and FB) and then taken (PLB FB).
+    """
+
+    announced_on: date
+    cents: Annotated[int, Field(gt=0, le=100_000_000)]
+    reference_member_id: Identifier
+    service_date: date
+    taken: tuple[Withholding, ...]
+
+
 class Payer(_Record):
     """One payer: its members, its prices, its pace."""
 
     payer_id: Identifier
     name: Name
-    filing_indicator: Literal["MB", "MC", "CI"]
+    filing_indicator: Literal["MB", "MC", "CI", "16"]
     acknowledges_after_hours: int = Field(ge=1)
     pays_after_days: int = Field(ge=1)
     members: tuple[Member, ...]
@@ -128,6 +227,9 @@ class Payer(_Record):
     rates: tuple[Rate, ...]
     sequestration_basis_points: int = Field(ge=0, le=10_000)
     remittance_copies: tuple[RemittanceCopies, ...]
+    reversals: tuple[Reversal, ...] = ()
+    unbalanced: tuple[Unbalanced, ...] = ()
+    takebacks: tuple[Takeback, ...] = ()
 
     def member_with(self, member_id: str) -> Member | None:
         """The member to whom this id was ever issued."""
@@ -151,6 +253,31 @@ class Payer(_Record):
         rates = [rate for rate in self.rates if rate.code == code and day in rate]
         in_force = {rate.npi: rate.cents for rate in rates}
         return in_force.get(rendering_npi, in_force.get(None))
+
+    def authorized(self, number: str, member: Member, code: str, day: date) -> bool:
+        """True when that number stands for the member's service of that day: on file, or one that
+        the payer gives on request, which nobody can know before it is given."""
+        on_file = any(
+            entry.number == number
+            and member.holds(entry.member_id)
+            and code in entry.codes
+            and day in entry
+            for entry in self.authorizations
+        )
+        return on_file or any(
+            review.number == number
+            and review.first is not None
+            and review.last is not None
+            and review.first <= day <= review.last
+            for review in member.authorization.on_request
+            if review.certifies
+        )
+
+    def off_by_cents(self, payment_date: date) -> int:
+        """By how much the payment of that date is out of balance."""
+        return sum(
+            entry.off_by_cents for entry in self.unbalanced if entry.payment_date == payment_date
+        )
 
     def copies_of(self, payment_date: date) -> int:
         """The number of files that deliver the payment of that date."""
@@ -218,6 +345,13 @@ def _contradictions(world: World) -> Iterable[str]:
                 yield f"{spot}.member_ids: an id is issued to another member too"
             if member.copay_cents and member.coinsurance_percent:
                 yield f"{spot}: has both copay_cents and coinsurance_percent; one must be 0"
+            hours = [review.after_hours for review in member.authorization.on_request]
+            if hours != sorted(set(hours)):
+                yield f"{spot}.authorization.on_request: after_hours must rise"
+            yield from _elsewhere(f"{spot}.carve_out.administrator", world, member.carve_out)
+            yield from _elsewhere(
+                f"{spot}.medicare_advantage.plan", world, member.medicare_advantage
+            )
         yield from _repeated(
             f"{place}.authorizations.number", (entry.number for entry in payer.authorizations)
         )
@@ -234,6 +368,35 @@ def _contradictions(world: World) -> Iterable[str]:
             f"{place}.remittance_copies.payment_date",
             (entry.payment_date.isoformat() for entry in payer.remittance_copies),
         )
+        yield from _repeated(
+            f"{place}.unbalanced.payment_date",
+            (entry.payment_date.isoformat() for entry in payer.unbalanced),
+        )
+        for position, reversal in enumerate(payer.reversals):
+            if payer.member_with(reversal.member_id) is None:
+                yield f"{place}.reversals.{position}.member_id: no member of this payer holds it"
+        for position, takeback in enumerate(payer.takebacks):
+            spot = f"{place}.takebacks.{position}"
+            if payer.member_with(takeback.reference_member_id) is None:
+                yield f"{spot}.reference_member_id: no member of this payer holds it"
+            if sum(entry.cents for entry in takeback.taken) > takeback.cents:
+                yield f"{spot}.taken: more than is asked back"
+            if any(entry.payment_date <= takeback.announced_on for entry in takeback.taken):
+                yield f"{spot}.taken: before it is announced"
+
+
+def _elsewhere(
+    place: str, world: World, other: CarveOut | MedicareAdvantage | None
+) -> Iterable[str]:
+    """What is wrong with the one who pays in a payer's place."""
+    if other is None:
+        return
+    payer_id = other.administrator if isinstance(other, CarveOut) else other.plan
+    payer = world.payer(payer_id)
+    if payer is None:
+        yield f"{place}: no payer has this id"
+    elif payer.member_with(other.member_id) is None:
+        yield f"{place}: that payer has no member with the member_id given"
 
 
 def _reversed_or_overlapping(place: str, periods: Sequence[Period]) -> Iterable[str]:

@@ -1088,7 +1088,8 @@ def _check_asked(case: Case, row: RosterRow) -> None:
         return
     if not any(_is_about(request, row) for request in case.reviews_asked):
         case.disagree("EXPECTED", row.name, "278 for an authorization", "one", "none")
-    heard = [answer.decision for answer in case.reviews_answered if _is_about(answer, row)]
+    # An answer without a decision says only that one will follow.
+    heard = [a.decision for a in case.reviews_answered if a.decision and _is_about(a, row)]
     # Asked again while pended, the payer says so again.
     told = [said for index, said in enumerate(heard) if said not in heard[index - 1 : index]]
     wanted = [decision.decision for decision in row.decisions]

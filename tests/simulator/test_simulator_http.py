@@ -71,6 +71,8 @@ async def _listing(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
     ("method", "path", "needed"),
     [
         ("POST", "/eligibility", PRACTICE),
+        ("POST", "/authorization", PRACTICE),
+        ("POST", "/claim-status", PRACTICE),
         ("POST", "/batches?name=b.edi", PRACTICE),
         ("GET", "/batches", PRACTICE),
         ("GET", "/mailbox", PRACTICE),
