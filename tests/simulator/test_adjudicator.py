@@ -265,3 +265,64 @@ def test_only_the_member_id_of_the_day_of_receipt_is_admitted(world: World) -> N
     assert admit(payer, "CI0009", "7", date(2026, 2, 1)) is member
     assert admit(payer, "CI7777", "1", date(2026, 2, 1)) == invalid
     assert admit(payer, "CI0009", "8", date(2026, 2, 1)) == Refusal("A7", "535", "")
+
+
+def test_the_share_of_a_qualified_medicare_beneficiary_is_nobody_s(
+    world_facts: dict[str, Any],
+) -> None:
+    world_facts["payers"][0]["members"][0]["qmb"] = True
+    payer = _payer(world_facts)
+    (decision,) = _decide(payer, _claim(payer, charge=6000))
+    # 20 % of 30.85 is 6.17, not to be collected; 2 % of the 24.68 left is 0.49.
+    assert _adjustments(decision) == [("CO-45", 2915), ("OA-209", 617), ("CO-253", 49)]
+    assert (decision.paid_cents, decision.patient_cents) == (2419, 0)
+
+
+def test_each_line_at_its_own_rate(world_facts: dict[str, Any]) -> None:
+    payers = world_facts["payers"]
+    payers[1]["rates"].append({**payers[1]["rates"][0], "code": "90834", "cents": 8000})
+    payers[1]["members"][0].update({"copay_cents": 0, "coinsurance_percent": 20})
+    payer = _payer(world_facts, 1)
+    lines = (
+        ServiceLine("90853", (), 1, 6000, DAY, "L1"),
+        ServiceLine("90834", ("59",), 1, 14000, DAY, "L2"),
+    )
+    (decision,) = _decide(payer, _claim(payer, "CI0001", lines=lines))
+    assert [line.allowed_cents for line in decision.lines] == [4200, 8000]
+    assert _adjustments(decision) == [
+        ("CO-45", 1800),
+        ("PR-2", 840),
+        ("CO-45", 6000),
+        ("PR-2", 1600),
+    ]
+    assert decision.paid_cents == 3360 + 6400
+
+
+def test_who_is_another_s_member_is_not_paid_for(world_facts: dict[str, Any]) -> None:
+    medicare, commercial = world_facts["payers"]
+    medicare["members"][0]["medicare_advantage"] = {"plan": "COMM1", "member_id": "CI0003"}
+    commercial["members"][0]["carve_out"] = {"administrator": "MEDB1", "member_id": "MB0002"}
+    for position, member_id, reason in ((0, "MB0001", "CO-24"), (1, "CI0001", "CO-109")):
+        payer = _payer(world_facts, position)
+        (decision,) = _decide(payer, _claim(payer, member_id))
+        assert _adjustments(decision) == [(reason, 6500)]
+
+
+def test_a_number_given_on_request_is_an_authorization(world_facts: dict[str, Any]) -> None:
+    member = world_facts["payers"][1]["members"][1]
+    member["authorization"]["on_request"] = [
+        {
+            "decision": "A1",
+            "after_hours": 1,
+            "number": "AUTH0002",
+            "units": 4,
+            "from": "2026-02-02",
+            "to": "2026-02-28",
+        }
+    ]
+    payer = _payer(world_facts, 1)
+    (decision,) = _decide(payer, _claim(payer, "CI0002", authorization_number="AUTH0002"))
+    assert not decision.denied
+    late = ServiceLine("90853", (), 1, 6500, date(2026, 3, 1), "L1")
+    claim = _claim(payer, "CI0002", authorization_number="AUTH0002", lines=(late,))
+    assert _decide(payer, claim)[0].denied

@@ -150,6 +150,18 @@ async def test_eligibility(connect: Connect, practice: Any) -> None:
     assert (await client.post("/eligibility", content=batch)).status_code == 422
 
 
+@pytest.mark.parametrize("path", ["/authorization", "/claim-status"])
+async def test_the_other_inquiries_take_only_their_own(
+    connect: Connect, practice: Any, path: str
+) -> None:
+    client = await connect()
+    for content in (b"hello", practice.inquiry("MEDB1", "MB0001")):
+        assert (await client.post(path, content=content)).status_code == 422
+    await _set_faults(client, {"on": "authorization", "kind": "server_error", "times": 1})
+    status = (await client.post("/authorization", content=b"hello")).status_code
+    assert status == 503
+
+
 async def test_unusable_requests(connect: Connect, practice: Any) -> None:
     client = await connect(maximum_request_bytes=2000)
     answer = await client.post("/batches?name=b1.edi", content=b"not X12")

@@ -2,11 +2,14 @@
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from groupclaim.simulator.world import World, WorldError, parse_world
+from groupclaim.simulator.world import World, WorldError, load_world, parse_world
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 def _problems(facts: dict[str, Any]) -> tuple[str, ...]:
@@ -85,3 +88,60 @@ def test_names_every_contradiction_without_personal_data(world_facts: dict[str, 
 def test_refuses_what_is_not_json() -> None:
     with pytest.raises(WorldError, match="Invalid JSON"):
         parse_world(b"{")
+
+
+def test_names_what_contradicts_itself_beyond_claims(world_facts: dict[str, Any]) -> None:
+    medicare, commercial = world_facts["payers"]
+    medicare["members"][0]["medicare_advantage"] = {"plan": "NOONE", "member_id": "X1"}
+    commercial["members"][0]["carve_out"] = {"administrator": "MEDB1", "member_id": "X1"}
+    commercial["members"][1]["authorization"]["on_request"] = [
+        {"decision": "A4", "after_hours": 5},
+        {"decision": "A4", "after_hours": 5},
+    ]
+    commercial["reversals"] = [
+        {
+            "member_id": "X1",
+            "service_date": "2026-02-02",
+            "on": "2026-03-02",
+            "corrected_allowed_cents": None,
+        }
+    ]
+    commercial["takebacks"] = [
+        {
+            "announced_on": "2026-03-02",
+            "cents": 100,
+            "reference_member_id": "X1",
+            "service_date": "2026-02-02",
+            "taken": [{"payment_date": "2026-03-02", "cents": 101}],
+        }
+    ]
+    commercial["unbalanced"] = [{"payment_date": "2026-03-02", "off_by_cents": 1}] * 2
+    assert _problems(world_facts) == (
+        "payers.0.members.0.medicare_advantage.plan: no payer has this id",
+        "payers.1.members.0.carve_out.administrator: that payer has no member with the member_id"
+        " given",
+        "payers.1.members.1.authorization.on_request: after_hours must rise",
+        "payers.1.unbalanced.payment_date: 2026-03-02 appears 2 times",
+        "payers.1.reversals.0.member_id: no member of this payer holds it",
+        "payers.1.takebacks.0.reference_member_id: no member of this payer holds it",
+        "payers.1.takebacks.0.taken: more than is asked back",
+        "payers.1.takebacks.0.taken: before it is announced",
+    )
+
+
+@pytest.mark.parametrize(
+    ("review", "said"),
+    [
+        ({"decision": "A1", "after_hours": 1, "number": "N1"}, "a certification needs number"),
+        ({"decision": "A3", "after_hours": 1, "units": 3}, "are of a certification only"),
+    ],
+)
+def test_a_review_is_whole(world_facts: dict[str, Any], review: dict[str, Any], said: str) -> None:
+    world_facts["payers"][1]["members"][1]["authorization"]["on_request"] = [review]
+    (problem,) = _problems(world_facts)
+    assert said in problem
+
+
+def test_reads_the_payers_of_the_samples() -> None:
+    world = load_world(SAMPLES / "whole" / "payers.json")
+    assert len(world.payers) == 8
