@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
+from zoneinfo import ZoneInfo
+
 from activities import steps
-from activities.on_file import on_file
+from activities.on_file import OnFile, on_file
 from activities.outside import Outside, performs
+from activities.reading import read_note
 from groupclaim.lifecycle.events import DenialDecided
-from groupclaim.rules.denials import decide_denial
+from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.money import Cents
+from groupclaim.policy.playbook import Evidence
+from groupclaim.rules.coding import Coded, code_claim
+from groupclaim.rules.denials import Denied, decide_denial, is_denial
 from groupclaim.rules.holding import held
 from groupclaim.store import claims, remittances
+from groupclaim.store.database import Reading
 
 
 class Denial:
@@ -17,24 +26,14 @@ class Denial:
 
     @performs(steps.DECIDE_DENIAL)
     async def decide_denial(self, step: steps.ClaimStep) -> DenialDecided:
-        """What the rules make of the cause, given what is on file by now."""
+        """What the playbook makes of the cause, given what is on file by now."""
         outside = self._outside
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
-            payments = await remittances.claim_payments(reading, step.claim_number)
-            version = (
-                await claims.read_version(reading, step.claim_number, step.version)
-                if step.version
-                else None
-            )
-        decision = decide_denial(
-            step.cause,
-            found.facts,
-            found.to_bill.policy,
-            corrections_tried=step.corrections,
-            remarks=payments[-1].remarks if payments else (),
-            sent_authorization=version.prior_authorization if version else None,
-        )
+            denied = await self._denied(reading, found, step)
+        if is_denial(step.cause):
+            denied = denied.model_copy(update={"recoded": await self._recoded(found)})
+        decision = decide_denial(denied, found.facts, found.to_bill.policy, outside.playbook)
         async with outside.database.transaction() as tx:
             await claims.replace_findings(
                 tx, step.claim_number, steps.DECIDE_DENIAL.name, decision.findings, found.now
@@ -49,3 +48,70 @@ class Denial:
             restart=decision.restart,
             frequency=decision.frequency,
         )
+
+    async def _denied(self, reading: Reading, found: OnFile, step: steps.ClaimStep) -> Denied:
+        payments = await remittances.claim_payments(reading, step.claim_number)
+        sent = (
+            await claims.read_version(reading, step.claim_number, step.version)
+            if step.version
+            else None
+        )
+        left = _DaysLeft(found)
+        return Denied(
+            cause=step.cause,
+            remarks=payments[-1].remarks if payments else (),
+            cents=sent.charge if sent else Cents(0),
+            sent=sent,
+            tried=step.corrections,
+            evidence=evidence_on_file(found, sent),
+            days_to_correct=left.to_correct,
+            days_to_appeal=left.to_appeal(1),
+        )
+
+    async def _recoded(self, found: OnFile) -> Coded:
+        """What coding makes of the service by now, from the note as it stands."""
+        outside = self._outside
+        note = await read_note(outside, found.facts, "denial", found.now)
+        return code_claim(
+            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
+        )
+
+
+class _DaysLeft:
+    """Until the limits that follow from the payer's last decision; None before there is one."""
+
+    def __init__(self, found: OnFile) -> None:
+        self._found = found
+        self._today: date = found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
+
+    @property
+    def to_correct(self) -> int | None:
+        decided_on = self._found.decided_on
+        if decided_on is None:
+            return None
+        limit = self._found.to_bill.deadlines.correction_limit(
+            decided_on, self._found.facts.service_date
+        )
+        return limit.days_left(self._today)
+
+    def to_appeal(self, level: int) -> int | None:
+        decided_on = self._found.decided_on
+        if decided_on is None:
+            return None
+        return self._found.to_bill.deadlines.appeal_limit(decided_on, level).days_left(self._today)
+
+
+def evidence_on_file(found: OnFile, sent: ClaimVersion | None) -> tuple[Evidence, ...]:
+    """What a payer could be shown of this claim today."""
+    facts = found.facts
+    there: dict[Evidence, bool] = {
+        "attendance": facts.attendance is not None,
+        "note": facts.note_signed_at is not None,
+        "plan": facts.plan is not None and facts.plan.valid_on(facts.service_date),
+        "authorization": bool(facts.authorizations),
+        "coverage": facts.eligibility is not None,
+        "acknowledgments": sent is not None,
+        "contract": bool(facts.contracts),
+        "remittance": found.decided_on is not None,
+    }
+    return tuple(name for name, is_there in there.items() if is_there)

@@ -23,8 +23,6 @@ from groupclaim.store.schema import remittance, remittance_claim
 LOOK_AGAIN = timedelta(days=7)
 """When something that no policy dates is looked at again."""
 
-_BEFORE_APPEAL_LIMIT = tuple(timedelta(days=days) for days in (30, 14, 3, 0))
-
 
 @dataclass(frozen=True, slots=True)
 class Billed:
@@ -66,8 +64,8 @@ class OnFile:
         if filing is not None:
             alerts.append(filing.at)
         if self.decided_on is not None:
-            limit = deadlines.appeal_limit(self.decided_on).at
-            alerts += [limit - before for before in _BEFORE_APPEAL_LIMIT]
+            appeal = deadlines.appeal_limit(self.decided_on)
+            alerts += [*appeal.alerts, appeal.at]
         return min((alert for alert in alerts if alert > self.now), default=self.now + LOOK_AGAIN)
 
 

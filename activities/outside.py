@@ -17,6 +17,7 @@ from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.store.database import Database
 
 Desk = TypeVar("Desk")
@@ -35,6 +36,7 @@ class Outside:
     fees: FeeSchedule
     edits: CodeEdits
     calendar: BusinessCalendar
+    playbook: Playbook
     client: Client
     task_queue: str
     production: bool = False

@@ -17,6 +17,7 @@ from groupclaim.model.base import InputRefused
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import Cited, NoPolicy, PayerPolicy, PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.policy.public_files import IMPORTERS
 
 policy = typer.Typer(no_args_is_help=True, help="Payer policies and fee schedules: look, compare.")
@@ -63,10 +64,11 @@ def lint(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every policy and table: keys, types, dates, overlaps, gaps, unknown codes.
+    """Check every policy, table and the denial playbook: keys, types, dates, gaps, unknown codes,
+    a denial code without an action.
 
-    DIR holds payers/ and tables/ of your own; without it, what comes with groupclaim is checked.
-    Exit code 1 when anything is wrong.
+    DIR holds payers/, tables/ and playbook.toml of your own; without it, what comes with
+    groupclaim is checked. Exit code 1 when anything is wrong.
     """
     problems: list[str] = []
     policies = 0
@@ -74,7 +76,7 @@ def lint(
         policies = len(PolicyBook.load(folder).names)
     except InputRefused as error:
         problems += error.problems
-    for table in (FeeSchedule, CodeEdits):
+    for table in (FeeSchedule, CodeEdits, Playbook):
         try:
             table.load(folder)
         except InputRefused as error:

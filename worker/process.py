@@ -28,6 +28,7 @@ from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, migrate
@@ -106,6 +107,7 @@ async def run_worker(settings: Settings) -> None:
         fees=FeeSchedule.load(settings.policies),
         edits=CodeEdits.load(settings.policies),
         calendar=BusinessCalendar(),
+        playbook=Playbook.load(settings.policies),
         client=client,
         task_queue=TASK_QUEUE,
         production=settings.production,

@@ -248,16 +248,51 @@ class FilingLimit(Cited):
         return self
 
 
+class AppealLevel(Record):
+    """One level of appeal: its name, the days from the decision before it, and the amount in
+    controversy that it takes at least."""
+
+    name: str
+    days: int
+    least_cents: int
+
+
 class AppealLimit(Cited):
     """By when a decision must be appealed, in days from its notice.
 
     ``mail_days`` is how long the payer's notice is presumed to travel; the deadline does not count
-    on them. ``next_levels`` are the days for each further level.
+    on them. ``next_levels`` are the days for each further level; ``names`` and ``least_cents`` are
+    given for every level from the first, or not at all.
     """
 
     days: _Count
     mail_days: Annotated[int, Field(ge=0)] = 0
     next_levels: Annotated[tuple[_Count, ...], Field(strict=False)] = ()
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    least_cents: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    to_next_business_day: bool = False
+
+    @model_validator(mode="after")
+    def _one_for_each_level(self) -> AppealLimit:
+        count = 1 + len(self.next_levels)
+        for field in ("names", "least_cents"):
+            given = getattr(self, field)
+            if given and len(given) != count:
+                raise ValueError(f"{field}: needs one for each of the {count} levels")
+        return self
+
+    @property
+    def levels(self) -> tuple[AppealLevel, ...]:
+        """Every level, the first first."""
+        days = (self.days, *self.next_levels)
+        return tuple(
+            AppealLevel(
+                name=self.names[place] if self.names else f"appeal, level {place + 1}",
+                days=days[place],
+                least_cents=self.least_cents[place] if self.least_cents else 0,
+            )
+            for place in range(len(days))
+        )
 
 
 class Corrections(Cited):
@@ -271,6 +306,7 @@ class Corrections(Cited):
     days: _Count | None = None
     months: _Count | None = None
     counted_from: Literal["notice", "service"] = "notice"
+    to_next_business_day: bool = False
 
     @model_validator(mode="after")
     def _at_most_one_unit(self) -> Corrections:
@@ -300,17 +336,26 @@ class InterestRate(Record):
     basis_points: Annotated[int, Field(gt=0, le=10_000)]
 
 
+class HolidayCalendar(Cited):
+    """The state whose holidays, beside the federal ones, are no business days for this payer."""
+
+    state: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
 class PromptPay(Cited):
     """A law by which the payer must decide in so many days, and what it owes when it does not.
 
-    ``rates`` are of the interest, and ``interest_from_day`` the days after receipt at which it
-    begins. ``tiers`` are penalties by days late. An underpayment told to the payer later than
-    ``notice_days`` after its payment, or mended within ``cure_days`` of the notice, costs nothing.
+    ``no_duplicate_before_day``: the same claim may not be sent again before that day; a corrected
+    one is no duplicate. ``rates`` are of the interest, and ``interest_from_day`` the days after
+    receipt at which it begins. ``tiers`` are penalties by days late. An underpayment told to the
+    payer later than ``notice_days`` after its payment, or mended within ``cure_days`` of the
+    notice, costs nothing.
     """
 
     law: Annotated[str, Field(min_length=1)]
     days_electronic: _Count
     days_paper: _Count | None = None
+    no_duplicate_before_day: _Count | None = None
     late: Literal["texas_tiers", "simple_interest", "treasury_rate"]
     rates: Annotated[tuple[InterestRate, ...], Field(strict=False)] = ()
     interest_from_day: _Count | None = None
@@ -452,6 +497,7 @@ class _Edition(Record):
     corrections: Corrections
     prompt_pay: PromptPay | None = None
     settings: ServiceSettings
+    holidays: HolidayCalendar | None = None
     documentation: Documentation
     cloning: Cloning
     session_length: SessionLength | None = None

@@ -1,7 +1,8 @@
-"""Deadlines: by when something must have happened, and why then.
+"""Deadlines: by when something must have happened, and why then. The one place that computes them.
 
 Every moment is worked out from one that is passed in, the payer's policy and the calendar, in the
-practice's time zone.
+practice's time zone. Each says the rule it follows, the day it counts from and by which calendar,
+and when people are told before it comes.
 """
 
 from __future__ import annotations
@@ -21,12 +22,41 @@ _ATTENDANCE_EXPECTED_AFTER = timedelta(hours=24)
 """groupclaim's own choice: by then the front desk has recorded who came."""
 
 
+_FEDERAL_RULE = "federal rule, the same for every payer"
+_APPEAL_ALERTS = (30, 14, 3, 0)
+_REFUND_ALERTS = (30, 10, 3, 0)
+_PROMPT_PAY_ALERTS = (3,)
+_ESTIMATE_AHEAD = ((10, 3), (3, 1))
+"""45 CFR 149.610: scheduled so many business days ahead, so many business days for the estimate."""
+_ESTIMATE_ON_REQUEST = 3
+_PATIENT_REFUND_DAYS = {"TX": (30, "Tex. Ins. Code 1661.005")}
+"""By the state in which the practice is: days from finding that a patient has paid too much."""
+
+
 class Deadline(Record):
-    """The moment, the arithmetic in words, and the policy it rests on, if one does."""
+    """The moment, the arithmetic in words, and the policy it rests on, if one does.
+
+    ``rule`` names what it is a deadline of, ``counted_from`` the day or moment that began it,
+    ``calendar`` what its days are. ``alerts`` are when people are told, the last one at the latest
+    when it passes; empty where whoever waits for it is told by itself.
+    """
 
     at: Instant
     working: str
     source: Source | None = None
+    rule: str = ""
+    counted_from: str = ""
+    calendar: str = "calendar days"
+    alerts: tuple[Instant, ...] = ()
+
+    def next_alert(self, now: datetime) -> datetime | None:
+        """The first alert after ``now``, or the deadline itself; None once it has passed. One that
+        arises with less time left than its first alert asks for is told of at once by the rest."""
+        return next((at for at in (*self.alerts, self.at) if at > now), None)
+
+    def days_left(self, today: date) -> int:
+        """Whole days from ``today`` to its last day; below zero once it has passed."""
+        return (self.at.date() - today).days
 
 
 def attendance_deadline(session_ends_at: datetime) -> Deadline:
@@ -44,6 +74,9 @@ class Deadlines:
         self._policy = policy
         self._clocks = policy.clocks
         self._calendar = calendar
+        self._payers_calendar = calendar.of_state(
+            policy.holidays.state if policy.holidays else None
+        )
         self._zone = ZoneInfo(time_zone)
 
     def note(self, session_ends_at: datetime) -> Deadline:
@@ -89,17 +122,15 @@ class Deadlines:
     def filing_limit(self, service_date: date) -> Deadline:
         """The last moment at which the payer must have received the claim."""
         limit = self._policy.filing_limit
-        if limit.months is not None:
-            last = months_after(service_date, limit.months)
-            working = f"{limit.months} months after {service_date}"
-        else:
-            last = service_date + timedelta(days=limit.days or 0)
-            working = f"{limit.days} days after {service_date}"
-        if limit.to_next_business_day and not self._calendar.is_business_day(last):
-            last = self._calendar.next_business_day(last)
-            working += ", moved to the next business day"
-        return self._deadline(
-            datetime.combine(last, _END_OF_DAY, self._zone), f"{working}: {last}", limit
+        return self._limit(
+            "filing",
+            limit,
+            service_date,
+            "the service",
+            days=limit.days,
+            months=limit.months,
+            roll=limit.to_next_business_day,
+            alerts=limit.warn_days_before,
         )
 
     def filing_warnings(self, service_date: date) -> tuple[Deadline, ...]:
@@ -120,14 +151,166 @@ class Deadlines:
         alerts = (*self.filing_warnings(service_date), self.filing_limit(service_date))
         return next((alert for alert in alerts if alert.at > now), None)
 
-    def appeal_limit(self, notice_date: date) -> Deadline:
-        """The last moment to appeal a decision that the payer dated ``notice_date``."""
+    def appeal_limit(self, notice_date: date, level: int = 1) -> Deadline:
+        """The last moment to take ``level`` of appeal against a decision that the payer dated
+        ``notice_date``. Raises IndexError for a level that the payer does not have."""
         limit = self._policy.appeal_limit
-        last = notice_date + timedelta(days=limit.days)
-        return self._deadline(
-            datetime.combine(last, _END_OF_DAY, self._zone),
-            f"{limit.days} days after the notice of {notice_date}: {last}",
+        levels = limit.levels
+        if not 1 <= level <= len(levels):
+            raise IndexError(f"level {level} of {len(levels)}")
+        return self._limit(
+            "appeal",
             limit,
+            notice_date,
+            "the notice",
+            days=levels[level - 1].days,
+            roll=limit.to_next_business_day,
+            alerts=_APPEAL_ALERTS,
+            what=levels[level - 1].name,
+        )
+
+    def correction_limit(self, notice_date: date, service_date: date) -> Deadline:
+        """The last moment at which the payer takes a correction of a claim that it has decided;
+        where its policy names none, the filing limit."""
+        limit = self._policy.corrections
+        if limit.days is None and limit.months is None:
+            filing = self.filing_limit(service_date)
+            return filing.model_copy(
+                update={"rule": "correction", "working": f"as the filing limit: {filing.working}"}
+            )
+        from_notice = limit.counted_from == "notice"
+        return self._limit(
+            "correction",
+            limit,
+            notice_date if from_notice else service_date,
+            "the notice" if from_notice else "the service",
+            days=limit.days,
+            months=limit.months,
+            roll=limit.to_next_business_day,
+            alerts=_APPEAL_ALERTS,
+        )
+
+    def prompt_pay(self, received_at: datetime, *, electronic: bool = True) -> Deadline | None:
+        """By when the law makes the payer decide a clean claim that it took at ``received_at``;
+        None where no law is named."""
+        law = self._policy.prompt_pay
+        if law is None:
+            return None
+        days = law.days_electronic if electronic or law.days_paper is None else law.days_paper
+        received = received_at.astimezone(self._zone).date()
+        return self._limit(
+            "prompt pay",
+            law,
+            received,
+            "receipt of the claim",
+            days=days,
+            alerts=_PROMPT_PAY_ALERTS,
+            what=law.law,
+        )
+
+    def duplicate_allowed_from(self, first_sent: date) -> date:
+        """The first day on which the same claim may be sent again; a corrected one is none."""
+        law = self._policy.prompt_pay
+        before = law.no_duplicate_before_day if law else None
+        return first_sent + timedelta(days=before or 0)
+
+    def refund(self, found_on: date) -> Deadline:
+        """By when a payment found not to be due must be back with the payer."""
+        limit = self._policy.overpayments
+        return self._limit(
+            "refund", limit, found_on, "finding it", days=limit.refund_days, alerts=_REFUND_ALERTS
+        )
+
+    def patient_refund(self, found_on: date, state: str) -> Deadline | None:
+        """By when a patient's overpayment must be back with the patient, by the law of the state in
+        which the practice is; None where none is known."""
+        if state not in _PATIENT_REFUND_DAYS:
+            return None
+        days, law = _PATIENT_REFUND_DAYS[state]
+        last = found_on + timedelta(days=days)
+        return self._of_law(
+            "patient refund", last, f"{days} days after finding it on {found_on}: {last}", law
+        )
+
+    def good_faith_estimate(
+        self, scheduled_on: date, service_date: date, *, requested: bool = False
+    ) -> Deadline | None:
+        """By when a patient without insurance must have the estimate of what a service will cost
+        (45 CFR 149.610): asked for, or scheduled on a day; None when it was scheduled so shortly
+        before that none is due."""
+        days = _ESTIMATE_ON_REQUEST if requested else None
+        ahead = self._business_days_between(scheduled_on, service_date)
+        if not requested:
+            days = next((days for least, days in _ESTIMATE_AHEAD if ahead >= least), None)
+        if days is None:
+            return None
+        last = self._calendar.add_business_days(scheduled_on, days)
+        what = "asked for" if requested else f"scheduled {ahead} business days ahead"
+        plural = "s" if days > 1 else ""
+        return self._of_law(
+            "good-faith estimate",
+            last,
+            f"{days} business day{plural} after {scheduled_on}, {what}: {last}",
+            "45 CFR 149.610",
+        ).model_copy(update={"calendar": f"business days ({self._calendar.name})"})
+
+    def _business_days_between(self, first: date, last: date) -> int:
+        """How many business days lie after ``first`` and not after ``last``."""
+        span = (last - first).days
+        return sum(
+            self._calendar.is_business_day(first + timedelta(days=n)) for n in range(1, span + 1)
+        )
+
+    def _of_law(self, rule: str, last: date, working: str, law: str) -> Deadline:
+        return Deadline(
+            at=datetime.combine(last, _END_OF_DAY, self._zone),
+            working=working,
+            source=Source(
+                policy=_FEDERAL_RULE if "CFR" in law else law,
+                version="",
+                citation=law,
+                verified=False,
+            ),
+            rule=rule,
+            counted_from=working,
+            alerts=(datetime.combine(last, _START_OF_WORK, self._zone),),
+        )
+
+    def _limit(
+        self,
+        rule: str,
+        group: Cited,
+        start: date,
+        what_began: str,
+        *,
+        days: int | None = None,
+        months: int | None = None,
+        roll: bool = False,
+        alerts: tuple[int, ...] = (),
+        what: str = "",
+    ) -> Deadline:
+        """The end of the last day, with alerts so many days before it at the start of work."""
+        last = months_after(start, months) if months else start + timedelta(days=days or 0)
+        span = f"{months} months" if months else f"{days} days"
+        working = f"{what}: {span} after " if what else f"{span} after "
+        working += str(start) if what_began == "the service" else f"{what_began} of {start}"
+        if roll and not self._payers_calendar.is_business_day(last):
+            last = self._payers_calendar.next_business_day(last)
+            working += ", moved to the next business day"
+        calendar = "calendar days"
+        if roll:
+            calendar += f", ends on a business day ({self._payers_calendar.name})"
+        return Deadline(
+            at=datetime.combine(last, _END_OF_DAY, self._zone),
+            working=f"{working}: {last}",
+            source=self._policy.source(group),
+            rule=rule,
+            counted_from=f"{what_began} of {start}",
+            calendar=calendar,
+            alerts=tuple(
+                datetime.combine(last - timedelta(days=before), _START_OF_WORK, self._zone)
+                for before in alerts
+            ),
         )
 
     def _days_after(self, start: datetime, days: int, what: str) -> Deadline:

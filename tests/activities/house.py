@@ -37,6 +37,7 @@ from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.simulator.clock import DrivenClock
 from groupclaim.simulator.http import create_application
 from groupclaim.simulator.world import load_world
@@ -52,6 +53,7 @@ START = datetime.fromisoformat("2026-02-02T08:00:00-06:00")
 _URL = "http://clearinghouse"
 _POLICIES, _FEES, _CALENDAR = PolicyBook.load(), FeeSchedule.load(), BusinessCalendar()
 _EDITS = CodeEdits.load()
+_PLAYBOOK = Playbook.load()
 
 
 class Killed(Exception):
@@ -204,6 +206,7 @@ class House:
             fees=_FEES,
             edits=_EDITS,
             calendar=_CALENDAR,
+            playbook=_PLAYBOOK,
             client=cast(Client, self.switchboard),
             task_queue="tests",
         )

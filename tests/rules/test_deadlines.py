@@ -15,6 +15,10 @@ CHICAGO = "America/Chicago"
 DAY = date(2026, 2, 3)
 
 
+def listed(text: str) -> list[str]:
+    return text.split()
+
+
 def of(name: str) -> Deadlines:
     return Deadlines(policy(name), CALENDAR, CHICAGO)
 
@@ -145,3 +149,167 @@ def test_the_limit_is_never_before_its_days_and_moves_only_to_a_business_day(
     warnings = deadlines.filing_warnings(service)
     assert all(one.at < other.at for one, other in pairwise(warnings))
     assert warnings[-1].at < deadlines.filing_limit(service).at
+
+
+# --- three years of holidays, written down by hand from the public rules
+#
+# Federal (5 U.S.C. 6103; one on a Saturday is kept on the Friday, on a Sunday on the Monday):
+FEDERAL = listed("""
+    2025-01-01 2025-01-20 2025-02-17 2025-05-26 2025-06-19 2025-07-04 2025-09-01 2025-10-13
+    2025-11-11 2025-11-27 2025-12-25
+    2026-01-01 2026-01-19 2026-02-16 2026-05-25 2026-06-19 2026-07-03 2026-09-07 2026-10-12
+    2026-11-11 2026-11-26 2026-12-25
+    2027-01-01 2027-01-18 2027-02-15 2027-05-31 2027-06-18 2027-07-05 2027-09-06 2027-10-11
+    2027-11-11 2027-11-25 2027-12-24 2027-12-31
+""")
+# Texas (Gov't Code 662.003): the Friday after Thanksgiving, 24 and 26 December; Columbus Day is
+# none, and a holiday that falls on a weekend is not kept on another day.
+TEXAS_MORE = listed("2025-11-28 2025-12-24 2025-12-26 2026-11-27 2026-12-24 2027-11-26 2027-12-24")
+TEXAS_LESS = listed("""
+    2025-10-13 2026-10-12 2027-10-11 2026-07-03 2027-06-18 2027-07-05 2027-12-31
+""")
+# Virginia (Code 2.2-3300): Election Day and the Friday after Thanksgiving.
+VIRGINIA_MORE = listed("2025-11-04 2025-11-28 2026-11-03 2026-11-27 2027-11-02 2027-11-26")
+
+CLOSED = {
+    None: set(FEDERAL),
+    "TX": set(FEDERAL) - set(TEXAS_LESS) | set(TEXAS_MORE),
+    "VA": set(FEDERAL) | set(VIRGINIA_MORE),
+}
+
+
+@pytest.mark.parametrize("state", [None, "TX", "VA"])
+def test_every_day_of_three_years_is_a_business_day_or_not_as_the_law_says(
+    state: str | None,
+) -> None:
+    calendar, day = CALENDAR.of_state(state), date(2025, 1, 1)
+    while day <= date(2027, 12, 31):
+        expected = day.weekday() < 5 and str(day) not in CLOSED[state]
+        assert calendar.is_business_day(day) == expected, day
+        day += timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("service", "last"),
+    [  # 95 days, then the next day on which the state's offices are open
+        ("2025-08-24", "2025-12-01"),  # Thanksgiving, the Friday after it, a weekend
+        ("2025-09-20", "2025-12-29"),  # 24 December, then Christmas, the 26th, a weekend
+        ("2026-03-30", "2026-07-03"),  # a federal day off that Texas does not keep
+        ("2026-07-09", "2026-10-12"),  # Columbus Day is no holiday in Texas
+        ("2026-08-23", "2026-11-30"),  # the same a year later
+        ("2026-09-20", "2026-12-28"),  # 24 and 25 December, a weekend
+        ("2027-04-01", "2027-07-05"),  # a Sunday's Independence Day is not moved in Texas
+        ("2027-08-22", "2027-11-29"),  # Thanksgiving again
+    ],
+)
+def test_texas_filing_limits_over_three_years_of_holidays(service: str, last: str) -> None:
+    deadline = of("texas-medicaid").filing_limit(date.fromisoformat(service))
+    assert deadline.at == local(f"{last}T23:59:59")
+    assert "TX" in deadline.calendar
+
+
+# --- the other deadlines, each with its working
+
+
+def test_appeals_by_level_with_the_days_of_each() -> None:
+    """Medicare, notice of 2 March 2026: 120 days to 30 June, 180 to 29 August, 60 to 1 May."""
+    ends = [of("medicare-part-b").appeal_limit(date(2026, 3, 2), level).at for level in (1, 2, 3)]
+    assert [at.date() for at in ends] == [date(2026, 6, 30), date(2026, 8, 29), date(2026, 5, 1)]
+    with pytest.raises(IndexError):
+        of("medicare-part-b").appeal_limit(date(2026, 3, 2), 6)
+    first = of("medicare-part-b").appeal_limit(date(2026, 3, 2))
+    assert first.working == "redetermination: 120 days after the notice of 2026-03-02: 2026-06-30"
+    assert (first.rule, first.counted_from) == ("appeal", "the notice of 2026-03-02")
+    assert first.alerts[0] == local("2026-05-31T08:00:00")
+
+
+def test_a_texas_medicaid_appeal_that_ends_on_a_weekend_is_moved() -> None:
+    """120 days after 7 March 2026 is Sunday 5 July; Monday the 6th is open."""
+    assert of("texas-medicaid").appeal_limit(date(2026, 3, 7)).at == local("2026-07-06T23:59:59")
+
+
+@pytest.mark.parametrize(
+    ("name", "notice", "service", "last"),
+    [
+        ("texas-medicaid", "2026-03-02", "2026-02-03", "2026-06-30"),  # 120 days from the notice
+        ("virginia-medicaid", "2026-03-02", "2026-02-03", "2027-02-03"),  # a year from the service
+        ("medicare-part-b", "2026-03-02", "2026-02-03", "2027-03-02"),  # reopening: a year
+        ("commercial", "2026-03-02", "2026-02-03", "2026-05-04"),  # none named: the filing limit
+    ],
+)
+def test_correction_limits(name: str, notice: str, service: str, last: str) -> None:
+    limit = of(name).correction_limit(date.fromisoformat(notice), date.fromisoformat(service))
+    assert (limit.rule, limit.at) == ("correction", local(f"{last}T23:59:59"))
+
+
+def test_prompt_pay_and_the_day_from_which_a_claim_may_be_sent_again() -> None:
+    received = local("2026-02-05T09:30:00")
+    texas = of("texas-commercial").prompt_pay(received)
+    assert texas is not None
+    assert texas.at == local("2026-03-07T23:59:59")  # 30 days
+    paper = of("texas-commercial").prompt_pay(received, electronic=False)
+    assert paper is not None
+    assert paper.at == local("2026-03-22T23:59:59")  # 45 days
+    virginia = of("virginia-commercial").prompt_pay(received)
+    assert virginia is not None
+    assert virginia.at == local("2026-03-17T23:59:59")  # 40 days
+    assert of("commercial").prompt_pay(received) is None
+    # not before the 46th day after 5 February
+    assert of("texas-commercial").duplicate_allowed_from(date(2026, 2, 5)) == date(2026, 3, 23)
+    assert of("commercial").duplicate_allowed_from(DAY) == DAY
+
+
+def test_refunds_to_payers_and_patients() -> None:
+    found = date(2026, 3, 2)
+    assert of("medicare-part-b").refund(found).at == local("2026-05-01T23:59:59")  # 60 days
+    patient = of("commercial").patient_refund(found, "TX")
+    assert patient is not None
+    assert patient.at == local("2026-04-01T23:59:59")  # 30 days
+    assert of("commercial").patient_refund(found, "VA") is None
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "service", "requested", "last"),
+    [
+        # Monday 9 February; the 16th is Washington's Birthday
+        ("2026-02-09", "2026-02-25", False, "2026-02-12"),  # 11 business days ahead: three
+        ("2026-02-09", "2026-02-24", False, "2026-02-12"),  # ten ahead
+        ("2026-02-09", "2026-02-23", False, "2026-02-10"),  # nine ahead: one
+        ("2026-02-09", "2026-02-12", False, "2026-02-10"),  # three ahead
+        ("2026-02-09", "2026-02-11", False, None),  # two ahead: none
+        ("2026-02-11", "2026-02-12", True, "2026-02-17"),  # on request: three
+        ("2025-12-23", "2026-01-30", False, "2025-12-29"),  # over Christmas and a weekend
+        ("2027-06-16", "2027-07-30", False, "2027-06-22"),  # the 18th is Juneteenth, kept early
+    ],
+)
+def test_the_good_faith_estimate(
+    scheduled: str, service: str, requested: bool, last: str | None
+) -> None:
+    due = of("commercial").good_faith_estimate(
+        date.fromisoformat(scheduled), date.fromisoformat(service), requested=requested
+    )
+    assert (due.at if due else None) == (local(f"{last}T23:59:59") if last else None)
+
+
+def test_every_limit_is_told_of_before_it_passes() -> None:
+    deadlines = of("medicare-part-b")
+    limits = [
+        deadlines.filing_limit(DAY),
+        deadlines.appeal_limit(DAY),
+        deadlines.correction_limit(DAY, DAY),
+        deadlines.refund(DAY),
+        deadlines.prompt_pay(local("2026-02-03T12:00:00")),
+        deadlines.good_faith_estimate(DAY, date(2026, 3, 30)),
+    ]
+    for limit in limits:
+        assert limit is not None
+        assert limit.alerts
+        assert all(at < limit.at for at in limit.alerts)
+        now = local("2026-02-03T12:00:00")
+        told = []
+        while (alert := limit.next_alert(now)) is not None:
+            told.append(alert)
+            now = alert
+        assert told == [at for at in (*limit.alerts, limit.at) if at > local("2026-02-03T12:00:00")]
+        assert limit.working
+        assert limit.counted_from

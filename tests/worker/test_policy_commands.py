@@ -44,6 +44,18 @@ def test_a_folder_with_faults_is_refused_with_all_of_them(tmp_path: Path) -> Non
     ]
 
 
+def test_a_denial_code_without_an_action_is_refused(tmp_path: Path) -> None:
+    rows = (resources.files("groupclaim.policy") / "tables" / "adjustment_reasons.csv").read_text()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "adjustment_reasons.csv").write_text(
+        rows.replace(",appeal;write_off,", ",,")
+    )
+    result = run("lint", str(tmp_path))
+    assert result.exit_code == 1
+    assert "tables/adjustment_reasons.csv:" in result.output
+    assert "actions: Field required" in result.output
+
+
 def test_every_value_is_shown_with_source_and_whether_it_is_verified() -> None:
     result = run("show", "texas-medicaid", "--on", "2026-02-03")
     assert result.exit_code == 0
