@@ -36,7 +36,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
-from worker import decision_commands, embedded, summary, telemetry
+from worker import decision_commands, embedded, roster_commands, summary, telemetry
 from worker import demo as demonstration
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
@@ -71,6 +71,7 @@ for name, group in (
 application.add_typer(policy, name="policy")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
+roster_commands.add_to(session)
 
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from activities import deciding
 from activities.front_desk import FrontDesk
+from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CoverageCall
@@ -43,6 +44,7 @@ _KEPT = (
 def add_to(application: typer.Typer, authorization: typer.Typer) -> None:
     """Put the commands where the command line has them."""
     application.command("check")(check)
+    application.command("holds")(holds)
     application.command("replay")(replay)
     coverage = typer.Typer(no_args_is_help=True, help="What payers say of coverage.")
     coverage.command("call")(coverage_call)
@@ -81,6 +83,37 @@ def check(file: InputFile, by: By = "command line", as_json: AsJson = False) -> 
     show(as_json, answer, lambda console: _show_checked(answer, console))
     if answer["totals"]["hold"]:
         raise typer.Exit(1)
+
+
+def holds(
+    code: Annotated[str, typer.Argument(help="one code; all without it")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """What each hold waits for, how it is repaired, what clears it, and who may release it."""
+    wanted = code.upper()
+    if wanted and wanted not in HOLDS:
+        fail(2, f"no such hold: one of {', '.join(HOLDS)}")
+    rows = [
+        {
+            "code": name,
+            "waits_for": kind.waits_for,
+            "repair": kind.repair,
+            "cleared_by": kind.cleared_by.value if kind.cleared_by else None,
+            "released_by": kind.released_by,
+            "two_people": kind.two_people,
+        }
+        for name, kind in HOLDS.items()
+        if wanted in ("", name)
+    ]
+
+    def told(console: Console) -> None:
+        for row in rows:
+            console.print(f"[bold]{row['code']}[/bold]  {row['waits_for']}")
+            console.print(f"  {row['repair']}", highlight=False)
+            by = f"{row['released_by']}{' (a waiver of two people)' if row['two_people'] else ''}"
+            console.print(f"  released by: {by}", highlight=False)
+
+    show(as_json, rows, told)
 
 
 def replay(

@@ -36,6 +36,7 @@ from groupclaim.model.practice import (
     Payer,
     Practice,
 )
+from groupclaim.model.roster_file import OnFile
 from groupclaim.model.session import Attendance, GroupSession, OtherService
 from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
@@ -441,6 +442,29 @@ async def add_participant(
             .values(on_roster=True, not_billable=None, revision=participant.c.revision + 1)
         )
     return number
+
+
+async def roster_references(reading: Reading) -> OnFile:
+    """What a roster file may refer to, as on file now."""
+    keys = reading.keyring
+    known = {
+        table.name: {row.id for row in await reading.rows(select(table.c.id))}
+        for table in (clinician, patient)
+    }
+    places = await open_all(reading, location, Location)
+    return OnFile(
+        zones={item.ref: item.time_zone for item in places},
+        clinician=lambda ref: keys.opaque("clinician", ref) in known["clinician"],
+        patient=lambda ref: keys.patient_id(ref) in known["patient"],
+    )
+
+
+async def kept_session(reading: Reading, session_id: str) -> GroupSession | None:
+    """A session as it was handed in; None when it is not on file."""
+    document = await reading.scalar(
+        select(group_session.c.document).where(group_session.c.id == session_id)
+    )
+    return reading.unseal(group_session, document, GroupSession) if document else None
 
 
 async def session_roster(reading: Reading, session_id: str) -> SessionRoster:
