@@ -36,7 +36,9 @@ class Room:
     async def record_attendance(self, record: steps.RecordAttendance) -> steps.AttendanceRecorded:
         """Keep who came and tell every claim of the room; what it knows already it ignores."""
         entries = [
-            claims.AttendanceEntry(item.patient_id, item.status, item.minutes, item.copay_cents)
+            claims.AttendanceEntry(
+                item.patient_id, item.status, item.minutes, item.copay_cents, item.remote
+            )
             for item in record.entries
         ]
         async with self._outside.database.transaction() as tx:

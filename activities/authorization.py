@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from activities import steps
-from activities.on_file import on_file
+from activities.on_file import OnFile, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import AuthorizationChecked
-from groupclaim.rules.authorization import check_authorization
+from groupclaim.rules.authorization import AuthorizationCheck, check_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.holding import held
@@ -23,13 +23,13 @@ class Authorization:
         attendance, the claim then waits for it."""
         async with self._outside.database.transaction() as tx:
             found = await on_file(self._outside, tx, step.claim_number)
-            check = check_authorization(found.facts, found.to_bill.policy, GROUP_PSYCHOTHERAPY)
+            check = _checked(found)
             while check.authorization is not None and not await authorizations.reserve(
                 tx, step.claim_number, check.authorization, found.now
             ):
                 # Somebody else has taken the last unit since we looked: look again, it is locked.
                 found = await on_file(self._outside, tx, step.claim_number)
-                check = check_authorization(found.facts, found.to_bill.policy, GROUP_PSYCHOTHERAPY)
+                check = _checked(found)
             if check.authorization is None:
                 await authorizations.release(tx, step.claim_number, found.now)
             await claims.replace_findings(
@@ -40,3 +40,9 @@ class Authorization:
             return AuthorizationChecked(at=found.now, held=hold, due_at=found.look_again())
         attendance_due = attendance_deadline(found.facts.session.ends_at).at
         return AuthorizationChecked(at=found.now, due_at=attendance_due)
+
+
+def _checked(found: OnFile) -> AuthorizationCheck:
+    if found.billed is None:
+        return AuthorizationCheck(authorization=None, findings=found.lacks)
+    return check_authorization(found.facts, found.billed.policy, GROUP_PSYCHOTHERAPY)

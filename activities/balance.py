@@ -22,7 +22,7 @@ class BalanceDesk:
     async def settle_balance(self, step: steps.ClaimStep) -> BalanceSettled:
         """What the ledger leaves open, after what a person has decided to give up or to keep."""
         async with self._outside.database.transaction() as tx:
-            found = await on_file(self._outside, tx, step.claim_number)
+            found = await on_file(self._outside, tx, step.claim_number, step.version)
             await ledger.lock_claim(tx, step.claim_number)
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)

@@ -13,7 +13,7 @@ from activities.reading import read_note, sessions_of_the_day
 from groupclaim import x12
 from groupclaim.lifecycle.events import ClaimBuilt
 from groupclaim.model.base import Record
-from groupclaim.model.claim import ORIGINAL, ClaimLine, ClaimVersion
+from groupclaim.model.claim import ORIGINAL, ClaimLine, ClaimParties, ClaimVersion
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.identity import VERSION_LETTERS, control_number
 from groupclaim.model.practice import Connection
@@ -44,23 +44,30 @@ class ClaimBuild:
         outside = self._outside
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
-            _, connection = await connection_of(reading, found.to_bill.payer)
             replaced = await _replaced(reading, step)
             elsewhere = await sessions_of_the_day(reading, found.facts)
+        billed, coverage = found.billed, found.facts.coverage
+        if billed is None or coverage is None:
+            return await self._held(step, found, found.lacks)
+        async with outside.database.reading() as reading:
+            _, connection = await connection_of(reading, billed.payer)
         note = await read_note(outside, found.facts, "claim build", found.now)
         coded = code_claim(
             found.facts,
-            found.to_bill.policy,
+            billed.policy,
             outside.fees,
             note=note,
             edits=outside.edits,
             elsewhere=elsewhere,
         )
+        parties = composing.claim_parties(
+            found.facts, billed.payer, coverage, billed.policy, coded.rendering
+        )
         findings = (*check_consent(found.facts, _today(found)), *coded.findings)
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
-            draft = _draft(step, found, coded, replaced)
+            draft = _draft(step, found, coded, parties, replaced)
             findings = (*findings, *draft.findings)
             if draft.version is not None:
                 findings = (
@@ -83,6 +90,15 @@ class ClaimBuild:
         if hold is not None or version is None:
             return ClaimBuilt(at=found.now, held=hold, due_at=found.look_again())
         return ClaimBuilt(at=found.now, version=version.version)
+
+    async def _held(
+        self, step: steps.ClaimStep, found: OnFile, findings: tuple[Finding, ...]
+    ) -> ClaimBuilt:
+        async with self._outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.BUILD_CLAIM.name, findings, found.now
+            )
+        return ClaimBuilt(at=found.now, held=held(findings), due_at=found.look_again())
 
 
 async def _reserve(tx: Transaction, found: OnFile) -> tuple[Finding, ...]:
@@ -121,7 +137,13 @@ async def _replaced(reading: Reading, step: steps.ClaimStep) -> str | None:
     return await batches.payer_claim_number(reading, step.claim_number)
 
 
-def _draft(step: steps.ClaimStep, found: OnFile, coded: Coded, replaced: str | None) -> _Draft:
+def _draft(
+    step: steps.ClaimStep,
+    found: OnFile,
+    coded: Coded,
+    parties: ClaimParties,
+    replaced: str | None,
+) -> _Draft:
     facts, number = found.facts, step.version + 1
     if step.frequency != ORIGINAL and replaced is None:
         return _Draft(
@@ -155,6 +177,7 @@ def _draft(step: steps.ClaimStep, found: OnFile, coded: Coded, replaced: str | N
                 "claim_number": step.claim_number,
                 "version": number,
                 "control_number": control,
+                "parties": parties,
                 "frequency": step.frequency,
                 "original_reference": replaced,
                 "prior_authorization": authorization.number if authorization else None,
@@ -177,7 +200,7 @@ def _outbound_findings(
     """What a payer would refuse in an 837P with nothing but this claim."""
     facts = found.facts
     try:
-        claim = composing.professional_claim(facts, found.to_bill.payer, version)
+        claim = composing.professional_claim(version, facts.practice)
         frame = composing.envelope(connection, facts.practice, 1, 1, found.now, test=not production)
         content = composing.batch_bytes(frame, facts.practice, (claim,), 1, "CHECK")
     except x12.X12WriteError as error:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 
+from activities.on_file import LOOK_AGAIN
 from activities.outside import Outside
 from groupclaim.lifecycle.state import ClaimState
+from groupclaim.policy.payer import NoPolicy
 from groupclaim.rules.deadlines import Deadlines
-from groupclaim.store import batches, practice
+from groupclaim.store import practice
 from groupclaim.store.database import Reading
-from groupclaim.store.schema import claim
+from groupclaim.store.schema import batch_claim, claim, claim_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A version of a claim that something has happened to; ``control_number`` is its CLM01."""
+    """A version of a claim that something has happened to; ``control_number`` is its CLM01,
+    ``policy`` names the rules of the payer to whom it went."""
 
     claim: Known
     version: int
     control_number: str
+    policy: str
 
     @property
     def claim_number(self) -> str:
@@ -55,26 +59,53 @@ async def known_claims(reading: Reading, numbers: Sequence[str]) -> dict[str, Kn
 
 async def claims_told(reading: Reading, batch_id: str) -> tuple[Told, ...]:
     """The claims of a batch, in its order."""
-    items = await batches.batch_claims(reading, batch_id)
+    items = await reading.rows(
+        select(batch_claim, claim_version.c.policy)
+        .join(
+            claim_version,
+            (claim_version.c.claim_number == batch_claim.c.claim_number)
+            & (claim_version.c.version == batch_claim.c.version),
+        )
+        .where(batch_claim.c.batch_id == batch_id)
+        .order_by(batch_claim.c.position)
+    )
     known = await known_claims(reading, [item.claim_number for item in items])
     return tuple(
-        Told(known[item.claim_number], item.version, item.control_number) for item in items
+        Told(known[item.claim_number], item.version, item.control_number, item.policy)
+        for item in items
     )
 
 
 class DeadlinesOf:
-    """The deadlines of claims, worked out once for each payer and day of service."""
+    """By when the payers should answer claims that were sent, by the policy that each version was
+    made under. Where that is not on file any more, it is looked again after a week: what others
+    say of their claims must not wait for it."""
 
     def __init__(self, outside: Outside, reading: Reading) -> None:
         self._outside = outside
         self._reading = reading
-        self._known: dict[tuple[str, date], Deadlines] = {}
+        self._known: dict[tuple[str, date], Deadlines | None] = {}
 
-    async def of(self, claim: Known) -> Deadlines:
-        key = (claim.payer_key, claim.service_date)
+    async def acknowledgment_999(self, told: Told, sent_at: datetime) -> datetime:
+        deadlines = await self._of(told)
+        return deadlines.acknowledgment_999(sent_at).at if deadlines else sent_at + LOOK_AGAIN
+
+    async def acknowledgment_277ca(self, told: Told, sent_at: datetime) -> datetime:
+        deadlines = await self._of(told)
+        return deadlines.acknowledgment_277ca(sent_at).at if deadlines else sent_at + LOOK_AGAIN
+
+    async def remittance(self, told: Told, received_at: datetime) -> datetime:
+        deadlines = await self._of(told)
+        return deadlines.remittance(received_at).at if deadlines else received_at + LOOK_AGAIN
+
+    async def _of(self, told: Told) -> Deadlines | None:
+        key = (told.policy, told.claim.service_date)
         if key not in self._known:
             zone = (await practice.read_practice(self._reading)).time_zone
-            payer = await practice.read_payer(self._reading, claim.payer_key)
-            policy = self._outside.policies.policy(payer.policy, claim.service_date)
-            self._known[key] = Deadlines(policy, self._outside.calendar, zone)
+            try:
+                policy = self._outside.policies.policy(*key)
+            except NoPolicy:
+                self._known[key] = None
+            else:
+                self._known[key] = Deadlines(policy, self._outside.calendar, zone)
         return self._known[key]

@@ -23,16 +23,18 @@ class Coding:
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
             elsewhere = await sessions_of_the_day(reading, found.facts)
-        note = await read_note(outside, found.facts, "coding", found.now)
-        coded = code_claim(
-            found.facts,
-            found.to_bill.policy,
-            outside.fees,
-            note=note,
-            edits=outside.edits,
-            elsewhere=elsewhere,
-        )
-        findings = coded.findings
+        findings = found.lacks
+        if found.billed is not None:
+            note = await read_note(outside, found.facts, "coding", found.now)
+            coded = code_claim(
+                found.facts,
+                found.billed.policy,
+                outside.fees,
+                note=note,
+                edits=outside.edits,
+                elsewhere=elsewhere,
+            )
+            findings = coded.findings
         async with outside.database.transaction() as tx:
             await claims.replace_findings(
                 tx, step.claim_number, steps.CHECK_CODING.name, findings, found.now

@@ -8,10 +8,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from groupclaim import x12
-from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.claim import ClaimParties, ClaimVersion, Facility, Rendering, Subscriber
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
-from groupclaim.model.practice import Address, Connection, Payer, Practice
+from groupclaim.model.patient import Coverage
+from groupclaim.model.practice import Address, Clinician, Connection, Payer, Practice
+from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.eligibility import Administrator, Benefit, BenefitResponse
 from groupclaim.rules.part2 import notice_for
@@ -139,35 +141,64 @@ def _days(dates: Iterable[x12.Period]) -> _Days:
 # --- claims
 
 
-def professional_claim(
-    facts: ClaimFacts, payer: Payer, version: ClaimVersion
-) -> x12.ProfessionalClaim:
-    """One version of a claim as the 837P carries it."""
-    patient, clinician, coverage = facts.patient, facts.clinician, facts.coverage
-    answer = facts.eligibility
-    member_id = (answer.member_id if answer else None) or (coverage.member_id if coverage else "")
-    own_group = coverage.group_number if coverage else None
-    said_group = answer.group_number if answer else None
+def claim_parties(
+    facts: ClaimFacts, payer: Payer, coverage: Coverage, policy: PayerPolicy, rendering: Clinician
+) -> ClaimParties:
+    """To whom and of whom a claim speaks that is made of ``facts`` now."""
+    patient, answer, place = facts.patient, facts.eligibility, facts.location
+    own_group, said_group = coverage.group_number, answer.group_number if answer else None
     # The coverage's group number belongs to its own payer, not to whom that one refers.
     carved_out = answer is not None and answer.carve_out is not None
-    group = said_group if carved_out else own_group or said_group
     notice = notice_for(facts)
-    elsewhere = facts.location.address != facts.practice.address
+    return ClaimParties(
+        payer=payer,
+        policy_from=policy.effective_from,
+        policy_version=policy.version,
+        coverage=coverage,
+        answer=answer,
+        subscriber=Subscriber(
+            last_name=patient.last_name,
+            first_name=patient.first_name,
+            birth_date=patient.birth_date,
+            sex=patient.sex,
+            address=patient.address,
+            # As the payer itself gave it when it was asked about this very coverage.
+            member_id=(answer.member_id if answer else None) or coverage.member_id,
+            group_number=said_group if carved_out else own_group or said_group,
+        ),
+        rendering=Rendering(
+            last_name=rendering.last_name,
+            first_name=rendering.first_name,
+            npi=rendering.npi,
+            taxonomy=rendering.taxonomy,
+        ),
+        facility=Facility(name=place.name, address=place.address)
+        if place.address != facts.practice.address
+        else None,
+        # 42 CFR 2.32: the notice goes with what is disclosed.
+        note=notice.text if notice else "",
+    )
+
+
+def professional_claim(version: ClaimVersion, practice: Practice) -> x12.ProfessionalClaim:
+    """One version of a claim as the 837P carries it."""
+    parties = version.parties
+    subscriber, rendering, facility = parties.subscriber, parties.rendering, parties.facility
     return x12.ProfessionalClaim(
         control_number=version.control_number,
         charge_cents=version.charge,
         place_of_service=version.place_of_service,
         diagnoses=version.diagnoses,
         subscriber=x12.Subscriber(
-            patient.last_name,
-            patient.first_name,
-            member_id,
-            birth_date=patient.birth_date,
-            sex=patient.sex,
-            address=_address(patient.address),
-            group_number=group or "",
+            subscriber.last_name,
+            subscriber.first_name,
+            subscriber.member_id,
+            birth_date=subscriber.birth_date,
+            sex=subscriber.sex,
+            address=_address(subscriber.address),
+            group_number=subscriber.group_number or "",
         ),
-        payer=x12.Payer(payer.name, payer.payer_id, payer.filing_indicator),
+        payer=x12.Payer(parties.payer.name, parties.payer.payer_id, parties.payer.filing_indicator),
         lines=tuple(
             x12.ServiceLine(
                 line.line_control_number,
@@ -182,17 +213,14 @@ def professional_claim(
         ),
         frequency=version.frequency,
         rendering=x12.Provider(
-            clinician.last_name, clinician.first_name, clinician.npi, clinician.taxonomy
+            rendering.last_name, rendering.first_name, rendering.npi, rendering.taxonomy
         ),
         original_reference=version.original_reference or "",
         prior_authorization=version.prior_authorization or "",
-        referral_number=(coverage.referral if coverage else None) or "",
-        # 42 CFR 2.32: the notice goes with what is disclosed.
-        note=notice.text if notice else "",
-        facility=x12.Facility(
-            facts.location.name, facts.practice.npi, _address(facts.location.address)
-        )
-        if elsewhere
+        referral_number=parties.coverage.referral or "",
+        note=parties.note,
+        facility=x12.Facility(facility.name, practice.npi, _address(facility.address))
+        if facility
         else None,
         patient_paid_cents=version.patient_paid,
     )

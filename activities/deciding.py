@@ -17,6 +17,7 @@ from pydantic import Field
 from sqlalchemy import select
 
 from activities import composing
+from activities.on_file import no_policy
 from activities.reading import sessions_of_the_day, signed_at
 from groupclaim import x12
 from groupclaim.model.base import InputRefused, Instant, Record, Reference
@@ -48,10 +49,6 @@ from groupclaim.store import authorizations, claims, practice
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.practice import SessionRoster
 from groupclaim.store.schema import claim, participant
-
-NO_POLICY = "NO_POLICY"
-"""The reason of a claim whose payer has no policy in force on the day of service."""
-
 
 # --- what is decided
 
@@ -299,22 +296,6 @@ def _held(facts: ClaimFacts, findings: Sequence[Finding]) -> Decision:
     )
 
 
-def _no_policy(facts: ClaimFacts, error: NoPolicy) -> Decision:
-    finding = Finding(
-        rule="no_policy",
-        severity=Severity.BLOCK,
-        sentence=f"{error}.",
-        fix="Load a policy for the payer and the day.",
-        evidence=(facts.claim_number,),
-    )
-    return Decision(
-        claim_number=facts.claim_number,
-        decision="hold",
-        reasons=(NO_POLICY,),
-        findings=(finding,),
-    )
-
-
 # --- the dry run
 
 
@@ -358,7 +339,11 @@ class _DryRun:
         for taken in self._wanted.attendance:
             entries = [
                 claims.AttendanceEntry(
-                    keys.patient_id(item.patient), item.status, item.minutes, item.copay_cents
+                    keys.patient_id(item.patient),
+                    item.status,
+                    item.minutes,
+                    item.copay_cents,
+                    item.remote,
                 )
                 for item in taken.participants
             ]
@@ -392,7 +377,7 @@ class _DryRun:
         )
         if reason is not None:
             return Decision(claim_number=number, decision="not_billable", reasons=(reason,))
-        facts = await self._facts(number, ref)
+        facts = await practice.claim_facts(tx, number)
         today = self._at.astimezone(ZoneInfo(facts.practice.time_zone)).date()
         findings = (*coverage_on_file(facts), *check_consent(facts, today))
         if facts.payer is None:
@@ -401,11 +386,11 @@ class _DryRun:
         findings += said.findings
         if said.answer is not None:
             await practice.record_eligibility(tx, number, said.answer)
-            facts = await self._facts(number, ref)
+            facts = await practice.claim_facts(tx, number)
         try:
             policy = self._tables.policies.policy(_payer_policy(facts), facts.service_date)
         except NoPolicy as error:
-            return _no_policy(facts, error)
+            return _held(facts, (no_policy(facts, error),))
         if said.answer is not None:
             findings += coverage_limits(said.answer, facts, policy)
         permit = check_authorization(facts, policy, GROUP_PSYCHOTHERAPY)
@@ -434,20 +419,6 @@ class _DryRun:
             return note
         return note.model_copy(update={"signed_by": None, "signed_at": None})
 
-    async def _facts(self, number: str, ref: str) -> ClaimFacts:
-        facts = await practice.claim_facts(self._tx, number)
-        remote = next(
-            (
-                item.remote
-                for taken in self._wanted.attendance
-                if taken.session == facts.session.ref
-                for item in taken.participants
-                if item.patient == ref
-            ),
-            None,
-        )
-        return facts.model_copy(update={"remote": remote or facts.remote})
-
     async def _coverage(self, facts: ClaimFacts, ref: str) -> BenefitReading:
         given = self._wanted.coverage
         said = CoverageSaid() if isinstance(given, str) else given.get(ref, CoverageSaid())
@@ -464,6 +435,7 @@ class _DryRun:
             visits_remaining=said.visits_remaining,
             referral_required=said.referral_required,
             asked=facts.payer.ref if facts.payer else None,
+            asked_member_id=facts.coverage.member_id if facts.coverage else None,
         )
         reading = BenefitReading(answer=answer, findings=judge_answer(answer, facts))
         return with_call(reading, facts)
@@ -650,7 +622,7 @@ def _again(facts: ClaimFacts, stored: _Stored, tables: Tables) -> Decision:
     try:
         policy = tables.policies.policy(facts.payer.policy, facts.service_date)
     except NoPolicy as error:
-        return _no_policy(facts, error)
+        return _held(facts, (no_policy(facts, error),))
     limits = coverage_limits(facts.eligibility, facts, policy) if facts.eligibility else ()
     permit = check_authorization(facts, policy, GROUP_PSYCHOTHERAPY)
     return _decided(

@@ -6,7 +6,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from activities import steps
-from activities.on_file import OnFile, on_file
+from activities.on_file import Billed, OnFile, on_file
 from activities.outside import Outside, performs
 from activities.reading import read_note
 from groupclaim.lifecycle.events import DenialDecided
@@ -29,11 +29,15 @@ class Denial:
         """What the playbook makes of the cause, given what is on file by now."""
         outside = self._outside
         async with outside.database.reading() as reading:
-            found = await on_file(outside, reading, step.claim_number)
-            denied = await self._denied(reading, found, step)
+            found = await on_file(outside, reading, step.claim_number, step.version)
+            billed = found.billed
+            if billed is not None:
+                denied = await self._denied(reading, found, billed, step)
+        if billed is None:
+            return await self._held(step, found)
         if is_denial(step.cause):
-            denied = denied.model_copy(update={"recoded": await self._recoded(found)})
-        decision = decide_denial(denied, found.facts, found.to_bill.policy, outside.playbook)
+            denied = denied.model_copy(update={"recoded": await self._recoded(found, billed)})
+        decision = decide_denial(denied, found.facts, billed.policy, outside.playbook)
         async with outside.database.transaction() as tx:
             await claims.replace_findings(
                 tx, step.claim_number, steps.DECIDE_DENIAL.name, decision.findings, found.now
@@ -49,14 +53,16 @@ class Denial:
             frequency=decision.frequency,
         )
 
-    async def _denied(self, reading: Reading, found: OnFile, step: steps.ClaimStep) -> Denied:
+    async def _denied(
+        self, reading: Reading, found: OnFile, billed: Billed, step: steps.ClaimStep
+    ) -> Denied:
         payments = await remittances.claim_payments(reading, step.claim_number)
         sent = (
             await claims.read_version(reading, step.claim_number, step.version)
             if step.version
             else None
         )
-        left = _DaysLeft(found)
+        left = _DaysLeft(found, billed)
         return Denied(
             cause=step.cause,
             remarks=payments[-1].remarks if payments else (),
@@ -68,20 +74,30 @@ class Denial:
             days_to_appeal=left.to_appeal(1),
         )
 
-    async def _recoded(self, found: OnFile) -> Coded:
+    async def _recoded(self, found: OnFile, billed: Billed) -> Coded:
         """What coding makes of the service by now, from the note as it stands."""
         outside = self._outside
         note = await read_note(outside, found.facts, "denial", found.now)
-        return code_claim(
-            found.facts, found.to_bill.policy, outside.fees, note=note, edits=outside.edits
+        return code_claim(found.facts, billed.policy, outside.fees, note=note, edits=outside.edits)
+
+    async def _held(self, step: steps.ClaimStep, found: OnFile) -> DenialDecided:
+        """Nothing is decided without the payer's rules: a person is told what is missing."""
+        findings = tuple(
+            item.model_copy(update={"hold": "DENIED", "releasable": True}) for item in found.lacks
         )
+        async with self._outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.DECIDE_DENIAL.name, findings, found.now
+            )
+        return DenialDecided(at=found.now, held=held(findings), due_at=found.look_again())
 
 
 class _DaysLeft:
     """Until the limits that follow from the payer's last decision; None before there is one."""
 
-    def __init__(self, found: OnFile) -> None:
+    def __init__(self, found: OnFile, billed: Billed) -> None:
         self._found = found
+        self._deadlines = billed.deadlines
         self._today: date = found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
 
     @property
@@ -89,16 +105,14 @@ class _DaysLeft:
         decided_on = self._found.decided_on
         if decided_on is None:
             return None
-        limit = self._found.to_bill.deadlines.correction_limit(
-            decided_on, self._found.facts.service_date
-        )
+        limit = self._deadlines.correction_limit(decided_on, self._found.facts.service_date)
         return limit.days_left(self._today)
 
     def to_appeal(self, level: int) -> int | None:
         decided_on = self._found.decided_on
         if decided_on is None:
             return None
-        return self._found.to_bill.deadlines.appeal_limit(decided_on, level).days_left(self._today)
+        return self._deadlines.appeal_limit(decided_on, level).days_left(self._today)
 
 
 def evidence_on_file(found: OnFile, sent: ClaimVersion | None) -> tuple[Evidence, ...]:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.practice import Payer
-from groupclaim.rules.part2 import notice_for
+from groupclaim.rules.part2 import NOTICE
 from groupclaim.store import audit
 from groupclaim.store.database import Transaction
 
 
 async def record_disclosure(
-    tx: Transaction, facts: ClaimFacts, payer: Payer, what: str, now: datetime
+    tx: Transaction, claim_number: str, payer: Payer, what: str, now: datetime
 ) -> None:
     """Note that ``what`` discloses substance-use records to ``payer``, and with which notice (42
-    CFR 2.32): an 837P carries its text as a claim note, a 270 has no place for it. Nothing is noted
-    of other records."""
-    notice = notice_for(facts)
-    if notice is not None:
-        await audit.record(
-            tx,
-            now,
-            "groupclaim",
-            "part2_disclosure",
-            facts.claim_number,
-            {"what": what, "to": tx.keyring.payer_key(payer.ref), "notice": notice.identifier},
-        )
+    CFR 2.32): an 837P carries its text as a claim note, a 270 has no place for it."""
+    await audit.record(
+        tx,
+        now,
+        "groupclaim",
+        "part2_disclosure",
+        claim_number,
+        {"what": what, "to": tx.keyring.payer_key(payer.ref), "notice": NOTICE.identifier},
+    )

@@ -37,7 +37,9 @@ class Documentation:
         outside = self._outside
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
-        facts, billed = found.facts, found.to_bill
+        facts, billed = found.facts, found.billed
+        if billed is None:
+            return await self._held(step, found, found.lacks)
         note = await read_note(outside, facts, "documentation check", found.now)
         company = ALONE
         # Process notes are refused by their type: nothing of them is kept or compared.
@@ -58,6 +60,15 @@ class Documentation:
         note_due = billed.deadlines.note(facts.session.ends_at).at
         due_at = note_due if note_due > found.now else found.look_again()
         return DocumentationChecked(at=found.now, held=hold, due_at=due_at)
+
+    async def _held(
+        self, step: steps.ClaimStep, found: OnFile, findings: tuple[Finding, ...]
+    ) -> DocumentationChecked:
+        async with self._outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.CHECK_DOCUMENTATION.name, findings, found.now
+            )
+        return DocumentationChecked(at=found.now, held=held(findings), due_at=found.look_again())
 
     async def _tell_copied(
         self, found: OnFile, note: ProgressNote, company: Company, findings: tuple[Finding, ...]

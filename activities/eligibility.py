@@ -24,13 +24,12 @@ from groupclaim.rules.eligibility import (
     BenefitReading,
     carved_out_to,
     coverage_limits,
-    coverage_on_file,
     read_benefits,
     referred_again,
     with_call,
 )
 from groupclaim.rules.holding import held
-from groupclaim.rules.part2 import check_consent
+from groupclaim.rules.part2 import check_consent, is_part2
 from groupclaim.store import claims, files, practice
 from groupclaim.store.database import Reading
 
@@ -52,13 +51,15 @@ class Eligibility:
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
             asked = await _coverage_payer(reading, found)
-        findings = coverage_on_file(found.facts) or check_consent(found.facts, _today(found))
+        findings = found.lacks or check_consent(found.facts, _today(found))
         if findings or asked is None:
             return await self._conclude(step, found, findings, None)
         # The question goes to the payer of the coverage, also when another was billed before.
         facts = found.facts.model_copy(update={"payer": asked})
         trace = f"{step.claim_number}{step.sequence:04d}"
-        said = await self._ask(found, facts, asked, _known_member_id(found.facts), trace)
+        # With the member id on file: what an earlier answer made of it is not asked about again.
+        member_id = facts.coverage.member_id if facts.coverage else ""
+        said = await self._ask(found, facts, asked, member_id, trace)
         if said.answer is not None and said.administrator is not None:
             said = await self._ask_administrator(found, said, trace)
         else:
@@ -157,7 +158,8 @@ class Eligibility:
             await files.keep_file(
                 tx, connection_id, "inbound", "271", f"271-{trace}.edi", answered, found.now
             )
-            await record_disclosure(tx, found.facts, payer, "270", found.now)
+            if is_part2(found.facts):
+                await record_disclosure(tx, found.facts.claim_number, payer, "270", found.now)
 
     async def _conclude(
         self,
@@ -170,9 +172,11 @@ class Eligibility:
             if answer is not None:
                 await practice.record_eligibility(tx, step.claim_number, answer)
                 now_on_file = await on_file(self._outside, tx, step.claim_number)
+                billed = now_on_file.billed
                 findings = (
                     *findings,
-                    *coverage_limits(answer, now_on_file.facts, now_on_file.to_bill.policy),
+                    *now_on_file.lacks,
+                    *(coverage_limits(answer, now_on_file.facts, billed.policy) if billed else ()),
                 )
             await claims.replace_findings(
                 tx, step.claim_number, steps.CHECK_ELIGIBILITY.name, findings, found.now
@@ -188,14 +192,6 @@ async def _coverage_payer(reading: Reading, found: OnFile) -> Payer | None:
     if coverage is None:
         return None
     return await practice.read_payer(reading, reading.keyring.payer_key(coverage.payer))
-
-
-def _known_member_id(facts: ClaimFacts) -> str:
-    """The member id to ask with: as this payer last gave it, else as on file."""
-    answer = facts.eligibility
-    if answer is not None and answer.member_id and answer.carve_out is None:
-        return answer.member_id
-    return facts.coverage.member_id if facts.coverage else ""
 
 
 def _today(found: OnFile) -> date:

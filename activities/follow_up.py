@@ -25,7 +25,7 @@ class FollowUp:
     async def follow_up(self, step: steps.ClaimStep) -> FollowedUp:
         """Raise the alert, once for each level, and say when to look again."""
         async with self._outside.database.transaction() as tx:
-            found = await on_file(self._outside, tx, step.claim_number)
+            found = await on_file(self._outside, tx, step.claim_number, step.version)
             state = await claims.load_state(tx, step.claim_number)
             await claims.append_event(
                 tx,

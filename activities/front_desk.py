@@ -148,6 +148,7 @@ class FrontDesk:
                         status=item.status,
                         minutes=item.minutes,
                         copay_cents=item.copay_cents,
+                        remote=item.remote,
                     )
                     for item in taken.participants
                 ),

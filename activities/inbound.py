@@ -292,14 +292,14 @@ class _Route:
             await self._reject(batch, "999", "999", str(place), f"999:{status}")
             return
         for told in await self._of(batch):
-            deadlines = await self._deadlines.of(told.claim)
+            due_at = await self._deadlines.acknowledgment_277ca(told, self._now)
             self.news.append(
                 (
                     told,
                     Acknowledged(
                         at=self._now,
                         key=f"999:{self._file.digest[:16]}:{place}",
-                        due_at=deadlines.acknowledgment_277ca(self._now).at,
+                        due_at=due_at,
                         by="999",
                         version=told.version,
                         accepted=True,
@@ -348,14 +348,14 @@ class _Route:
             return  # received or passed on: the payer's own answer is still to come
         if answer.accepted and new:
             await authorizations.consume(self._tx, told.claim_number, self._now)
-        deadlines = await self._deadlines.of(told.claim)
+        due_at = await self._deadlines.remittance(told, self._now)
         self.news.append(
             (
                 told,
                 Acknowledged(
                     at=self._now,
                     key=f"277CA:{self._file.digest[:16]}:{place}",
-                    due_at=deadlines.remittance(self._now).at if answer.accepted else None,
+                    due_at=due_at if answer.accepted else None,
                     by="277CA",
                     version=told.version,
                     accepted=answer.accepted,

@@ -12,10 +12,12 @@ from activities.outside import Outside
 from activities.steps import INVALID
 from groupclaim.clearinghouse.port import NotTaken, Unreachable
 from groupclaim.model.facts import ClaimFacts
+from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.practice import Connection, Payer
-from groupclaim.policy.payer import PayerPolicy
+from groupclaim.policy.payer import NoPolicy, PayerPolicy
 from groupclaim.rules.deadlines import Deadlines
-from groupclaim.store import practice
+from groupclaim.rules.eligibility import coverage_on_file
+from groupclaim.store import claims, practice
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import remittance, remittance_claim
@@ -35,23 +37,17 @@ class Billed:
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """One claim as on file at ``now``; ``billed`` is None when nothing on file covers the day.
+    """One claim as on file at ``now``; ``billed`` is None when ``lacks`` says what is missing: a
+    coverage of the day, or a policy of its payer.
 
     ``decided_on`` is the date of the payer's last decision that stands.
     """
 
     facts: ClaimFacts
     billed: Billed | None
+    lacks: tuple[Finding, ...]
     decided_on: date | None
     now: datetime
-
-    @property
-    def to_bill(self) -> Billed:
-        """The payer, where a step is only reached with one. A coverage taken back meanwhile is for
-        a person to put right: the step is tried until then."""
-        if self.billed is None:
-            raise ApplicationError("nothing on file covers the day any more", type="NoCoverage")
-        return self.billed
 
     def look_again(self) -> datetime:
         """When a claim that waits for a person is looked at next: in time before the filing limit
@@ -69,9 +65,13 @@ class OnFile:
         return min((alert for alert in alerts if alert > self.now), default=self.now + LOOK_AGAIN)
 
 
-async def on_file(outside: Outside, reading: Reading, claim_number: str) -> OnFile:
-    """Everything on file about a claim. Raises NoPolicy when its payer has none for the day."""
-    facts = await practice.claim_facts(reading, claim_number)
+async def on_file(
+    outside: Outside, reading: Reading, claim_number: str, version: int = 0
+) -> OnFile:
+    """Everything on file about a claim; payer and coverage are those that ``version`` was made
+    with, where one is given."""
+    made = await claims.read_version(reading, claim_number, version) if version else None
+    facts = await practice.claim_facts(reading, claim_number, made.parties if made else None)
     now = await practice_now(reading)
     decided_on = await reading.scalar(
         select(func.max(remittance.c.payment_date))
@@ -83,10 +83,25 @@ async def on_file(outside: Outside, reading: Reading, claim_number: str) -> OnFi
         )
     )
     if facts.payer is None:
-        return OnFile(facts, None, decided_on, now)
-    policy = outside.policies.policy(facts.payer.policy, facts.service_date)
+        return OnFile(facts, None, coverage_on_file(facts), decided_on, now)
+    try:
+        policy = outside.policies.policy(facts.payer.policy, facts.service_date)
+    except NoPolicy as error:
+        return OnFile(facts, None, (no_policy(facts, error),), decided_on, now)
     deadlines = Deadlines(policy, outside.calendar, facts.practice.time_zone)
-    return OnFile(facts, Billed(facts.payer, policy, deadlines), decided_on, now)
+    return OnFile(facts, Billed(facts.payer, policy, deadlines), (), decided_on, now)
+
+
+def no_policy(facts: ClaimFacts, error: NoPolicy) -> Finding:
+    """Holds a claim whose payer's rules for the day of service nobody has written down."""
+    return Finding(
+        rule="no_policy",
+        severity=Severity.BLOCK,
+        sentence=f"{error}.",
+        fix="Load a policy for the payer and the day.",
+        evidence=(facts.claim_number,),
+        hold="NO_POLICY",
+    )
 
 
 async def connection_of(reading: Reading, payer: Payer) -> tuple[str, Connection]:

@@ -6,13 +6,12 @@ from activities import steps
 from activities.on_file import on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import PaymentAudited
-from groupclaim.model.claim import ClaimPayment, ClaimVersion
+from groupclaim.model.claim import ClaimPayment
 from groupclaim.model.finding import Finding
 from groupclaim.model.identity import split_control_number
 from groupclaim.rules.payment_audit import audit_payment
 from groupclaim.rules.pricing import expected_claim
 from groupclaim.store import batches, claims, ledger, remittances
-from groupclaim.store.database import Transaction
 
 
 class PaymentAudit:
@@ -26,23 +25,26 @@ class PaymentAudit:
         still waits for its batch is withdrawn: what is paid is not billed again."""
         outside = self._outside
         async with outside.database.transaction() as tx:
-            found = await on_file(outside, tx, step.claim_number)
             payments = await remittances.claim_payments(tx, step.claim_number)
             paid = [item for item in payments if item.paid or item.adjusted("PR")]
+            version = _paid_version(step, paid[-1]) if paid else step.version
+            found = await on_file(outside, tx, step.claim_number, version)
             findings: tuple[Finding, ...] = ()
             outcome = "as_expected"
             if paid:
                 await batches.withdraw(tx, step.claim_number, found.now)
-                expected = expected_claim(
-                    found.facts,
-                    found.to_bill.policy,
-                    outside.fees,
-                    (await _paid_version(tx, step, paid[-1])).lines,
-                )
-                if isinstance(expected, Finding):
+                lines = (await claims.read_version(tx, step.claim_number, version)).lines
+                if found.billed is None:
+                    findings, outcome = found.lacks, "unpriced"
+                elif isinstance(
+                    expected := expected_claim(
+                        found.facts, found.billed.policy, outside.fees, lines
+                    ),
+                    Finding,
+                ):
                     findings, outcome = (expected,), "unpriced"
                 else:
-                    audit = audit_payment(expected, paid[-1], found.to_bill.policy)
+                    audit = audit_payment(expected, paid[-1], found.billed.policy)
                     findings, outcome = audit.findings, audit.outcome
                     if audit.shortfall > 0:
                         await ledger.book_underpayment(
@@ -59,9 +61,7 @@ class PaymentAudit:
         return PaymentAudited.model_validate({"at": found.now, "outcome": outcome})
 
 
-async def _paid_version(
-    tx: Transaction, step: steps.ClaimStep, payment: ClaimPayment
-) -> ClaimVersion:
+def _paid_version(step: steps.ClaimStep, payment: ClaimPayment) -> int:
     """The version that the payer speaks of; where it names none of ours, the newest."""
     named = split_control_number(payment.control_number)
-    return await claims.read_version(tx, step.claim_number, named[1] if named else step.version)
+    return named[1] if named else step.version

@@ -8,10 +8,10 @@ from temporalio import activity
 
 from activities import steps
 from activities.messages import Messages
-from activities.on_file import connection_of, on_file
+from activities.on_file import connection_of
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import ClaimQueued
-from groupclaim.store import batches, practice
+from groupclaim.store import batches, claims, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading
 from workflows import batch
@@ -32,12 +32,13 @@ class Queue:
     async def queue_claim(self, step: steps.ClaimStep) -> ClaimQueued:
         """Let the version wait for the next batch, and see to it that there is one."""
         async with self._outside.database.transaction() as tx:
-            found = await on_file(self._outside, tx, step.claim_number)
-            connection_id, _ = await connection_of(tx, found.to_bill.payer)
-            await batches.queue_claim(tx, step.claim_number, step.version, connection_id, found.now)
-            cutoff = await self._cutoff(tx, connection_id, found.now)
+            now = await practice_now(tx)
+            version = await claims.read_version(tx, step.claim_number, step.version)
+            connection_id, _ = await connection_of(tx, version.parties.payer)
+            await batches.queue_claim(tx, step.claim_number, step.version, connection_id, now)
+            cutoff = await self._cutoff(tx, connection_id, now)
         await self._messages.tell_ready(connection_id)
-        return ClaimQueued(at=found.now, due_at=cutoff + _TAKEN_AFTER_CUTOFF)
+        return ClaimQueued(at=now, due_at=cutoff + _TAKEN_AFTER_CUTOFF)
 
     @performs(steps.NEXT_CUTOFF)
     async def next_cutoff(self, connection: steps.ConnectionRef) -> steps.NextLook:

@@ -18,7 +18,7 @@ from groupclaim.lifecycle.state import ClaimState, Consent
 from groupclaim.lifecycle.state import Step as ClaimStepName
 from groupclaim.model.base import Instant, Message
 from groupclaim.model.money import Cents
-from groupclaim.model.session import Attendance
+from groupclaim.model.session import Attendance, RemotePart
 
 TASK_QUEUE = "groupclaim"
 """Where all workflows and steps are done."""
@@ -208,6 +208,7 @@ class AttendanceEntry(Message):
     status: Attendance
     minutes: int
     copay_cents: Cents = Cents(0)
+    remote: RemotePart | None = None
 
 
 class RecordAttendance(Message):

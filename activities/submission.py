@@ -14,7 +14,7 @@ from activities import composing, steps
 from activities.claims_told import DeadlinesOf, claims_told, known_claims
 from activities.disclosure import record_disclosure
 from activities.messages import Messages
-from activities.on_file import later, on_file
+from activities.on_file import later
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import (
@@ -27,8 +27,8 @@ from groupclaim.clearinghouse.port import (
 )
 from groupclaim.lifecycle.events import Acknowledged, OutsideEvent, Submitted
 from groupclaim.model.finding import Finding, Severity
-from groupclaim.policy.payer import NoPolicy
 from groupclaim.rules.denials import CLAIM_REFUSED
+from groupclaim.rules.part2 import NOTICE
 from groupclaim.store import batches, claims, files, practice
 from groupclaim.store.batches import Batch, BatchClaim
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
@@ -80,10 +80,8 @@ class Submission:
             billing = await practice.read_practice(reading)
             items = await batches.batch_claims(reading, batch.batch_id)
             for item in items:
-                try:
-                    found[item.control_number] = await self._claim(reading, item)
-                except (ApplicationError, NoPolicy, x12.X12WriteError) as error:
-                    refused[item.control_number] = (_refusal(item.claim_number, *_why(error)),)
+                version = await claims.read_version(reading, item.claim_number, item.version)
+                found[item.control_number] = composing.professional_claim(version, billing)
         numbers = {item.control_number: item.claim_number for item in items}
 
         def written(some: Sequence[str]) -> bytes:
@@ -109,11 +107,6 @@ class Submission:
         left = tuple(control_number for control_number in found if control_number not in faults)
         return _Composed(written(left) if left else None, refused)
 
-    async def _claim(self, reading: Reading, item: BatchClaim) -> x12.ProfessionalClaim:
-        on_record = await on_file(self._outside, reading, item.claim_number)
-        version = await claims.read_version(reading, item.claim_number, item.version)
-        return composing.professional_claim(on_record.facts, on_record.to_bill.payer, version)
-
     async def _fix(self, tx: Transaction, batch: Batch, composed: _Composed) -> Batch:
         """Fix the bytes and take out what is not in them, unless somebody else has been first."""
         digest = None
@@ -138,10 +131,10 @@ class Submission:
             if item.control_number in composed.refused:
                 await self._take_out(tx, item, composed.refused[item.control_number], now)
             else:
-                found = await on_file(self._outside, tx, item.claim_number)
-                await record_disclosure(
-                    tx, found.facts, found.to_bill.payer, f"837 {batch.batch_id}", found.now
-                )
+                version = await claims.read_version(tx, item.claim_number, item.version)
+                if version.parties.note == NOTICE.text:
+                    what = f"837 {batch.batch_id}"
+                    await record_disclosure(tx, item.claim_number, version.parties.payer, what, now)
         await batches.take_out(tx, batch.batch_id, composed.refused, now)
         return await batches.read_batch(tx, batch.batch_id)
 
@@ -264,7 +257,7 @@ class Submission:
         """The first moment at which any claim of the batch should have its 999."""
         told = await claims_told(reading, batch_id)
         deadlines = DeadlinesOf(self._outside, reading)
-        due = [(await deadlines.of(item.claim)).acknowledgment_999(sent_at).at for item in told]
+        due = [await deadlines.acknowledgment_999(item, sent_at) for item in told]
         return min(due)
 
     @performs(steps.RECONCILE_BATCH)
@@ -332,7 +325,7 @@ class Submission:
             now = await practice_now(reading)
             told = await claims_told(reading, announce.batch_id)
             deadlines = DeadlinesOf(self._outside, reading)
-            due = [(await deadlines.of(item.claim)).acknowledgment_999(now).at for item in told]
+            due = [await deadlines.acknowledgment_999(item, now) for item in told]
         for item, due_at in zip(told, due, strict=True):
             event: OutsideEvent
             if announce.accepted:
@@ -427,14 +420,6 @@ def _problems(written: Callable[[Sequence[str]], bytes], some: Sequence[str]) ->
         )
         for problem in found[:_MOST_PROBLEMS]
     )
-
-
-def _why(error: ApplicationError | NoPolicy | x12.X12WriteError) -> _Why:
-    if isinstance(error, x12.X12WriteError):
-        return "unwritable", error.problems[0], _MEND
-    if isinstance(error, NoPolicy):
-        return "no_policy", "No payer policy is in force on the day of service.", "Load the policy."
-    return "not_on_file", f"{error.message.capitalize()}.", "Load what is missing."
 
 
 def _refusal(claim_number: str, rule: str, sentence: str, fix: str) -> Finding:

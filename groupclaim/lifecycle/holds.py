@@ -108,6 +108,14 @@ HOLDS: dict[str, HoldKind] = {
         repair="Request an authorization for the additional sessions, or do not bill this one.",
         two_people=True,
     ),
+    "NO_POLICY": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "contract owner: the payer's rules in force on the day of service",
+        "the policy on file",
+        Fact.COVERAGE,
+        repair="Load a policy that is in force on the day (`groupclaim policy`), or name another "
+        "one for the payer. It is looked at again at each reminder.",
+    ),
     "PART2_CONSENT": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "privacy: the patient's consent to disclose substance-use records to the payer",

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from groupclaim.model.base import Record
+from groupclaim.model.facts import EligibilityAnswer
 from groupclaim.model.money import Cents
-from groupclaim.model.practice import ProcedureCode
+from groupclaim.model.patient import Coverage
+from groupclaim.model.practice import Address, Payer, ProcedureCode, Taxonomy
 
 Modifier = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2}$")]
 
@@ -31,12 +33,62 @@ class ClaimLine(Record):
     service_date: date
 
 
+class Subscriber(Record):
+    """The insured patient as a claim names them. ``member_id`` is the payer's own where it has
+    corrected the one on file."""
+
+    last_name: str
+    first_name: str
+    birth_date: date
+    sex: Literal["F", "M", "U"]
+    address: Address
+    member_id: str
+    group_number: str | None
+
+
+class Rendering(Record):
+    """The clinician whom a claim names as having given the service (2310B)."""
+
+    last_name: str
+    first_name: str
+    npi: str
+    taxonomy: Taxonomy
+
+
+class Facility(Record):
+    """Where the service was given, when that is not the billing provider's address (2310C)."""
+
+    name: str
+    address: Address
+
+
+class ClaimParties(Record):
+    """To whom and of whom a version of a claim speaks, as on file when it was made.
+
+    What follows from the claim later (the same bytes again, deadlines, denials, audits) is read
+    from here: coverage and policies on file may have changed since. ``policy_from`` and
+    ``policy_version`` name the edition of the payer's policy that was in force. ``coverage`` and
+    ``answer`` are what member id and group number were taken from. ``note`` is the claim note.
+    """
+
+    payer: Payer
+    policy_from: date
+    policy_version: str
+    coverage: Coverage
+    answer: EligibilityAnswer | None
+    subscriber: Subscriber
+    rendering: Rendering
+    facility: Facility | None = None
+    note: str = ""
+
+
 class ClaimVersion(Record):
-    """What one version of a claim says; a version that has been sent never changes."""
+    """What one version of a claim says; a version that is kept never changes."""
 
     claim_number: str
     version: Annotated[int, Field(ge=1)]
     control_number: str
+    parties: ClaimParties
     frequency: Literal["1", "7", "8"]
     original_reference: str | None = None
     prior_authorization: str | None = None

@@ -32,9 +32,10 @@ class EligibilityAnswer(Record):
     ``authorization_required`` is EB11: Y, N or U (unknown). ``member_id`` is the one in force as
     the payer knows it. ``qualified_medicare_beneficiary``: no Medicare deductible, coinsurance or
     copay may be collected. ``visits_remaining`` is what the plan has left, None when not said.
-    ``asked`` is the payer of the coverage on file; ``carve_out`` the payer on file to which it
-    referred and which is billed instead. ``call`` is the reference of the telephone call that this
-    answer rests on.
+    ``asked`` and ``asked_member_id`` are payer and member id of the coverage on file that was asked
+    about: of another coverage, or a corrected one, the answer says nothing. ``carve_out`` is the
+    payer on file to which it referred and which is billed instead. ``call`` is the reference of the
+    telephone call that this answer rests on.
     """
 
     active: bool
@@ -49,20 +50,25 @@ class EligibilityAnswer(Record):
     visits_remaining: int | None = None
     referral_required: bool | None = None
     asked: Reference | None = None
+    asked_member_id: str | None = None
     carve_out: Reference | None = None
     call: str | None = None
+
+    def is_about(self, coverage: Coverage) -> bool:
+        """Whether this answers for ``coverage`` as it is on file now."""
+        return (self.asked, self.asked_member_id) == (coverage.payer, coverage.member_id)
 
 
 class ClaimFacts(Record):
     """One participant of one session with all that bears on billing it, as on file now.
 
-    ``group_size`` counts the patients treated in the room, whoever pays; None before attendance is
-    final. ``payer`` and ``coverage`` are None when nothing on file covers the day. ``remote`` is
-    how the patient took part by the final attendance, where that differs from the session.
-    ``supervisor`` is the clinician's, where the clinician has one.
-    ``authorizations`` are all the patient's, whose ``used`` counts units that other claims hold.
-    ``other_session_days`` are the days of the patient's other attended group sessions of the same
-    calendar year, one entry a session.
+    ``payer`` and ``coverage`` are None when nothing on file covers the day; ``eligibility`` is what
+    was last answered about that coverage. ``group_size`` counts the patients treated in the room,
+    whoever pays; None before attendance is final. ``remote`` is how the patient took part by the
+    final attendance, where that differs from the session. ``supervisor`` is the clinician's, where
+    the clinician has one. ``authorizations`` are all the patient's, whose ``used`` counts units
+    that other claims hold. ``other_session_days`` are the days of the patient's other attended
+    group sessions of the same calendar year, one entry a session.
     """
 
     claim_number: str

@@ -188,6 +188,7 @@ def read_benefits(
         qualified_medicare_beneficiary=beneficiary,
         visits_remaining=_visits_remaining(tiers),
         asked=facts.payer.ref if facts.payer else None,
+        asked_member_id=facts.coverage.member_id if facts.coverage else None,
     )
     findings: list[Finding] = []
     if response.rejections:
@@ -327,6 +328,7 @@ def with_call(reading: BenefitReading, facts: ClaimFacts) -> BenefitReading:
             coinsurance_percent=call.coinsurance_percent,
             checked_at=call.called_at,
             asked=call.payer,
+            asked_member_id=facts.coverage.member_id if facts.coverage else None,
         )
         findings = judge_answer(said, facts)
         overruled = True

@@ -15,16 +15,13 @@ from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.finding import Finding, Severity, Source
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Patient
-from groupclaim.model.session import Attendance, GroupSession
+from groupclaim.model.session import Attendance, GroupSession, RemotePart
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_copay
-from groupclaim.store.practice import UnknownRecord, add_participant
+from groupclaim.store.practice import UnknownRecord, add_participant, has_left, remote_part
 from groupclaim.store.schema import (
-    acknowledgment,
-    batch,
-    batch_claim,
     claim,
     claim_event,
     claim_version,
@@ -157,6 +154,8 @@ async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> Cla
             "claim_number": made.claim_number,
             "version": made.version,
             "control_number": made.control_number,
+            "payer_key": tx.keyring.payer_key(made.parties.payer.ref),
+            "policy": made.parties.payer.policy,
             "frequency": made.frequency,
             "charge_cents": int(made.charge),
             "created_at": at,
@@ -245,12 +244,14 @@ async def read_findings(
 
 @dataclass(frozen=True, slots=True)
 class AttendanceEntry:
-    """What became of one invited patient. ``minutes`` is above zero exactly when they attended."""
+    """What became of one invited patient. ``minutes`` is above zero exactly when they attended;
+    ``remote`` is how they took part, where that differs from what the session says."""
 
     patient_id: str
     status: Attendance
     minutes: int = 0
     copay: Cents = NOTHING
+    remote: RemotePart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,12 +306,17 @@ async def record_attendance(
             "copay_cents": int(entry.copay),
             "not_billable": not_billable_reason(entry.status, size),
         }
-        changed = any(getattr(row, name) != value for name, value in values.items()) or (
-            resized and entry.status is Attendance.ATTENDED
+        changed = (
+            any(getattr(row, name) != value for name, value in values.items())
+            or remote_part(tx, row.document) != entry.remote
+            or (resized and entry.status is Attendance.ATTENDED)
         )
         revision = row.revision + changed
         if changed:
-            await _update_participant(tx, row, {**values, "revision": revision})
+            document = tx.seal(participant, entry.remote) if entry.remote else None
+            await _update_participant(
+                tx, row, {**values, "document": document, "revision": revision}
+            )
             await book_copay(tx, row.claim_number, entry.copay, at)
         sent = await _withdraw(tx, row.claim_number, at, changed)
         if values["not_billable"] is None:
@@ -526,19 +532,10 @@ async def _withdraw(tx: Transaction, claim_number: str, at: datetime, changed: b
             )
             .values(withdrawn_at=at)
         )
-    rejected = (
-        select(acknowledgment.c.id)
-        .where(
-            acknowledgment.c.claim_number == batch_claim.c.claim_number,
-            acknowledgment.c.version == batch_claim.c.version,
-            acknowledgment.c.accepted.is_(False),
-        )
-        .exists()
-    )
     left = await tx.first(
-        select(batch_claim.c.version)
-        .join(batch, batch.c.id == batch_claim.c.batch_id)
-        .where(batch_claim.c.claim_number == claim_number, batch.c.state != "refused", ~rejected)
+        select(claim.c.claim_number).where(
+            claim.c.claim_number == claim_number, has_left(claim.c.claim_number)
+        )
     )
     return left is not None
 

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Table, func, select, update
 
 from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
+from groupclaim.model.claim import ClaimParties
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
@@ -37,11 +38,14 @@ from groupclaim.model.practice import (
     Practice,
 )
 from groupclaim.model.roster_file import OnFile
-from groupclaim.model.session import Attendance, GroupSession, OtherService
+from groupclaim.model.session import Attendance, GroupSession, OtherService, RemotePart
 from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
+    acknowledgment,
     authorization,
+    batch,
+    batch_claim,
     claim,
     clinician,
     connection,
@@ -58,6 +62,7 @@ from groupclaim.store.schema import (
     patient,
     payer,
     practice,
+    ready_claim,
     treatment_plan,
 )
 
@@ -277,31 +282,63 @@ async def _exists(reading: Reading, table: Table, key: str) -> bool:
 
 
 async def _assign_payers(tx: Transaction, patient_ids: Iterable[str]) -> None:
-    """Note anew who pays for the open claims of patients whose coverage changed."""
+    """Note anew who pays for the open claims of patients whose coverage changed; one that has a
+    version on its way, or sent and neither rejected nor refused, stays with whom that names."""
+    waits = (
+        select(ready_claim.c.version)
+        .where(
+            ready_claim.c.claim_number == claim.c.claim_number,
+            ready_claim.c.batch_id.is_(None),
+            ready_claim.c.withdrawn_at.is_(None),
+        )
+        .exists()
+    )
     rows = await tx.rows(
         select(claim.c.claim_number, claim.c.patient_id, claim.c.service_date).where(
-            claim.c.patient_id.in_(tuple(patient_ids)), claim.c.stage.not_in(tuple(ENDED))
+            claim.c.patient_id.in_(tuple(patient_ids)),
+            claim.c.stage.not_in(tuple(ENDED)),
+            ~waits,
+            ~has_left(claim.c.claim_number),
         )
     )
     for row in rows:
-        key = await _payer_key(tx, row.patient_id, row.service_date)
-        answer = await _answer(tx, row.claim_number)
-        if answer is not None and answer.carve_out and answer.asked:
-            asked = tx.keyring.payer_key(answer.asked)
-            key = tx.keyring.payer_key(answer.carve_out) if key == asked else key
+        cover = await _coverage(tx, row.patient_id, row.service_date)
+        answer = await _answer(tx, row.claim_number, cover)
+        key = tx.keyring.payer_key(_billed(cover, answer)) if cover else NO_PAYER
         await tx.execute(
             update(claim).where(claim.c.claim_number == row.claim_number).values(payer_key=key)
         )
 
 
-async def _payer_key(reading: Reading, patient_id: str, day: date) -> str:
-    key: str | None = await reading.scalar(
-        select(coverage.c.payer_key)
-        .where(coverage.c.patient_id == patient_id, _in_force(coverage, day))
-        .order_by(coverage.c.priority)
-        .limit(1)
+def has_left(claim_number: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a version of a claim is in a batch that was not refused, and was not rejected."""
+    rejected = (
+        select(acknowledgment.c.id)
+        .where(
+            acknowledgment.c.claim_number == batch_claim.c.claim_number,
+            acknowledgment.c.version == batch_claim.c.version,
+            acknowledgment.c.accepted.is_(False),
+        )
+        .exists()
     )
-    return key or NO_PAYER
+    return (
+        select(batch_claim.c.version)
+        .join(batch, batch.c.id == batch_claim.c.batch_id)
+        .where(batch_claim.c.claim_number == claim_number, batch.c.state != "refused", ~rejected)
+        .exists()
+    )
+
+
+async def _coverage(reading: Reading, patient_id: str, day: date) -> Coverage | None:
+    """The coverage that is billed first for a day."""
+    covers = await open_all(
+        reading,
+        coverage,
+        Coverage,
+        coverage.c.patient_id == patient_id,
+        _in_force(coverage, day),
+    )
+    return min(covers, key=lambda item: item.priority, default=None)
 
 
 def _in_force(table: Table, day: date) -> ColumnElement[bool]:
@@ -408,13 +445,14 @@ async def add_participant(
     """Put a patient on a session's roster with a claim of their own; returns its number."""
     number = tx.keyring.claim_number(practice_id, session_id, patient_id)
     state = ClaimState(claim_number=number)
+    cover = await _coverage(tx, patient_id, day)
     await tx.insert_new(
         claim,
         {
             "claim_number": number,
             "session_id": session_id,
             "patient_id": patient_id,
-            "payer_key": await _payer_key(tx, patient_id, day),
+            "payer_key": tx.keyring.payer_key(cover.payer) if cover else NO_PAYER,
             "service_date": day,
             "stage": state.stage.value,
             "version": 0,
@@ -577,10 +615,24 @@ async def read_payer(reading: Reading, payer_key: str) -> Payer:
     return await _open(reading, payer, payer_key, Payer)
 
 
-async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
-    """Everything on file that bears on one claim. Raises :class:`UnknownRecord`."""
+async def claim_facts(
+    reading: Reading, claim_number: str, parties: ClaimParties | None = None
+) -> ClaimFacts:
+    """Everything on file that bears on one claim. Raises :class:`UnknownRecord`.
+
+    Payer, coverage and the payer's answer are those of ``parties`` where they are given: of a
+    version that has been made, whatever is on file by now.
+    """
     row = await reading.first(
-        select(participant, group_session, claim.c.service_date.label("day"))
+        select(
+            participant,
+            group_session.c.practice_id,
+            group_session.c.location_id,
+            group_session.c.clinician_id,
+            group_session.c.attendance_recorded_at,
+            group_session.c.document.label("session"),
+            claim.c.service_date.label("day"),
+        )
         .join(group_session, group_session.c.id == participant.c.session_id)
         .join(claim, claim.c.claim_number == participant.c.claim_number)
         .where(participant.c.claim_number == claim_number)
@@ -589,16 +641,17 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         raise UnknownRecord(f"claim {claim_number}")
     day, patient_id = row.day, row.patient_id
     place = await _open(reading, location, row.location_id, Location)
-    covers = await open_all(
-        reading,
-        coverage,
-        Coverage,
-        coverage.c.patient_id == patient_id,
-        _in_force(coverage, day),
-    )
-    cover = min(covers, key=lambda item: item.priority, default=None)
-    answer = await _answer(reading, claim_number)
-    payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else None
+    cover: Coverage | None
+    billed: Payer | None
+    if parties is not None:
+        cover, answer = parties.coverage, parties.answer
+        payer_key, billed = reading.keyring.payer_key(parties.payer.ref), parties.payer
+    else:
+        cover = await _coverage(reading, patient_id, day)
+        answer = await _answer(reading, claim_number, cover)
+        payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else NO_PAYER
+        billed = await _open(reading, payer, payer_key, Payer) if cover else None
+    person = await _open(reading, clinician, row.clinician_id, Clinician)
     plans = await open_all(
         reading,
         treatment_plan,
@@ -626,15 +679,15 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         patient_id=patient_id,
         practice=await _open(reading, practice, row.practice_id, Practice),
         location=place,
-        clinician=await _open(reading, clinician, row.clinician_id, Clinician),
-        session=reading.unseal(group_session, row.document, GroupSession),
+        clinician=person,
+        session=reading.unseal(group_session, row.session, GroupSession),
         patient=await _open(reading, patient, patient_id, Patient),
-        payer=await _open(reading, payer, payer_key, Payer) if payer_key else None,
+        payer=billed,
         coverage=cover,
         eligibility=answer,
         plan=max(plans, key=lambda item: (item.signed_at, item.ref), default=None),
         authorizations=await authorizations.of_patient(reading, patient_id, claim_number),
-        contracts=await _contracts(reading, payer_key or NO_PAYER),
+        contracts=await _contracts(reading, payer_key),
         fees=await open_all(reading, fee, Fee),
         other_services=tuple(
             reading.unseal(other_service, item.document, OtherService)
@@ -648,6 +701,12 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
         note_signed_at=await reading.scalar(
             select(note.c.signed_at).filter_by(session_id=row.session_id, patient_id=patient_id)
         ),
+        remote=remote_part(reading, row.document),
+        supervisor=await _open(
+            reading, clinician, reading.keyring.opaque("clinician", person.supervisor), Clinician
+        )
+        if person.supervisor
+        else None,
         coverage_calls=await open_all(
             reading,
             coverage_call,
@@ -659,18 +718,27 @@ async def claim_facts(reading: Reading, claim_number: str) -> ClaimFacts:
     )
 
 
-async def _answer(reading: Reading, claim_number: str) -> EligibilityAnswer | None:
+async def _answer(
+    reading: Reading, claim_number: str, cover: Coverage | None
+) -> EligibilityAnswer | None:
+    """What was last answered about the claim; None when that was about other coverage."""
     document = await reading.scalar(
         select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
     )
-    return reading.unseal(eligibility, document, EligibilityAnswer) if document else None
+    if document is None or cover is None:
+        return None
+    answer = reading.unseal(eligibility, document, EligibilityAnswer)
+    return answer if answer.is_about(cover) else None
 
 
 def _billed(cover: Coverage, answer: EligibilityAnswer | None) -> str:
     """Who is billed: the payer of the coverage, or the one it referred to when it was asked."""
-    if answer is not None and answer.carve_out is not None and answer.asked == cover.payer:
-        return answer.carve_out
-    return cover.payer
+    return (answer.carve_out if answer is not None else None) or cover.payer
+
+
+def remote_part(reading: Reading, document: bytes | None) -> RemotePart | None:
+    """How a participant took part by the final attendance, of their row's ``document``."""
+    return reading.unseal(participant, document, RemotePart) if document else None
 
 
 async def _other_session_days(

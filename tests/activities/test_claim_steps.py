@@ -188,7 +188,7 @@ async def test_what_a_payer_would_refuse_never_becomes_a_version(
     assert facts.payer is not None
     payer = facts.payer.model_copy(update={"payer_id": "~"})
 
-    async def spoiled(reading: Any, number: str) -> Any:
+    async def spoiled(reading: Any, number: str, parties: Any) -> Any:
         return facts.model_copy(update={"payer": payer})
 
     monkeypatch.setattr(practice, "claim_facts", spoiled)

@@ -324,10 +324,6 @@ def test_the_claim_carries_the_notice_and_the_referral() -> None:
         line_control_number="L1", code="90853", charge=Cents(6000), units=1,
         place_of_service="11", diagnosis_pointers=(1,), service_date=date(2026, 2, 3),
     )  # fmt: skip
-    version = ClaimVersion(
-        claim_number="GC0000000000X", version=1, control_number="GC0000000000XA", frequency="1",
-        diagnoses=("F1020",), place_of_service="11", lines=(line,),
-    )  # fmt: skip
     plain = made.facts()
     flagged = made.facts(
         patient=plain.patient.model_copy(update={"part2": True}),
@@ -335,7 +331,15 @@ def test_the_claim_carries_the_notice_and_the_referral() -> None:
     )
 
     def sent(facts: ClaimFacts) -> str:
-        claim = composing.professional_claim(facts, facts.payer, version)
+        parties = composing.claim_parties(
+            facts, facts.payer, facts.coverage, made.policy(), facts.clinician
+        )
+        version = ClaimVersion(
+            claim_number="GC0000000000X", version=1, control_number="GC0000000000XA",
+            frequency="1", parties=parties, diagnoses=("F1020",), place_of_service="11",
+            lines=(line,),
+        )  # fmt: skip
+        claim = composing.professional_claim(version, facts.practice)
         frame = x12.Envelope(
             sender_id="PRACTICE0", receiver_id="PAYER0", interchange_control_number=1,
             group_control_number=1, at=START + timedelta(days=9), test=True,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from temporalio.exceptions import ApplicationError
 
 from activities import steps
@@ -18,9 +17,9 @@ from activities.submission import GRACE
 from groupclaim.clearinghouse.port import DUPLICATE, NotTaken
 from groupclaim.lifecycle.events import Acknowledged, HoldReleased, Submitted
 from groupclaim.model.identity import control_number
-from groupclaim.model.intake import PracticeFile
-from groupclaim.store import batches, files, practice
-from tests.activities.house import SAMPLES, House, Killed
+from groupclaim.store import batches, claims, files
+from groupclaim.store.schema import claim_version
+from tests.activities.house import House, Killed
 
 ROSTER = {"S1": ("P01", "P04")}
 
@@ -46,21 +45,20 @@ async def batch(house: House) -> steps.BatchRef:
     return cut
 
 
-async def learn(house: House, change: Callable[[dict[str, Any]], None]) -> None:
-    """Load the practice's file again, with one thing in it changed."""
-    data = json.loads((SAMPLES / "practice.json").read_text())
-    change(data)
+async def spoil(house: House, *patients: str) -> None:
+    """Make what the first versions of these patients' claims say unfit to be sent."""
     async with house.quietly() as tx:
-        await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
-
-
-def rename(*patients: str) -> Callable[[dict[str, Any]], None]:
-    def change(data: dict[str, Any]) -> None:
-        for patient in data["patients"]:
-            if patient["ref"] in patients:
-                patient["last_name"] = "☃"  # nothing that X12 can carry
-
-    return change
+        for patient in patients:
+            number = await house.claim_of("S1", patient)
+            version = await claims.read_version(tx, number, 1)
+            name = version.parties.subscriber.model_copy(update={"last_name": "☃"})
+            parties = version.parties.model_copy(update={"subscriber": name})
+            spoiled = version.model_copy(update={"parties": parties})
+            await tx.execute(
+                update(claim_version)
+                .filter_by(claim_number=number, version=1)
+                .values(document=tx.seal(claim_version, spoiled))
+            )
 
 
 async def cut_one(house: House) -> steps.BatchRef:
@@ -74,7 +72,7 @@ async def test_a_claim_that_cannot_be_sent_leaves_its_batch_and_the_rest_goes(
     house: House,
 ) -> None:
     cut = await cut_one(house)
-    await learn(house, rename("P04"))
+    await spoil(house, "P04")
     for _ in range(2):  # whoever takes over tells the same again
         built = await house.perform(steps.BUILD_BATCH, cut)
         assert built.claims == 1
@@ -101,13 +99,12 @@ async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_as_its_next
     house: House,
 ) -> None:
     cut = await cut_one(house)
-    await learn(house, rename("P04"))
+    await spoil(house, "P04")
     await house.send(cut)
     refused = await house.claim_of("S1", "P04")
     hold = house.states[refused].hold
     assert hold is not None
     assert (hold.code, hold.releasable) == ("CLAIM_REFUSED", True)
-    await learn(house, lambda data: None)
     now = await house.clock.now()
     await house.happens(refused, HoldReleased(at=now, key="mended", code="CLAIM_REFUSED"))
     again = await house.cut("2")
@@ -120,7 +117,7 @@ async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_as_its_next
 
 async def test_a_batch_of_which_no_claim_can_be_sent_ends(house: House) -> None:
     cut = await cut_one(house)
-    await learn(house, rename("P01", "P04"))
+    await spoil(house, "P01", "P04")
     built = await house.perform(steps.BUILD_BATCH, cut)
     assert (built.claims, built.digest) == (0, "")
     found = await stored(house, cut)

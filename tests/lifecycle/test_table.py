@@ -40,6 +40,7 @@ HELD_AT = {
     "DIAGNOSIS_NOT_COVERED": Stage.ELIGIBILITY,
     "FREQUENCY_EXCEEDED": Stage.ELIGIBILITY,
     "PART2_CONSENT": Stage.ELIGIBILITY,
+    "NO_POLICY": Stage.ELIGIBILITY,
     "AUTH_MISMATCH": Stage.AUTHORIZATION,
     "PLAN_INVALID": Stage.DOCUMENTATION,
     "CLONED_NOTE": Stage.DOCUMENTATION,
@@ -183,6 +184,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
             "REFERRAL_REQUIRED",
             "DIAGNOSIS_NOT_COVERED",
             "PART2_CONSENT",
+            "NO_POLICY",
         )
     },
     "FREQUENCY_EXCEEDED": {"authorization": "eligibility -> check_eligibility"},
@@ -244,6 +246,7 @@ RELEASED = {
             "DIAGNOSIS_NOT_COVERED",
             "FREQUENCY_EXCEEDED",
             "PART2_CONSENT",
+            "NO_POLICY",
         ),
         AGAIN[Step.CHECK_ELIGIBILITY],
     ),

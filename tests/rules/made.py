@@ -4,7 +4,13 @@ commercial payer with a contract rate of 28.15, charge 60.00."""
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from groupclaim.model.claim import Adjustment, ClaimPayment
+from groupclaim.model.claim import (
+    Adjustment,
+    ClaimParties,
+    ClaimPayment,
+    Rendering,
+    Subscriber,
+)
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, Coverage, Patient, TreatmentPlan
@@ -229,6 +235,31 @@ def facts(**changes: Any) -> ClaimFacts:
         note_signed_at=LATER,
     )
     return base.model_copy(update=changes)
+
+
+def parties(of: ClaimFacts | None = None) -> ClaimParties:
+    """To whom and of whom a claim of these facts speaks."""
+    of = of or facts()
+    assert of.payer is not None
+    assert of.coverage is not None
+    named = ("last_name", "first_name", "npi", "taxonomy")
+    return ClaimParties(
+        payer=of.payer,
+        policy_from=policy().effective_from,
+        policy_version=policy().version,
+        coverage=of.coverage,
+        answer=of.eligibility,
+        subscriber=Subscriber(
+            last_name=of.patient.last_name,
+            first_name=of.patient.first_name,
+            birth_date=of.patient.birth_date,
+            sex=of.patient.sex,
+            address=of.patient.address,
+            member_id=of.coverage.member_id,
+            group_number=of.coverage.group_number,
+        ),
+        rendering=Rendering(**{name: getattr(of.clinician, name) for name in named}),
+    )
 
 
 def member(ref: str, first: str, last: str) -> Patient:

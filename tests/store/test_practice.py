@@ -28,6 +28,7 @@ from groupclaim.store.practice import (
 from groupclaim.store.schema import coverage
 from tests.store.world import (
     NOW,
+    PLANTED,
     World,
     attended,
     practice_data,
@@ -252,6 +253,8 @@ async def test_the_newest_eligibility_answer_counts(world: World) -> None:
             authorization_required="N",
             member_id=member_id,
             checked_at=NOW + timedelta(hours=hours),
+            asked="first",
+            asked_member_id=f"{PLANTED[2]}P01",
         )
 
     async with world.database.transaction() as tx:

@@ -11,7 +11,13 @@ from typing import Any
 from sqlalchemy import select
 
 from groupclaim.model.base import parse
-from groupclaim.model.claim import ClaimLine, ClaimVersion
+from groupclaim.model.claim import (
+    ClaimLine,
+    ClaimParties,
+    ClaimVersion,
+    Rendering,
+    Subscriber,
+)
 from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
@@ -220,11 +226,36 @@ def attended(world: World, *, copay: int = 0, absent: Sequence[int] = ()) -> lis
     ]
 
 
+def parties(ref: str = PATIENTS[0], payer: str = "first") -> ClaimParties:
+    """To whom and of whom a claim of the practice speaks."""
+    file = practice_file()
+    person = next(item for item in file.patients if item.ref == ref)
+    cover = next(item for item in file.coverages if item.patient == ref)
+    clinician = file.clinicians[0]
+    return ClaimParties(
+        payer=next(item for item in file.payers if item.ref == payer),
+        policy_from=date(2025, 1, 1),
+        policy_version="0123456789ab",
+        coverage=cover,
+        answer=None,
+        subscriber=Subscriber(
+            **person.model_dump(include={"last_name", "first_name", "birth_date", "sex"}),
+            address=person.address,
+            member_id=cover.member_id,
+            group_number=cover.group_number,
+        ),
+        rendering=Rendering(
+            **clinician.model_dump(include={"last_name", "first_name", "npi", "taxonomy"})
+        ),
+    )
+
+
 def version_of(number: str, version: int = 1, charge: int = CHARGE) -> ClaimVersion:
     return ClaimVersion(
         claim_number=number,
         version=version,
         control_number=control_number(number, version),
+        parties=parties(),
         frequency="1",
         diagnoses=("F331",),
         place_of_service="11",
