@@ -1,0 +1,191 @@
+"""What was said of payer and member when a claim was made stands, whatever is loaded afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from activities import steps
+from groupclaim import x12
+from groupclaim.lifecycle import events
+from groupclaim.model.intake import PracticeFile
+from groupclaim.store import claims, files, practice
+from tests.activities.house import SAMPLES, House
+
+ROSTER = {"S2": ("P14", "P15", "P16")}
+DATA = json.loads((SAMPLES / "practice.json").read_text())
+(COVERED,) = [item for item in DATA["coverages"] if item["patient"] == "P15"]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """Three claims ready at the cut-off."""
+    async with House(tmp_path, ROSTER) as made:
+        await made.open_sessions()
+        for item in made.happenings():
+            if item["kind"] in ("attendance", "note_signed") and item.get("session") == "S2":
+                await made.move_to(max(datetime.fromisoformat(item["at"]), await made.clock.now()))
+                await made.from_outside(item)
+        yield made
+
+
+async def load(house: House, change: Callable[[dict[str, Any]], None]) -> None:
+    """Load the practice's file again, with something about P15's coverage changed."""
+    data = json.loads(json.dumps(DATA))
+    (mine,) = [item for item in data["coverages"] if item["patient"] == "P15"]
+    change(mine)
+    if mine.pop("moved", None):
+        day = {"from": "2026-02-01", "payer": "sample-mutual", "member_id": "OTHER1"}
+        data["coverages"].append({**mine, **day, "to": None})
+        mine["to"] = "2026-01-31"
+    async with house.quietly() as tx:
+        await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
+
+
+def ended(mine: dict[str, Any]) -> None:
+    mine["to"] = "2026-01-31"
+
+
+def corrected(mine: dict[str, Any]) -> None:
+    mine["member_id"] = "CORRECTED999"
+
+
+def moved(mine: dict[str, Any]) -> None:
+    mine["moved"] = True
+
+
+async def sent_batch(house: House) -> steps.BatchRef:
+    batch = await house.cut("1")
+    assert batch is not None
+    await house.send(batch)
+    return batch
+
+
+@pytest.mark.parametrize("change", [ended, corrected, moved])
+async def test_a_batch_cut_before_the_coverage_changed_goes_as_it_was_made(
+    house: House, change: Callable[[dict[str, Any]], None]
+) -> None:
+    number = await house.claim_of("S2", "P15")
+    batch = await house.cut("1")
+    assert batch is not None
+    await load(house, change)
+    built = await house.perform(steps.BUILD_BATCH, batch)
+    assert built.claims == 3
+    async with house.database.reading() as reading:
+        content = (await files.read_file(reading, built.digest)).content
+    ((transaction,), _) = x12.read_837p(content)
+    (mine,) = [item for item in transaction.claims if item.control_number.startswith(number)]
+    assert mine.subscriber.member_id == COVERED["member_id"]
+    for outcome in ("accepted", "accepted"):
+        assert (await house.perform(steps.SEND_BATCH, batch)).outcome == outcome
+    (row,) = await house.rows(text("SELECT count(*) AS n FROM transfer WHERE kind='charge'"))
+    assert row.n == 3
+
+
+@pytest.mark.parametrize("change", [ended, moved])
+async def test_answers_for_a_claim_whose_coverage_ended_since_are_routed(
+    house: House, change: Callable[[dict[str, Any]], None]
+) -> None:
+    await sent_batch(house)
+    await load(house, change)
+    for _ in range(2):  # the 999, then the 277CA
+        due = await house.next_delivery()
+        assert due is not None
+        await house.move_to(due)
+        await house.poll()
+        await house.settle()
+    assert {state.stage for state in house.states.values()} == {"accepted"}
+    unread = "SELECT count(*) AS n FROM mailbox_item WHERE acknowledged_at IS NULL"
+    assert (await house.rows(text(unread)))[0].n == 0
+
+
+async def test_a_denial_after_the_coverage_ended_waits_for_a_person(house: House) -> None:
+    number = await house.claim_of("S2", "P15")
+    await sent_batch(house)
+    await load(house, ended)
+    denied = events.RemittancePosted(
+        at=await house.clock.now(), key="835:1:1", version=1, denied=True, cause="CO-27"
+    )
+    await house.happens(number, denied)
+    hold = house.states[number].hold
+    assert hold is not None
+    assert hold.code == "DENIED"
+    assert house.states[number].due_at is not None
+
+
+async def test_who_pays_a_sent_claim_does_not_change_with_the_coverage(house: House) -> None:
+    number = await house.claim_of("S2", "P15")
+
+    async def payer_key() -> str:
+        query = text("SELECT payer_key FROM claim WHERE claim_number = :number")
+        (row,) = await house.rows(query.bindparams(number=number))
+        key: str = row.payer_key
+        return key
+
+    before = await payer_key()
+    await load(house, moved)
+    assert await payer_key() == before, "it waits for its batch"
+    await load(house, lambda mine: None)
+    await sent_batch(house)
+    await load(house, moved)
+    assert await payer_key() == before
+
+
+# --- which member id a claim carries
+
+
+async def made_again(house: House, number: str) -> str:
+    """The member id on the version that is made of what is on file now."""
+    at = await house.clock.now() + timedelta(hours=1)
+    await house.move_to(at)
+    step = {"claim_number": number, "sequence": 50, "version": 1}
+    await house.perform(steps.CHECK_ELIGIBILITY, steps.ClaimStep.model_validate(step))
+    await house.perform(steps.BUILD_CLAIM, steps.ClaimStep.model_validate(step))
+    async with house.database.reading() as reading:
+        version = await claims.read_version(reading, number, 2)
+    return version.parties.subscriber.member_id
+
+
+async def test_a_corrected_member_id_wins_over_an_older_answer(house: House) -> None:
+    number = await house.claim_of("S2", "P15")
+    await load(house, corrected)
+    async with house.database.reading() as reading:
+        assert (await practice.claim_facts(reading, number)).eligibility is None
+    step = steps.ClaimStep(claim_number=number, sequence=50, version=1)
+    await house.perform(steps.BUILD_CLAIM, step)
+    async with house.database.reading() as reading:
+        version = await claims.read_version(reading, number, 2)
+    assert version.parties.subscriber.member_id == "CORRECTED999"
+
+
+async def test_the_answer_of_another_payer_is_never_used(house: House) -> None:
+    number = await house.claim_of("S2", "P15")
+    await load(house, moved)
+    async with house.database.reading() as reading:
+        facts = await practice.claim_facts(reading, number)
+    assert facts.payer is not None
+    assert (facts.payer.ref, facts.eligibility) == ("sample-mutual", None)
+    assert await made_again(house, number) == "OTHER1"
+
+
+async def test_the_payers_own_corrected_id_wins_over_what_was_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await house.claim_of("S2", "P15")
+    ask = house.clearinghouse.ask_eligibility
+    asked: list[bytes] = []
+
+    async def answered(question: bytes) -> bytes:
+        asked.append(question)
+        answer: bytes = await ask(question)
+        return answer.replace(COVERED["member_id"].encode(), b"PAYERSOWN7")
+
+    monkeypatch.setattr(house.clearinghouse, "ask_eligibility", answered)
+    assert await made_again(house, number) == "PAYERSOWN7"
+    assert COVERED["member_id"].encode() in asked[0]
