@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from activities import steps
+from activities.cards import charges_card
 from activities.on_file import on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
@@ -27,6 +28,9 @@ class BalanceDesk:
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
             left = await ledger.balance(tx, step.claim_number)
+            charge_card = left.patient_open > 0 and await charges_card(
+                self._outside, tx, found, left
+            )
         due_at = found.look_again()
         if left.payer_open == 0 and left.patient_open > 0 and found.billed is not None:
             due_at = found.billed.deadlines.statement(found.now).at
@@ -36,6 +40,7 @@ class BalanceDesk:
             due_at=None if settled else due_at,
             payer_open=left.payer_open,
             patient_open=left.patient_open,
+            charge_card=charge_card,
         )
 
 

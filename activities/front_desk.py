@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -23,13 +24,14 @@ from activities.messages import Messages
 from activities.schedules import schedule_mailboxes
 from activities.steps import TASK_QUEUE
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
-from groupclaim.lifecycle.state import Fact
+from groupclaim.lifecycle.state import Fact, Stage
 from groupclaim.model.base import InputRefused
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
-from groupclaim.store import audit, claims, ledger, practice
+from groupclaim.rules.patient_account import card_refusal
+from groupclaim.store import audit, cards, claims, ledger, practice
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
 from workflows import claim, session
@@ -264,6 +266,32 @@ class FrontDesk:
                 await audit.record(tx, now, by, "patient_refund", number)
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
+
+    async def charge_card(self, number: str, by: str) -> Cents:
+        """Have a patient's card charged with what they owe for a claim; how much that is.
+
+        The charge is written down and the claim makes it. Asked again while it is under way, there
+        is still one. Raises UnknownRecord, and Refused where the patient has not agreed to it.
+        """
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            state = await claims.load_state(tx, number)
+            if state.stage is not Stage.PATIENT_BALANCE or state.hold is not None:
+                raise Refused("the claim does not wait for the patient")
+            await ledger.lock_claim(tx, number)
+            owed = (await ledger.balance(tx, number)).patient_open
+            facts = await practice.claim_facts(tx, number)
+            today = now.astimezone(ZoneInfo(facts.practice.time_zone)).date()
+            consent = facts.patient.card
+            refused = card_refusal(consent, owed, today)
+            if refused is not None or consent is None:
+                raise Refused(refused or "no consent")
+            order = await cards.begin(tx, number, owed, consent, now)
+            await audit.record(
+                tx, now, by, "card_charge_asked", number, {"cents": int(order.cents)}
+            )
+        await self._tell(number, "patient_paid", PatientPaid(at=now, key=order.key))
+        return order.cents
 
     async def release_hold(
         self,

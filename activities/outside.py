@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from activities.notes import NoteSource
 from activities.steps import Step
+from groupclaim.cards.port import CardProcessor
 from groupclaim.clearinghouse.port import Clearinghouse
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
@@ -39,6 +40,8 @@ class Outside:
     playbook: Playbook
     client: Client
     task_queue: str
+    cards: CardProcessor | None = None
+    """Charges patients' cards; None where the practice has no processor."""
     production: bool = False
     """False marks every interchange as a test (ISA15)."""
 

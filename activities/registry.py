@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from activities.attendance import Room
 from activities.authorization import Authorization
 from activities.balance import BalanceDesk
+from activities.cards import CardDesk
 from activities.claim_build import ClaimBuild
 from activities.coding import Coding
 from activities.denial import Denial
@@ -42,6 +43,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         Denial(outside),
         PaymentAudit(outside),
         BalanceDesk(outside),
+        CardDesk(outside),
         FollowUp(outside),
         Progress(outside),
     )

@@ -160,6 +160,7 @@ AUDIT_PAYMENT = Step(ClaimStepName.AUDIT_PAYMENT.value, ClaimStep, events.Paymen
 SETTLE_BALANCE = Step(
     ClaimStepName.SETTLE_BALANCE.value, ClaimStep, events.BalanceSettled, DATABASE
 )
+CHARGE_CARD = Step(ClaimStepName.CHARGE_CARD.value, ClaimStep, events.CardCharged, GATEWAY)
 FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
 RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
 LOAD_CLAIM = Step("load_claim", ClaimRef, Kept, DATABASE)
@@ -177,6 +178,7 @@ CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
         DECIDE_DENIAL,
         AUDIT_PAYMENT,
         SETTLE_BALANCE,
+        CHARGE_CARD,
         FOLLOW_UP,
     )
 }

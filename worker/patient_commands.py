@@ -10,7 +10,9 @@ import typer
 
 from activities.patient_papers import PatientPapers
 from groupclaim.model.money import Cents
-from worker.terminal import AsJson, By, books, run, show
+from groupclaim.store import cards
+from worker.tables import table
+from worker.terminal import AsJson, By, books, desk, run, show
 
 commands = typer.Typer(no_args_is_help=True, help="What a patient is given: bills and estimates.")
 
@@ -36,6 +38,51 @@ def statement(patient: str, out: Out, by: By = "command line", as_json: AsJson =
         told,
         lambda console: console.print(f"{out}: {Cents(told['owed_cents'])} owed", highlight=False),
     )
+
+
+@commands.command("charge-card")
+def charge_card(claim: str, by: By, as_json: AsJson = False) -> None:
+    """Charge the card on file with what the patient owes for a claim, as they have agreed.
+
+    It is done by itself when a balance becomes due; this tries again after a card was declined.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with desk() as front:
+            return {"claim": claim, "cents": int(await front.charge_card(claim, by))}
+
+    told = run(work())
+    show(
+        as_json,
+        told,
+        lambda console: console.print(f"{Cents(told['cents'])} asked for", highlight=False),
+    )
+
+
+@commands.command("card-charges")
+def card_charges(
+    claim: Annotated[str | None, typer.Option(help="only this claim")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the charges of patients' cards and what became of each."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with books() as database, database.reading() as reading:
+            return [
+                {
+                    "claim_number": item.claim_number,
+                    "number": item.number,
+                    "charged_cents": int(item.cents),
+                    "state": item.state,
+                    "begun_at": item.begun_at.isoformat(),
+                    "reference": item.reference,
+                    "reason": item.reason,
+                }
+                for item in await cards.charges(reading, claim)
+            ]
+
+    rows = run(work())
+    show(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @commands.command()

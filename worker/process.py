@@ -21,6 +21,7 @@ from activities.registry import every_activity
 from activities.schedules import schedule_mailboxes
 from activities.steps import TASK_QUEUE
 from groupclaim import __version__
+from groupclaim.cards.stripe import StripeCards
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
 from groupclaim.clearinghouse.sftp import LoginRefused, SftpFiles, SftpLogin
@@ -74,6 +75,13 @@ def open_clearinghouse(settings: Settings) -> Clearinghouse:
     return http if login is None else SeparateWays(inquiries=http, files=SftpFiles(login))
 
 
+def open_cards(settings: Settings) -> StripeCards | None:
+    """The card processor of these settings; None where no key is given."""
+    if settings.cards_key is None:
+        return None
+    return StripeCards(SecretStr(settings.cards_key.read_text().strip()), settings.cards)
+
+
 def _files_login(settings: Settings) -> SftpLogin | None:
     if not settings.files:
         return None
@@ -99,6 +107,7 @@ async def run_worker(settings: Settings) -> None:
     client = await connect(settings, keyring, metrics=True)
     if settings.metrics_port:
         telemetry.serve_metrics(settings.metrics_port)
+    cards = open_cards(settings)
     outside = Outside(
         database=database,
         clearinghouse=clearinghouse,
@@ -111,6 +120,7 @@ async def run_worker(settings: Settings) -> None:
         client=client,
         task_queue=TASK_QUEUE,
         production=settings.production,
+        cards=cards,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -138,6 +148,8 @@ async def run_worker(settings: Settings) -> None:
             log.info("worker stopping")
     finally:
         await clearinghouse.close()
+        if cards is not None:
+            await cards.close()
         await database.close()
 
 

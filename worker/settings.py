@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     files_login: Path | None = Field(
         None, description="file with a private key or a password for that host"
     )
+    cards_key: Path | None = Field(
+        None, description="file with Stripe's secret key; empty: no card is charged"
+    )
+    cards: str = Field("https://api.stripe.com", description="base address of the card processor")
     notes: Path | None = Field(None, description="JSON file that holds the progress notes")
     policies: Path | None = Field(
         None, description="folder of policies and imported tables; empty: those of groupclaim"

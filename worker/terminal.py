@@ -18,12 +18,13 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
-from activities.front_desk import Refused
+from activities.front_desk import FrontDesk, Refused
 from groupclaim.model.base import InputRefused, describe, parse
+from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
-from worker.process import SettingsRefused
+from worker.process import SettingsRefused, connect
 from worker.settings import Settings
 
 Result = TypeVar("Result")
@@ -44,6 +45,15 @@ async def books() -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def desk() -> AsyncIterator[FrontDesk]:
+    """The front desk on the books of the settings, with a client of the Temporal server."""
+    settings = Settings()
+    async with books() as database:
+        client = await connect(settings, database.keyring)
+        yield FrontDesk(database, PracticeClock(database), client)
 
 
 def fail(code: int, text: str) -> NoReturn:

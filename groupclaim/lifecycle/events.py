@@ -97,7 +97,7 @@ class BalanceSettled(Event):
     ``next_payer``: it is to be billed (``bill``), the payer before has forwarded the claim to it
     until ``due_at`` (``crossover``), it has been billed and has not decided (``await``), or it was
     billed with figures that the payer before has changed since (``changed``). ``payer`` is its
-    place, ``frequency`` what its claim will carry.
+    place, ``frequency`` what its claim will carry. ``charge_card``: the patient has agreed to that.
     """
 
     kind: Literal["balance_settled"] = "balance_settled"
@@ -106,6 +106,14 @@ class BalanceSettled(Event):
     next_payer: Literal["bill", "crossover", "await", "changed"] | None = None
     payer: int = 1
     frequency: Literal["1", "7"] = "1"
+    charge_card: bool = False
+
+
+class CardCharged(Event):
+    """``not_charged``: the consent does not allow it, or what is owed has changed."""
+
+    kind: Literal["card_charged"] = "card_charged"
+    outcome: Literal["charged", "declined", "not_charged"]
 
 
 class FollowedUp(Event):
@@ -198,6 +206,7 @@ StepResult = (
     | DenialDecided
     | PaymentAudited
     | BalanceSettled
+    | CardCharged
     | FollowedUp
 )
 OutsideEvent = (

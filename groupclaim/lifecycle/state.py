@@ -51,6 +51,7 @@ class Step(StrEnum):
     DECIDE_DENIAL = "decide_denial"
     AUDIT_PAYMENT = "audit_payment"
     SETTLE_BALANCE = "settle_balance"
+    CHARGE_CARD = "charge_card"
     FOLLOW_UP = "follow_up"
 
 

@@ -23,6 +23,7 @@ from groupclaim.lifecycle.events import (
     AttendanceRecorded,
     AuthorizationChecked,
     BalanceSettled,
+    CardCharged,
     ClaimBuilt,
     ClaimQueued,
     CodingChecked,
@@ -356,9 +357,20 @@ def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
     if event.patient_open < 0:
         stage = Stage.NOT_BILLABLE if unbilled else Stage.PATIENT_BALANCE
         return _hold(state, _REFUND_DUE, event, stage=stage)
+    if event.patient_open > 0 and event.charge_card:
+        reason = "PATIENT_BALANCE_DUE"
+        return _go(state, Step.CHARGE_CARD, stage=Stage.PATIENT_BALANCE, reason=reason)
     if event.patient_open > 0:
         return _wait(state, Stage.PATIENT_BALANCE, event, reason="PATIENT_BALANCE_DUE")
     return _wait(state, Stage.NOT_BILLABLE if unbilled else Stage.CLOSED, event, due_at=None)
+
+
+def _card_charged(state: ClaimState, event: CardCharged) -> Answer:
+    """What is still owed then waits for the patient; a declined card is not tried again alone."""
+    if event.outcome == "charged":
+        return _go(state, Step.SETTLE_BALANCE)
+    reason = "CARD_DECLINED" if event.outcome == "declined" else "PATIENT_BALANCE_DUE"
+    return _wait(state, Stage.PATIENT_BALANCE, event, reason=reason)
 
 
 def _next_payer(state: ClaimState, event: BalanceSettled) -> Answer:
@@ -466,6 +478,7 @@ _STEP_OF: dict[type[Event], Step] = {
     DenialDecided: Step.DECIDE_DENIAL,
     PaymentAudited: Step.AUDIT_PAYMENT,
     BalanceSettled: Step.SETTLE_BALANCE,
+    CardCharged: Step.CHARGE_CARD,
     FollowedUp: Step.FOLLOW_UP,
 }
 
@@ -484,6 +497,7 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     RemittancePosted: _remittance_posted,
     PaymentAudited: _payment_audited,
     BalanceSettled: _balance_settled,
+    CardCharged: _card_charged,
     PatientPaid: _patient_paid,
     FactLearned: _fact_learned,
     HoldReleased: _hold_released,

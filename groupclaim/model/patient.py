@@ -46,8 +46,32 @@ class Part2Consent(Record):
         )
 
 
+class CardConsent(Record):
+    """A patient's written consent to charge a card on file for their own share of each session.
+
+    ``customer`` and ``payment_method`` are the card processor's tokens, never a card number;
+    ``most_cents`` is the most that one charge may be. It counts from ``signed_on``; ``until`` is
+    its last day, ``revoked_on`` the day from which it no longer counts.
+    """
+
+    customer: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]
+    payment_method: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,80}$")]
+    most_cents: Annotated[Cents, Field(gt=0)]
+    signed_on: date
+    until: date | None = None
+    revoked_on: date | None = None
+
+    def in_force(self, day: date) -> bool:
+        return (
+            self.signed_on <= day
+            and (self.until is None or day <= self.until)
+            and (self.revoked_on is None or day < self.revoked_on)
+        )
+
+
 class Patient(Record):
-    """``part2``: some of the patient's records are substance-use records under 42 CFR Part 2."""
+    """``part2``: some of the patient's records are substance-use records under 42 CFR Part 2.
+    ``card``: what may be charged without asking again."""
 
     ref: Reference
     first_name: Name
@@ -57,6 +81,7 @@ class Patient(Record):
     address: Address
     part2: bool = False
     part2_consents: tuple[Part2Consent, ...] = ()
+    card: CardConsent | None = None
 
 
 class Coverage(Dated):

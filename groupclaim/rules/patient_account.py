@@ -10,6 +10,7 @@ from typing import Literal
 
 from groupclaim.model.base import Record
 from groupclaim.model.money import Cents
+from groupclaim.model.patient import CardConsent
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.patient_rights import DaysToReturn, PatientRights
 
@@ -55,6 +56,17 @@ def estimate_due(
 def may_dispute(rights: PatientRights, estimated: Cents, billed: Cents) -> bool:
     """Whether a bill is so far above its estimate that the patient may have it reviewed."""
     return billed - estimated >= rights.estimate_dispute.cents_above
+
+
+def card_refusal(consent: CardConsent | None, owed: Cents, today: date) -> str | None:
+    """Why the patient's card may not be charged with what they owe; None when it may."""
+    if consent is None:
+        return "no consent to charge a card is on file"
+    if not consent.in_force(today):
+        return "the consent to charge the card is not in force"
+    if owed > consent.most_cents:
+        return f"more than the {consent.most_cents} that one charge may be"
+    return None if owed > 0 else "nothing is owed"
 
 
 def return_by(rule: DaysToReturn, known_on: date) -> date:

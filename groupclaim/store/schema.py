@@ -543,6 +543,22 @@ transfer = Table(
     CheckConstraint("debit <> credit", name="two_accounts"),
 )
 
+card_charge = Table(
+    "card_charge",
+    metadata,
+    _claim(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("cents", BigInteger, nullable=False),
+    Column("state", String(9), nullable=False, index=True),
+    Column("begun_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    Column("reference", String(80), nullable=False),
+    Column("reason", String(80), nullable=False),
+    _document(),
+    CheckConstraint("cents > 0", name="cents"),
+    CheckConstraint("state IN ('begun', 'charged', 'declined', 'abandoned')", name="state"),
+)
+
 # --- audit, clock, counting
 
 audit_entry = Table(

@@ -27,6 +27,9 @@ AS_HOPED: dict[Step, Answer] = {
     Step.SETTLE_BALANCE: lambda state, at: events.BalanceSettled(
         at=at, payer_open=0, patient_open=0
     ),
+    Step.CHARGE_CARD: lambda state, at: events.CardCharged(
+        at=at, due_at=at + DAY, outcome="charged"
+    ),
     Step.FOLLOW_UP: lambda state, at: events.FollowedUp(at=at, due_at=at + DAY),
 }
 """What each step answers when nothing is wrong."""

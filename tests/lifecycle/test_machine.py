@@ -59,6 +59,12 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         next_payer=st.sampled_from([None, None, "bill", "crossover", "await", "changed"]),
         payer=st.integers(min_value=1, max_value=3),
         frequency=st.sampled_from(["1", "7"]),
+        charge_card=st.booleans(),
+    ),
+    Step.CHARGE_CARD: st.builds(
+        events.CardCharged,
+        **COMMON,
+        outcome=st.sampled_from(["charged", "declined", "not_charged"]),
     ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
 }

@@ -664,3 +664,25 @@ def test_an_answer_of_the_first_payer_that_changes_nothing_waits_on_for_the_next
     told.once(Step.SETTLE_BALANCE, next_payer("await"))
     assert told.remitted(version=1) == AFTER_PAYMENT
     assert (told.stage(), told.state.payer) == (Stage.ACCEPTED, 2)
+
+
+def test_a_card_pays_what_is_left_and_a_declined_one_is_not_tried_again_alone() -> None:
+    for outcome, stage, reason in (
+        ("charged", Stage.CLOSED, None),
+        ("declined", Stage.PATIENT_BALANCE, "CARD_DECLINED"),
+        ("not_charged", Stage.PATIENT_BALANCE, "PATIENT_BALANCE_DUE"),
+    ):
+        told = waiting_for_payment()
+        told.once(
+            Step.SETTLE_BALANCE,
+            lambda state, at: events.BalanceSettled(
+                at=at, due_at=at + DAY, payer_open=0, patient_open=603, charge_card=True
+            ),
+        )
+        told.once(
+            Step.CHARGE_CARD,
+            partial(anyhow, events.CardCharged(at=START, due_at=START + 99 * DAY, outcome=outcome)),
+        )
+        steps = told.remitted()
+        assert steps[:3] == [*AFTER_PAYMENT, Step.CHARGE_CARD]
+        assert (told.stage(), told.state.reason) == (stage, reason)
