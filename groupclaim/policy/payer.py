@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from groupclaim.model.base import InputRefused, Record, describe
 from groupclaim.model.claim import Modifier
 from groupclaim.model.finding import Source
+from groupclaim.model.letter import Channel
 from groupclaim.model.money import Cents
 from groupclaim.model.practice import LicenceKind, ProcedureCode
 from groupclaim.model.session import Activity
@@ -336,6 +337,15 @@ class InterestRate(Record):
     basis_points: Annotated[int, Field(gt=0, le=10_000)]
 
 
+class Letters(Cited):
+    """How a payer takes letters about its decisions: by which ``channel``, to which address, and
+    what it wants said besides."""
+
+    channel: Channel
+    address: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    paragraphs: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
 class HolidayCalendar(Cited):
     """The state whose holidays, beside the federal ones, are no business days for this payer."""
 
@@ -498,6 +508,7 @@ class _Edition(Record):
     prompt_pay: PromptPay | None = None
     settings: ServiceSettings
     holidays: HolidayCalendar | None = None
+    letters: Letters | None = None
     documentation: Documentation
     cloning: Cloning
     session_length: SessionLength | None = None
