@@ -11,12 +11,13 @@ from activities.outside import Outside, performs
 from activities.reading import read_note
 from groupclaim.lifecycle.events import DenialDecided
 from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
 from groupclaim.policy.playbook import Evidence
 from groupclaim.rules.coding import Coded, code_claim
 from groupclaim.rules.denials import Denied, decide_denial, is_denial
 from groupclaim.rules.holding import held
-from groupclaim.store import claims, remittances
+from groupclaim.store import claims, practice, remittances
 from groupclaim.store.database import Reading
 
 
@@ -63,11 +64,14 @@ class Denial:
             else None
         )
         left = _DaysLeft(found, billed)
+        now = await practice.claim_facts(reading, step.claim_number)
         return Denied(
             cause=step.cause,
             remarks=payments[-1].remarks if payments else (),
             cents=sent.charge if sent else Cents(0),
             sent=sent,
+            payer_now=now.payer.ref if now.payer else None,
+            member_now=member_id(now),
             tried=step.corrections,
             evidence=evidence_on_file(found, sent),
             days_to_correct=left.to_correct,
@@ -113,6 +117,13 @@ class _DaysLeft:
         if decided_on is None:
             return None
         return self._deadlines.appeal_limit(decided_on, level).days_left(self._today)
+
+
+def member_id(facts: ClaimFacts) -> str | None:
+    """The patient's member id as the payer told it last, else as on file."""
+    answer = facts.eligibility
+    told = answer.member_id if answer is not None else None
+    return told or (facts.coverage.member_id if facts.coverage else None)
 
 
 def evidence_on_file(found: OnFile, sent: ClaimVersion | None) -> tuple[Evidence, ...]:

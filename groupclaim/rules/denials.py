@@ -46,8 +46,8 @@ class Denied(Record):
 
     ``cause`` is ``277CA:<category>:<status>``, ``<group>-<reason>`` of an 835, or anything else for
     a file or transaction set that was refused whole. ``cents``: what is at stake. ``sent`` is the
-    version that was denied, ``recoded`` what coding makes of the service by now; ``payer_sent`` and
-    ``member_sent`` are whom it went to and as whose, None where nobody kept that. ``tried`` are
+    version that was denied, ``recoded`` what coding makes of the service by now; ``payer_now`` and
+    ``member_now`` are the payer and the member id that the file has by now. ``tried`` are
     ``<cause>:<correction>`` as the claim's state keeps them; ``done`` are actions that a person has
     taken or passed over without success. ``appeals``: levels that the payer has decided against us.
     The days are those left until the limits; below zero they have passed, None where there is none.
@@ -58,8 +58,8 @@ class Denied(Record):
     cents: Cents = Cents(0)
     sent: ClaimVersion | None = None
     recoded: Coded | None = None
-    payer_sent: str | None = None
-    member_sent: str | None = None
+    payer_now: str | None = None
+    member_now: str | None = None
     tried: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
     appeals: int = 0
@@ -225,15 +225,11 @@ class _Climb:
             carried = sent.prior_authorization if sent else None
             return authorization is not None and authorization.number != carried
         if name == VERIFY_MEMBER_ID:
-            return denied.member_sent is None or (
-                facts.coverage is not None and facts.coverage.member_id != denied.member_sent
-            )
+            said = sent.parties.subscriber.member_id if sent else None
+            return denied.member_now is not None and denied.member_now != said
         if name == "correct_payer":
-            return (
-                denied.payer_sent is not None
-                and facts.payer is not None
-                and facts.payer.ref != denied.payer_sent
-            )
+            went_to = sent.parties.payer.ref if sent else None
+            return denied.payer_now is not None and denied.payer_now != went_to
         if sent is None or now is None or not now.lines:
             return False
         if name == "correct_modifier":

@@ -25,7 +25,7 @@ from groupclaim.rules.redaction import (
     redact,
     refuse_other_members,
 )
-from tests.rules.made import authorization, facts, member, note, policy
+from tests.rules.made import authorization, facts, member, note, parties, policy
 
 AT = datetime(2026, 3, 10, 15, tzinfo=UTC)
 TODAY = date(2026, 3, 10)
@@ -35,6 +35,7 @@ SENT = ClaimVersion.model_validate(
         "claim_number": "GC0000000000X",
         "version": 1,
         "control_number": "GC0000000000XA",
+        "parties": parties(),
         "frequency": "1",
         "diagnoses": ("F331",),
         "place_of_service": "11",

@@ -13,7 +13,7 @@ from groupclaim.policy.playbook import Evidence, Playbook
 from groupclaim.rules.coding import Coded, code_claim
 from groupclaim.rules.denials import DenialDecision, Denied, decide_denial
 from groupclaim.rules.holding import held
-from tests.rules.made import SCHEDULE, authorization, facts, policy
+from tests.rules.made import SCHEDULE, authorization, facts, parties, policy
 
 BOOK = Playbook.load()
 ON_FILE = facts(authorizations=(authorization(),))
@@ -47,6 +47,7 @@ def sent(like: Coded, **changes: Any) -> ClaimVersion:
         "claim_number": "GC0000000000X",
         "version": 1,
         "control_number": "GC0000000000XA",
+        "parties": parties(),
         "frequency": "1",
         "diagnoses": like.diagnoses,
         "place_of_service": like.place_of_service,
@@ -185,17 +186,17 @@ def test_the_remark_says_what_a_general_reason_means() -> None:
 
 
 def test_another_payer_on_file_by_now_gets_a_claim_of_its_own() -> None:
-    decision = decide("CO-109", payer_sent="the-wrong-payer")
+    before = sent(coded())
+    decision = decide("CO-109", sent=before, payer_now="another-payer")
     assert in_short(decision) == ("correct_payer", Step.CHECK_ELIGIBILITY, "1")
-    assert decide("CO-109", payer_sent="the-payer").action == "find_other_payer"
-    assert decide("CO-109").action == "find_other_payer"
+    assert decide("CO-109", sent=before, payer_now="the-payer").action == "find_other_payer"
+    assert decide("CO-109", sent=before).action == "find_other_payer"
 
 
 def test_another_member_id_on_file_by_now_goes_with_the_claim() -> None:
-    known = facts().coverage
-    assert known is not None
-    assert decide("CO-31", member_sent="OLD1").correction == "verify_member_id"
-    assert decide("CO-31", member_sent=known.member_id).action == "find_coverage"
+    before = sent(coded())
+    assert decide("CO-31", sent=before, member_now="NEW1").correction == "verify_member_id"
+    assert decide("CO-31", sent=before, member_now="MEMBER1").action == "find_coverage"
 
 
 # --- letters
@@ -288,7 +289,7 @@ def test_any_denial_ends_within_bounds_and_co_never_reaches_the_patient(
             cause, ON_FILE, payer, remarks=tuple(remarks), cents=Cents(cents), appeals=appeals,
             done=tuple(sorted(taken)), tried=tried, days_to_appeal=left, days_to_correct=left,
             evidence=tuple(sorted(evidence)), sent=sent(coded()), recoded=coded(),
-            payer_sent="another", member_sent="ANOTHER1",
+            payer_now="another", member_now="ANOTHER1",
         )  # fmt: skip
         if group != "PR":
             assert "bill_patient" not in (decision.action, *decision.offers)
