@@ -58,6 +58,18 @@ async def _check_receipt(tx: Transaction, number: str, cents: Cents, receipt: st
     await claims.load_state(tx, number)
 
 
+def _carried_again(session_id: str) -> WithStartWorkflowOperation[Any, Any]:
+    """The session, carried again if it has ended: a correction may come after that."""
+    return WithStartWorkflowOperation(
+        session.NAME,
+        session.SessionStart(session_id=session_id),
+        id=session.workflow_id(session_id),
+        task_queue=TASK_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+    )
+
+
 class FrontDesk:
     """The practice's people at work: each method is one thing that they do."""
 
@@ -156,19 +168,36 @@ class FrontDesk:
                 ),
                 by=by,
             ),
-            # A correction may come after the session has ended: it is carried again for that.
-            start_workflow_operation=WithStartWorkflowOperation(
-                session.NAME,
-                session.SessionStart(session_id=session_id),
-                id=session.workflow_id(session_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            ),
+            start_workflow_operation=_carried_again(session_id),
             id=uuid.uuid4().hex,
             result_type=steps.AttendanceRecorded,
         )
         return {"group_size": recorded.group_size, "claims_changed": recorded.changed}
+
+    async def amend_roster(
+        self, session_ref: str, *, add: Sequence[str], remove: Sequence[str], by: str
+    ) -> dict[str, int]:
+        """Put patients on a session's roster or take them off; those added get claims.
+
+        Raises UnknownRecord for a session that is not ours.
+        """
+        keys = self._database.keyring
+        session_id = keys.session_id(session_ref)
+        async with self._database.reading() as reading:
+            await practice.session_roster(reading, session_id)
+        progress = await self._client.execute_update_with_start_workflow(
+            "amend_roster",
+            steps.AmendRoster(
+                session_id=session_id,
+                add=tuple(keys.patient_id(ref) for ref in add),
+                remove=tuple(keys.patient_id(ref) for ref in remove),
+                by=by,
+            ),
+            start_workflow_operation=_carried_again(session_id),
+            id=uuid.uuid4().hex,
+            result_type=session.Progress,
+        )
+        return {"roster": progress.roster, "claims_ended": progress.ended}
 
     async def sign_note(
         self, session_ref: str, patient_ref: str, signed_at: datetime, by: str

@@ -73,6 +73,8 @@ application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 roster_commands.add_to(session)
 
+_SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}
+
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
@@ -219,14 +221,14 @@ def demo(
         Literal["http", "sftp"], typer.Option(help="how batches and mailbox files travel")
     ] = "http",
     as_json: AsJson = False,
-    samples: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="folder of the sample practice")
-    ] = Path("samples"),
+    practice: Annotated[
+        Literal["whole", "small"], typer.Option(help="which of the two sample practices")
+    ] = "whole",
     keep: Annotated[
         Path | None, typer.Option(help="keep everything in this new folder, to look at it")
     ] = None,
 ) -> None:
-    """Play the sample practice from session files to audited payments, and let the judge decide.
+    """Play a sample practice from session files to audited payments, and let the judge decide.
 
     Starts a Temporal server, a clearinghouse with its payers and a worker, moves the practice
     clock through about three months, and prints what was billed, paid, adjusted, owed and held.
@@ -240,7 +242,7 @@ def demo(
         with _live() as tell:
             result = _run(
                 demonstration.run_demo(
-                    samples, folder.resolve(), chaos=chaos, tell=tell, files=files
+                    _SAMPLES[practice], folder.resolve(), chaos=chaos, tell=tell, files=files
                 )
             )
     finally:
@@ -313,6 +315,24 @@ def session_show(session: str, as_json: AsJson = False) -> None:
 
     rows = _run(work())
     _print(as_json, rows, lambda console: console.print(table(rows)))
+
+
+@session.command("amend")
+def session_amend(
+    session: str,
+    add: Annotated[list[str] | None, typer.Option(help="patient to put on the roster")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="patient to take off it")] = None,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Change a session's roster. SESSION and patients: the practice's ids; options may repeat."""
+
+    async def work() -> dict[str, int]:
+        async with _desk() as desk:
+            return await desk.amend_roster(session, add=add or (), remove=remove or (), by=by)
+
+    counts = _run(work())
+    _print(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @attendance.command("record")

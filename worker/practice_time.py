@@ -62,6 +62,10 @@ class PracticeTime:
         moments = [at for at in (wakeup, await self._simulator.next_at()) if at is not None]
         return min(moments, default=None)
 
+    async def mail_is_due(self) -> bool:
+        """Whether the payers have anything more to say by themselves."""
+        return await self._simulator.next_at() is not None
+
     async def move_to(self, moment: datetime) -> None:
         """Move the clock, wake who waited for it, fetch what has been delivered by then."""
         delivery = await self._simulator.next_at()

@@ -30,7 +30,9 @@ _CLAIMS = text(
   JOIN claim_money m ON m.claim_number = s.claim_number
   ORDER BY g.service_date, s.session_id, s.claim_number"""
 )
-_RESTING = ("closed", "not_billable", "held", "patient_balance", "underpayment_review")
+_RESTING = (
+    "closed", "not_billable", "held", "patient_balance", "underpayment_review", "accepted"
+)  # fmt: skip
 
 _MONEY = ("billed", "allowed", "paid", "contractual", "patient", "open", "held")
 
@@ -73,7 +75,8 @@ def open_money(items: ledger.OpenItems) -> dict[str, list[dict[str, Any]]]:
 
 
 async def settled(database: Database) -> bool:
-    """True when every claim has ended or stands in a hold or balance that a person must resolve."""
+    """True when every claim has ended, stands in a hold or balance that a person must resolve, or
+    is the payer's to decide."""
     async with database.reading() as reading:
         claims = (await reading.execute(_CLAIMS)).all()
     return all(row.stage in _RESTING for row in claims)

@@ -47,7 +47,7 @@ from groupclaim.store.database import Database, Transaction, migrate
 from groupclaim.store.keys import Keyring
 from groupclaim.store.waiting import clear_wakeup
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples" / "small"
 KEYRING = Keyring({"k1": bytes(range(32))}, "k1", "k1")
 START = datetime.fromisoformat("2026-02-02T08:00:00-06:00")
 _URL = "http://clearinghouse"

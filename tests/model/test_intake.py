@@ -12,7 +12,7 @@ from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.session import AttendanceList
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples" / "small"
 
 
 @pytest.fixture(scope="module")

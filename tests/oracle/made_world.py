@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 from .intake import Intake, Reversal, RosterRow, read_intake
 
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-WHOLE = SAMPLES / "whole"
+WHOLE = Path(__file__).resolve().parents[2] / "samples"
+SAMPLES = WHOLE / "small"
 IDENTITY_KEY = bytes(range(32))
 _CHICAGO = ZoneInfo("America/Chicago")
 _FIRST_ALLOWED = {"S1/P04": 2520, "S2/P20": 2400, "S11/P40": 2600, "S11/P50": 2600, "S11/P52": 2600}

@@ -22,7 +22,7 @@ from groupclaim.rules.payment_audit import audit_payment
 from groupclaim.rules.pricing import Expected, expected_allowed
 from tests.rules.made import BOOK, SCHEDULE, payment, policy_split
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples" / "small"
 GROUP_SIZE_REVIEW = Held(code="GROUP_SIZE_REVIEW", releasable=True)
 
 

@@ -143,5 +143,5 @@ def test_a_review_is_whole(world_facts: dict[str, Any], review: dict[str, Any], 
 
 
 def test_reads_the_payers_of_the_samples() -> None:
-    world = load_world(SAMPLES / "whole" / "payers.json")
+    world = load_world(SAMPLES / "payers.json")
     assert len(world.payers) == 8

@@ -9,7 +9,8 @@ from typing import Any
 
 from worker.demo import Scenario
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+CHECKOUT = Path(__file__).parents[2]
+SAMPLES = CHECKOUT / "samples" / "small"
 
 
 def only(folder: Path, session: str, *patients: str) -> Scenario:

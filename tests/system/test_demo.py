@@ -18,7 +18,7 @@ import pytest
 from x12sdk.io import X12ModelReader
 
 from groupclaim import x12
-from tests.system.scenarios import SAMPLES, table
+from tests.system.scenarios import CHECKOUT, SAMPLES, table
 
 
 def groupclaim(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def groupclaim(*arguments: str, state: Path | None = None) -> subprocess.Complet
         environment["GROUPCLAIM_STATE"] = str(state)
     return subprocess.run(
         [sys.executable, "-m", "worker", *arguments],
-        cwd=SAMPLES.parent,
+        cwd=CHECKOUT,
         env=environment,
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ class Run:
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Run:
     state = tmp_path_factory.mktemp("demo") / "state"
-    ended = groupclaim("demo", "--json", "--keep", str(state))
+    ended = groupclaim("demo", "--practice", "small", "--json", "--keep", str(state))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return Run(json.loads(ended.stdout), state)
 
@@ -90,7 +90,9 @@ def test_a_claim_costs_no_more_history_than_planned(calm: Run) -> None:
 
 
 def test_chaos_prints_the_same_table(calm: Run, tmp_path: Path) -> None:
-    ended = groupclaim("demo", "--chaos", "--json", "--keep", str(tmp_path / "state"))
+    ended = groupclaim(
+        "demo", "--practice", "small", "--chaos", "--json", "--keep", str(tmp_path / "state")
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     outcome = json.loads(ended.stdout)
     assert outcome["kills"] >= 5

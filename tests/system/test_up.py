@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.scenarios import SAMPLES
+from tests.system.scenarios import CHECKOUT, SAMPLES
 from worker.embedded import free_port
 
 
@@ -35,7 +35,7 @@ class House:
         with self.log.open("wb") as log:
             self._up = subprocess.Popen(
                 [sys.executable, "-m", "worker", "up"],
-                cwd=SAMPLES.parent,
+                cwd=CHECKOUT,
                 env=self._environment,
                 stdout=log,
                 stderr=log,
@@ -45,7 +45,7 @@ class House:
     def run(self, *arguments: str) -> tuple[int, str, str]:
         ended = subprocess.run(
             [sys.executable, "-m", "worker", *arguments],
-            cwd=SAMPLES.parent,
+            cwd=CHECKOUT,
             env=self._environment,
             capture_output=True,
             text=True,
@@ -100,15 +100,15 @@ def attendance(folder: Path, *participants: dict[str, Any]) -> str:
 
 
 def test_a_session_from_its_file_to_ready(house: House, tmp_path: Path) -> None:
-    loaded = house.json("load", "samples/practice.json")
+    loaded = house.json("load", "samples/small/practice.json")
     assert loaded["added"] > 80
-    assert house.json("load", "samples/practice.json") == {
+    assert house.json("load", "samples/small/practice.json") == {
         "added": 0,
         "changed": 0,
         "unchanged": loaded["added"],
     }
-    started = house.json("session", "start", "samples/sessions.json")
-    again = house.json("session", "start", "samples/sessions.json")
+    started = house.json("session", "start", "samples/small/sessions.json")
+    again = house.json("session", "start", "samples/small/sessions.json")
     assert [item["new"] for item in started + again] == [True] * 4 + [False] * 4
     house.wait_for(
         lambda: all(
@@ -150,6 +150,27 @@ def test_a_session_from_its_file_to_ready(house: House, tmp_path: Path) -> None:
         assert house.json(check, "verify") == {"holds": True, "faults": []}
 
 
+def test_a_roster_is_amended(house: House) -> None:
+    """S3 has eight on its roster; P09 and P10 are on that of S4 only."""
+    amended = house.json("session", "amend", "S3", "--add", "P09", "--add", "P10")
+    assert amended["roster"] == 10
+    assert len(house.json("session", "show", "S3")) == 10
+    house.json("session", "amend", "S3", "--remove", "P10")
+    house.wait_for(
+        lambda: (
+            [row["reason"] for row in house.json("session", "show", "S3")].count(
+                "REMOVED_FROM_ROSTER"
+            )
+            == 1
+        ),
+        "the one taken off is not billed",
+    )
+    code, _, err = house.run("session", "amend", "S3", "--add", "P09")
+    assert (code, "already on the roster" in err) == (1, True)
+    assert house.run("session", "amend", "S99", "--add", "P09")[0] == 2
+    assert house.run("session", "amend", "S3", "--add", "P99")[0] == 1
+
+
 def test_input_is_refused_with_every_problem(house: House, tmp_path: Path) -> None:
     practice = json.loads((SAMPLES / "practice.json").read_text())
     practice["clinicians"][0]["npi"] = "1234567890"
@@ -175,7 +196,7 @@ def test_metrics_are_served(house: House) -> None:
 def test_a_command_without_a_house_says_what_is_missing(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "worker", "claim", "list"],
-        cwd=SAMPLES.parent,
+        cwd=CHECKOUT,
         env={"PATH": "/usr/bin:/bin", "GROUPCLAIM_STATE": str(tmp_path / "none")},
         capture_output=True,
         text=True,
