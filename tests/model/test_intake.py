@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from groupclaim.model.base import InputRefused, parse
-from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.claim import ClaimParties, ClaimVersion
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.session import AttendanceList
 
@@ -180,6 +180,7 @@ def test_a_claim_refers_to_another_exactly_when_it_replaces_or_voids_it(
         "claim_number": "GC00000000000",
         "version": 1,
         "control_number": "GC00000000000A",
+        "parties": ClaimParties.model_construct(),
         "frequency": frequency,
         "original_reference": reference,
         "diagnoses": ["F331"],
