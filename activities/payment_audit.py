@@ -13,6 +13,9 @@ from groupclaim.rules.payment_audit import audit_payment
 from groupclaim.rules.pricing import expected_claim
 from groupclaim.store import batches, claims, ledger, remittances
 
+_LATER_PAYERS = frozenset({"2", "3", "20", "21"})
+"""CLP02 of a payer that decided after another."""
+
 
 class PaymentAudit:
     def __init__(self, outside: Outside) -> None:
@@ -26,7 +29,12 @@ class PaymentAudit:
         outside = self._outside
         async with outside.database.transaction() as tx:
             payments = await remittances.claim_payments(tx, step.claim_number)
-            paid = [item for item in payments if item.paid or item.adjusted("PR")]
+            # The contract says what the first payer allows; those after it pay a part of that.
+            paid = [
+                item
+                for item in payments
+                if (item.paid or item.adjusted("PR")) and item.status not in _LATER_PAYERS
+            ]
             version = _paid_version(step, paid[-1]) if paid else step.version
             found = await on_file(outside, tx, step.claim_number, version)
             findings: tuple[Finding, ...] = ()

@@ -11,6 +11,11 @@
     a reduction beyond the contract        payer_receivable   <- contractual
     a shortfall given up, with a reason    write_off          <- payer_receivable
     money without a claim of ours          clearing           <- unapplied
+    ... and its claim is found             unapplied          <- clearing, then as above
+    ... and it goes back to the payer      unapplied          <- payer_refunds
+    an overpayment taken back              takeback           <- clearing
+    interest of a payer that paid late     clearing           <- interest
+    kept back for a tax authority, a levy  withheld           <- clearing
 
 What takes something back runs the other way: amounts are always above zero. Every booking has a
 key; the same happening booked again changes nothing.
@@ -51,6 +56,10 @@ class Account(StrEnum):
     PATIENT_CASH = "patient_cash"
     WRITE_OFF = "write_off"
     UNAPPLIED = "unapplied"
+    INTEREST = "interest"
+    TAKEBACK = "takeback"
+    WITHHELD = "withheld"
+    PAYER_REFUNDS = "payer_refunds"
 
 
 class KeyReused(Exception):
@@ -393,6 +402,21 @@ async def balance(reading: Reading, claim_number: str) -> Balance:
     return (await balances(reading, [claim_number]))[claim_number]
 
 
+async def patient_share(reading: Reading, claim_number: str) -> Cents:
+    """What payers have left to the patient so far, whether or not the patient has paid it."""
+    between = {Account.PAYER_RECEIVABLE.value, Account.PATIENT_RECEIVABLE.value}
+    rows = await reading.rows(
+        select(transfer.c.debit, transfer.c.cents).where(
+            transfer.c.claim_number == claim_number,
+            transfer.c.debit.in_(between),
+            transfer.c.credit.in_(between),
+        )
+    )
+    return Cents(
+        sum(row.cents if row.debit == Account.PATIENT_RECEIVABLE else -row.cents for row in rows)
+    )
+
+
 async def balances(reading: Reading, claim_numbers: Collection[str]) -> dict[str, Balance]:
     """What is open on each of these claims."""
     rows = await reading.rows(
@@ -477,7 +501,9 @@ async def open_items(reading: Reading) -> OpenItems:
 
 async def _suspended(reading: Reading) -> tuple[SuspendedPayment, ...]:
     rows = await reading.rows(
-        select(remittance).where(remittance.c.state == "suspended").order_by(remittance.c.id)
+        select(remittance)
+        .where(remittance.c.state == "suspended", remittance.c.returned_at.is_(None))
+        .order_by(remittance.c.id)
     )
     return tuple(
         SuspendedPayment(

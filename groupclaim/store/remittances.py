@@ -23,7 +23,6 @@ from typing import Any, Literal
 from sqlalchemy import Column, Row, String, bindparam, case, select, update
 
 from groupclaim.model import claim as model
-from groupclaim.model.identity import split_control_number
 from groupclaim.model.money import Cents
 from groupclaim.rules.payment_audit import AFTER_PRICING, SEQUESTRATION
 from groupclaim.store.database import Reading, Transaction
@@ -34,11 +33,19 @@ from groupclaim.store.ledger import (
     book_all,
     book_charges,
     lock_claims,
+    patient_share,
+)
+from groupclaim.store.ledger import balance as ledger_balance
+from groupclaim.store.matching import (
+    Match,
+    Matched,
+    match_payment,
+    match_to,
+    newest_version,
 )
 from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.provider_adjustments import account_of
 from groupclaim.store.schema import (
-    acknowledgment,
-    claim_version,
     provider_adjustment,
     remittance,
     remittance_adjustment,
@@ -46,7 +53,8 @@ from groupclaim.store.schema import (
     remittance_line,
     transfer,
 )
-from groupclaim.x12.remittance import ClaimPayment, Difference, Payment, balance
+from groupclaim.x12.parts import Adjustment
+from groupclaim.x12.remittance import ClaimPayment, Difference, LinePayment, Payment, balance
 
 Posting = Literal["applied", "denied", "reversal", "unapplied", "information", "suspended"]
 
@@ -57,6 +65,8 @@ _CONTRACTUAL = frozenset({"45", "131", "P24"})
 """CARCs by which a contract lowers the charge: they are written off under group CO."""
 
 _PRIOR_PAYER = "23"
+_INTEREST = "225"
+"""CARC of interest that a payer pays inside a claim, where it raises the payment."""
 
 _NOT_COLLECTIBLE = frozenset({"N781", "N782", "N783"})
 """RARCs: a qualified Medicare beneficiary, from whom deductible, coinsurance and copay may not be
@@ -133,9 +143,7 @@ async def _register(
         "difference_cents": 0,
         "reason": "",
     }
-    identity = sha256(
-        json.dumps([payment.payer_identifier, payment.trace_number]).encode()
-    ).hexdigest()
+    identity = _identity(payment)
     if await tx.first(here) is None and not await tx.insert_new(
         remittance, {**values, "state": "registered", "identity": identity}
     ):
@@ -145,7 +153,10 @@ async def _register(
             file_digest,
             position,
         ):
-            if _is_mended(known, values, payment):
+            if accepted := await _accepted(tx, values):
+                values |= {"state": "duplicate", "duplicate_of": accepted}
+                await tx.insert_new(remittance, values)
+            elif _is_mended(known, values, payment):
                 await _replace(tx, known, {**values, "state": "registered", "identity": identity})
             else:
                 await tx.insert_new(remittance, {**values, **_compared(known, values)})
@@ -153,6 +164,22 @@ async def _register(
     if row is None:
         raise UnknownRecord(f"payment {position} of file {file_digest}")
     return row
+
+
+def _identity(payment: Payment) -> str:
+    name = [payment.payer_identifier, payment.trace_number]
+    return sha256(json.dumps(name).encode()).hexdigest()
+
+
+async def _accepted(tx: Transaction, values: dict[str, Any]) -> int | None:
+    """The posted payment that this is a copy of, though another bears the name."""
+    same = ("payer_id", "trace", "payment_date", "paid_cents", "content_digest")
+    found: int | None = await tx.scalar(
+        select(remittance.c.id)
+        .filter_by(state="posted", **{name: values[name] for name in same})
+        .limit(1)
+    )
+    return found
 
 
 def _compared(known: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -263,35 +290,70 @@ async def file_of(reading: Reading, remittance_id: int) -> tuple[str, int]:
 # --- posting
 
 
-async def post(tx: Transaction, remittance_id: int, payment: Payment, at: datetime) -> Posted:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What can be worked out of a payment before anything is locked: whether it may be posted at
+    all, and which claims of ours it means."""
+
+    digest: str
+    difference: int
+    reason: str
+    matched: Matched
+
+
+async def prepare(reading: Reading, payment: Payment) -> Prepared:
+    """Do the long part of posting; reads only, so that nobody has to wait for it."""
+    difference, reason = _suspicion(payment)
+    matched = await match_payment(reading, payment)
+    return Prepared(_content_digest(payment), difference, reason, matched)
+
+
+async def post(
+    tx: Transaction,
+    remittance_id: int,
+    payment: Payment,
+    at: datetime,
+    prepared: Prepared | None = None,
+) -> Posted:
     """Post a registered payment, whole, or leave it whole in suspense.
 
+    ``prepared`` is what :func:`prepare` made of this payment; without it that is done here.
     Posting again gives the stored result. Raises :class:`PaymentChanged` when ``payment`` is not
     the one registered.
     """
+    if prepared is None:
+        prepared = await prepare(tx, payment)
+    row = await _locked(tx, remittance_id)
+    if (row.content_digest, row.paid_cents) != (prepared.digest, _paid(payment)):
+        raise PaymentChanged(f"remittance {remittance_id} was registered with other content")
+    if row.posted_at is None and row.state != "duplicate":
+        difference, reason = row.difference_cents, row.reason
+        if row.state == "registered":
+            difference, reason = prepared.difference, prepared.reason
+        poster = _Poster(tx, row.id, at)
+        if reason:
+            await poster.keep(payment, prepared.matched)
+        else:
+            await poster.post(payment, prepared.matched)
+        await _conclude(tx, row.id, at, difference, reason)
+    return await posted(tx, remittance_id)
+
+
+async def _locked(tx: Transaction, remittance_id: int) -> Row[Any]:
     row = await tx.first(
         select(remittance).where(remittance.c.id == remittance_id).with_for_update(key_share=True)
     )
     if row is None:
         raise UnknownRecord(f"remittance {remittance_id}")
-    if (row.content_digest, row.paid_cents) != (_content_digest(payment), _paid(payment)):
-        raise PaymentChanged(f"remittance {remittance_id} was registered with other content")
-    if row.posted_at is None and row.state != "duplicate":
-        await _post(tx, row, payment, at)
-    return await posted(tx, remittance_id)
+    return row
 
 
-async def _post(tx: Transaction, row: Row[Any], payment: Payment, at: datetime) -> None:
-    difference, reason = row.difference_cents, row.reason
-    if row.state == "registered":
-        difference, reason = _suspicion(payment)
-    poster = _Poster(tx, row.id, at)
-    await poster.write(payment, suspended=bool(reason))
-    if not reason:
-        await poster.transfer(payment)
+async def _conclude(
+    tx: Transaction, remittance_id: int, at: datetime, difference: int, reason: str
+) -> None:
     await tx.execute(
         update(remittance)
-        .where(remittance.c.id == row.id)
+        .where(remittance.c.id == remittance_id)
         .values(
             state="suspended" if reason else "posted",
             difference_cents=difference,
@@ -299,6 +361,67 @@ async def _post(tx: Transaction, row: Row[Any], payment: Payment, at: datetime) 
             posted_at=at,
         )
     )
+
+
+class CannotAccept(Exception):
+    """A suspended payment may not be posted, whoever says so; the text says why."""
+
+
+async def accept(
+    tx: Transaction, remittance_id: int, payment: Payment, at: datetime
+) -> tuple[Posted, bool]:
+    """Post a payment that was suspended only because another has its name, as a person decided.
+
+    True beside it when that other one is posted too. A suspended one is replaced. Accepted again,
+    the stored result is given. Raises :class:`CannotAccept` for one that does not come out by
+    itself, however small the difference: what is missing is not invented.
+    """
+    row = await _locked(tx, remittance_id)
+    if row.content_digest != _content_digest(payment):
+        raise PaymentChanged(f"remittance {remittance_id} was registered with other content")
+    if row.state == "posted":
+        return await posted(tx, remittance_id), row.identity is None
+    if row.state != "suspended" or row.returned_at is not None:
+        raise CannotAccept("it does not stand in suspense")
+    _, reason = _suspicion(payment)
+    if reason:
+        raise CannotAccept(f"{reason}. Ask the payer for a whole copy, or return the money")
+    values = {"identity": _identity(payment)}
+    holder = await tx.first(select(remittance).filter_by(**values))
+    replaces = holder is not None and holder.id != row.id and holder.state == "suspended"
+    if holder is not None and replaces:
+        await tx.execute(
+            update(remittance)
+            .where(remittance.c.id == holder.id)
+            .values(
+                identity=None,
+                state="duplicate",
+                duplicate_of=row.id,
+                reason=f"{holder.reason}; replaced by remittance {row.id}",
+            )
+        )
+    if holder is None or replaces:
+        await tx.execute(update(remittance).where(remittance.c.id == row.id).values(**values))
+    matched = await match_payment(tx, payment)
+    await _Poster(tx, row.id, at).post(payment, matched, kept=True)
+    await _conclude(tx, row.id, at, 0, "")
+    return await posted(tx, remittance_id), holder is not None and not replaces
+
+
+async def return_suspended(tx: Transaction, remittance_id: int, reason: str, at: datetime) -> bool:
+    """Note that the money of a suspended payment went back to the payer; nothing of it was ever in
+    the ledger. False when that was noted before. Raises :class:`CannotAccept`."""
+    row = await _locked(tx, remittance_id)
+    if row.state != "suspended":
+        raise CannotAccept("it does not stand in suspense")
+    if row.returned_at is not None:
+        return False
+    await tx.execute(
+        update(remittance)
+        .where(remittance.c.id == row.id)
+        .values(returned_at=at, reason=f"{row.reason}; returned to the payer: {reason}")
+    )
+    return True
 
 
 def _suspicion(payment: Payment) -> tuple[int, str]:
@@ -346,53 +469,88 @@ def _overlong_codes(payment: Payment) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    claim_number: str
-    version: int
+class _Entry:
+    """One claim of a payment. ``held``: its money already stands in unapplied cash."""
+
+    remittance_id: int
+    position: int
+    paid: ClaimPayment
+    match: Match | None
+    held: bool = False
+
+    @property
+    def rank(self) -> int:
+        """1 for the first payer, 2 and 3 for those after it (CLP02)."""
+        return _RANKS.get(self.paid.status, 1)
+
+
+_RANKS = {"2": 2, "20": 2, "3": 3, "21": 3}
+
+_NO_CLAIM = "no claim of ours"
+_PAID_ALREADY = "the claim is paid already and that payment was not reversed"
+_NOTHING_TO_REVERSE = "a reversal of nothing posted before"
+_NOT_ITS_TURN = "a payer before this one has not decided yet"
 
 
 class _Poster:
-    """Writes one payment: first what it says, then what it moves, gathered and written together."""
+    """Writes one payment: first what it says, then what it moves, gathered and written together.
+
+    What cannot be applied is held as unapplied cash, and tried again whenever something is posted
+    for the same claim: a reversal makes room for a correction that came before it, the first
+    payer's decision for the second's.
+    """
 
     def __init__(self, tx: Transaction, remittance_id: int, at: datetime) -> None:
         self._tx = tx
         self._id = remittance_id
         self._at = at
-        self._matches: dict[int, _Match] = {}
-        self._paid: set[str] = set()
+        self._paid: set[tuple[str, int]] = set()
+        self._decided: set[tuple[str, int]] = set()
         self._charges: list[tuple[str, int]] = []
         self._bookings: list[Booking] = []
-        self._decisions: list[dict[str, object]] = []
+        self._decisions: dict[tuple[int, int], tuple[Posting, str]] = {}
 
-    async def write(self, payment: Payment, *, suspended: bool) -> None:
-        """What the 835 says, with the claim of ours that each of its claims means."""
-        claims, lines, adjustments = [], [], []
-        charges = await self._charges_of(payment)
+    # --- what the 835 says
+
+    async def keep(self, payment: Payment, matched: Matched) -> None:
+        """Write what the payment says, and move nothing."""
+        claims = [
+            self._claim_row(entry, "suspended", "") for entry in self._entries(payment, matched)
+        ]
+        await self._write(payment, matched, claims)
+
+    def _entries(self, payment: Payment, matched: Matched) -> list[_Entry]:
+        return [
+            _Entry(self._id, position, paid, matched.claims.get(position))
+            for position, paid in enumerate(payment.claims, 1)
+        ]
+
+    def _claim_row(self, entry: _Entry, posting: Posting, reason: str) -> dict[str, Any]:
+        paid, match = entry.paid, entry.match
+        return {
+            "remittance_id": self._id,
+            "position": entry.position,
+            "control_number": _fitting(remittance_claim.c.control_number, paid.control_number),
+            "claim_number": match.claim_number if match else None,
+            "version": match.version if match else None,
+            "matched_by": match.by if match else None,
+            "status": _fitting(remittance_claim.c.status, paid.status),
+            "charge_cents": paid.charge_cents,
+            "paid_cents": paid.paid_cents,
+            "patient_cents": paid.patient_responsibility_cents,
+            "allowed_cents": _allowed(paid),
+            "payer_claim_number": _payer_claim_number(paid),
+            "remarks": _kept_remarks(paid),
+            "posting": posting,
+            "reason": reason,
+        }
+
+    async def _write(
+        self, payment: Payment, matched: Matched, claims: list[dict[str, Any]]
+    ) -> None:
+        lines, adjustments = [], []
         for position, paid in enumerate(payment.claims, 1):
-            match = await self._match(paid, charges)
-            if match is not None:
-                self._matches[position] = match
-            claims.append(
-                {
-                    "remittance_id": self._id,
-                    "position": position,
-                    "control_number": _fitting(
-                        remittance_claim.c.control_number, paid.control_number
-                    ),
-                    "claim_number": match.claim_number if match else None,
-                    "version": match.version if match else None,
-                    "status": _fitting(remittance_claim.c.status, paid.status),
-                    "charge_cents": paid.charge_cents,
-                    "paid_cents": paid.paid_cents,
-                    "patient_cents": paid.patient_responsibility_cents,
-                    "allowed_cents": _allowed(paid),
-                    "payer_claim_number": _payer_claim_number(paid),
-                    "remarks": _kept_remarks(paid),
-                    "posting": "suspended" if suspended else "information",
-                    "reason": "",
-                }
-            )
-            lines += self._line_rows(position, paid)
+            lines += self._line_rows(position, paid, matched.claims.get(position))
             adjustments += self._adjustment_rows(position, paid)
         await self._tx.insert_all(remittance_claim, claims)
         await self._tx.insert_all(remittance_line, lines)
@@ -406,27 +564,42 @@ class _Poster:
                     "reason_code": _fitting(provider_adjustment.c.reason_code, item.reason_code),
                     "reference": _fitting(provider_adjustment.c.reference, item.reference),
                     "cents": item.cents,
+                    "account": account_of(item.reason_code).value,
+                    "claim_number": matched.withheld.get(position),
                 }
                 for position, item in enumerate(payment.provider_adjustments, 1)
             ],
         )
 
-    def _line_rows(self, claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
+    def _line_rows(
+        self, claim_position: int, paid: ClaimPayment, match: Match | None
+    ) -> list[dict[str, Any]]:
+        matches = match.lines if match else (None,) * len(paid.lines)
+        column = remittance_line.c
         return [
             {
                 "remittance_id": self._id,
                 "claim_position": claim_position,
                 "line_position": position,
-                "code": _fitting(remittance_line.c.code, line.code),
-                "modifiers": _fitting(remittance_line.c.modifiers, ":".join(line.modifiers)),
+                "code": _fitting(column.code, line.code),
+                "modifiers": _fitting(column.modifiers, ":".join(line.modifiers)),
                 "charge_cents": line.charge_cents,
                 "paid_cents": line.paid_cents,
                 "allowed_cents": line.allowed_cents,
                 "line_control_number": _fitting(
-                    remittance_line.c.line_control_number, line.line_control_number
+                    column.line_control_number, line.line_control_number
                 ),
+                "service_date": line.service_date,
+                "units": _fitting(column.units, str(line.units)),
+                "submitted_code": _fitting(column.submitted_code, line.submitted_code) or None,
+                "submitted_modifiers": _fitting(
+                    column.submitted_modifiers, ":".join(line.submitted_modifiers)
+                )
+                or None,
+                "our_line": ours.our_line if ours else None,
+                "matched_by": ours.by if ours else None,
             }
-            for position, line in enumerate(paid.lines, 1)
+            for position, (line, ours) in enumerate(zip(paid.lines, matches, strict=True), 1)
         ]
 
     def _adjustment_rows(self, claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
@@ -445,94 +618,119 @@ class _Poster:
             for position, item in enumerate(group, 1)
         ]
 
-    async def _charges_of(self, payment: Payment) -> dict[_Match, int]:
-        """The charge of every version of the claims that the payment names."""
-        named = [split_control_number(paid.control_number) for paid in payment.claims]
-        rows = await self._tx.rows(
-            select(
-                claim_version.c.claim_number,
-                claim_version.c.version,
-                claim_version.c.charge_cents,
-            ).where(claim_version.c.claim_number.in_({ours[0] for ours in named if ours}))
-        )
-        return {_Match(row.claim_number, row.version): row.charge_cents for row in rows}
-
-    async def _match(self, paid: ClaimPayment, charges: dict[_Match, int]) -> _Match | None:
-        """Our claim version, by CLM01 or else by the payer's number and the same charge."""
-        ours = split_control_number(paid.control_number)
-        if ours is not None and _Match(*ours) in charges:
-            return _Match(*ours)
-        number = _payer_claim_number(paid)
-        if number != paid.payer_claim_number:
-            return None  # none, or one that no acknowledgment can have given
-        known = await self._tx.first(
-            select(acknowledgment.c.claim_number, acknowledgment.c.version)
-            .join(
-                claim_version,
-                (claim_version.c.claim_number == acknowledgment.c.claim_number)
-                & (claim_version.c.version == acknowledgment.c.version),
-            )
-            .where(
-                acknowledgment.c.payer_claim_number == number,
-                claim_version.c.charge_cents == abs(paid.charge_cents),
-            )
-            .order_by(acknowledgment.c.id.desc())
-            .limit(1)
-        )
-        return _Match(known.claim_number, known.version) if known is not None else None
-
     # --- the ledger
 
-    async def transfer(self, payment: Payment) -> None:
-        """Deposit the payment, apply each claim, and hold what belongs to no claim."""
-        numbers = {match.claim_number for match in self._matches.values()}
-        await lock_claims(self._tx, numbers)
-        self._paid = await self._paid_before(numbers)
-        self._book("deposit", "deposit", Account.DEPOSITS, Account.CLEARING, _paid(payment))
-        claims = list(enumerate(payment.claims, 1))
-        # A correction may stand before the reversal that makes room for it, in the same file.
-        waiting = []
-        for position, paid in claims:
-            if paid.is_reversal and not await self._reverse(position, paid):
-                waiting.append((position, paid))
-        for position, paid in claims:
-            if not paid.is_reversal:
-                self._apply(position, paid)
-        await self._write_gathered()
-        for position, paid in waiting:
-            if not await self._reverse(position, paid):
-                self._hold_money(position, paid, "a reversal of nothing posted before")
-        for position, item in enumerate(payment.provider_adjustments, 1):
-            self._book(
-                f"plb|{position}",
-                f"provider_adjustment {item.reason_code}",
-                Account.UNAPPLIED,
-                Account.CLEARING,
-                item.cents,
-            )
-        await self._write_gathered()
-        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
+    async def post(self, payment: Payment, matched: Matched, *, kept: bool = False) -> None:
+        """Write and deposit the payment, apply each claim, hold what belongs to no claim.
 
-    async def _paid_before(self, claim_numbers: set[str]) -> set[str]:
-        """Those claims with a payment in force."""
+        ``kept``: what it says is written already, because it stood in suspense."""
+        entries = self._entries(payment, matched)
+        numbers = {entry.match.claim_number for entry in entries if entry.match}
+        await self._begin(numbers)
+        self._book(self._id, "deposit", "deposit", Account.DEPOSITS, Account.CLEARING,
+                   _paid(payment))  # fmt: skip
+        waiting = []
+        # A correction may stand before the reversal that makes room for it, in the same file.
+        for entry in entries:
+            if entry.paid.is_reversal and not await self._reverse(entry):
+                waiting.append(entry)
+        for entry in entries:
+            if not entry.paid.is_reversal and not self._apply(entry):
+                waiting.append(entry)
+        for position, item in enumerate(payment.provider_adjustments, 1):
+            account = account_of(item.reason_code)
+            self._book(self._id, f"plb|{position}", f"provider_adjustment {item.reason_code}",
+                       account, Account.CLEARING, item.cents)  # fmt: skip
+        if not kept:
+            undecided: tuple[Posting, str] = ("information", "")
+            rows = [
+                self._claim_row(entry, *self._decisions.pop((self._id, entry.position), undecided))
+                for entry in entries
+            ]
+            await self._write(payment, matched, rows)
+        await self._flush()
+        await self._settle(waiting, numbers)
+
+    async def apply_by_hand(self, entry: _Entry) -> bool:
+        """Apply held money as a person has decided; False for a reversal of nothing on the claim,
+        and where a payer before this one has not decided."""
+        if entry.match is None:
+            raise ValueError("a person names the claim")
+        number = entry.match.claim_number
+        await self._begin({number})
+        done = await self._try(entry, forced=True)
+        if done:
+            await self._flush()
+            await self._settle([], {number})
+        return done
+
+    async def _begin(self, numbers: set[str]) -> None:
+        await lock_claims(self._tx, numbers)
         rows = await self._tx.rows(
-            select(remittance_claim.c.claim_number).where(
-                remittance_claim.c.claim_number.in_(claim_numbers),
-                remittance_claim.c.posting == "applied",
+            select(
+                remittance_claim.c.claim_number,
+                remittance_claim.c.status,
+                remittance_claim.c.posting,
+            ).where(
+                remittance_claim.c.claim_number.in_(numbers),
+                remittance_claim.c.posting.in_(("applied", "denied")),
                 remittance_claim.c.reversed_by.is_(None),
             )
         )
-        return {row.claim_number for row in rows}
+        for row in rows:
+            key = (row.claim_number, _RANKS.get(row.status, 1))
+            self._decided.add(key)
+            if row.posting == "applied":
+                self._paid.add(key)
 
-    async def _write_gathered(self) -> None:
+    async def _settle(self, waiting: list[_Entry], numbers: set[str]) -> None:
+        """Try what waits, of this payment and of earlier ones, until nothing more finds its place;
+        hold the rest of this one."""
+        held = await _held(self._tx, numbers, except_for=self._id)
+        progress = True
+        while progress and (waiting or held):
+            progress = False
+            for group in (waiting, held):
+                for entry in tuple(group):
+                    if await self._try(entry):
+                        group.remove(entry)
+                        progress = True
+                        await self._flush()
+        for entry in waiting:
+            self._hold(entry, self._why_held(entry))
+        await self._flush()
+        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
+
+    def _why_held(self, entry: _Entry) -> str:
+        if entry.match is None:
+            return _NO_CLAIM
+        if entry.paid.is_reversal:
+            return _NOTHING_TO_REVERSE
+        paid = (entry.match.claim_number, entry.rank) in self._paid
+        return _PAID_ALREADY if paid else _NOT_ITS_TURN
+
+    async def _flush(self) -> None:
         await book_charges(self._tx, self._charges, self._at)
         await book_all(self._tx, self._bookings, self._at)
         if self._decisions:
-            await self._tx.execute(_DECIDE, self._decisions)
-        self._charges, self._bookings, self._decisions = [], [], []
+            await self._tx.execute(
+                _DECIDE,
+                [
+                    {
+                        "id": remittance_id,
+                        "place": position,
+                        "decided": posting,
+                        "because": reason,
+                        "clearing": None if remittance_id == self._id else self._id,
+                    }
+                    for (remittance_id, position), (posting, reason) in self._decisions.items()
+                ],
+            )
+        self._charges, self._bookings, self._decisions = [], [], {}
 
     def _book(
         self,
+        remittance_id: int,
         key: str,
         kind: str,
         debit: Account,
@@ -541,62 +739,126 @@ class _Poster:
         claim_number: str | None = None,
         position: int | None = None,
     ) -> None:
-        key = f"remittance|{self._id}|{key}"
+        key = f"remittance|{remittance_id}|{key}"
         self._bookings.append(
-            Booking(key, kind, debit, credit, cents, claim_number, self._id, position)
+            Booking(key, kind, debit, credit, cents, claim_number, remittance_id, position)
         )
 
-    def _decide(self, position: int, posting: Posting, reason: str = "") -> None:
-        self._decisions.append(
-            {"id": self._id, "place": position, "decided": posting, "because": reason}
-        )
+    def _decide(self, entry: _Entry, posting: Posting, reason: str = "") -> None:
+        self._decisions[entry.remittance_id, entry.position] = (posting, reason)
 
-    def _hold_money(self, position: int, paid: ClaimPayment, reason: str) -> None:
-        self._decide(position, "unapplied", reason)
+    def _hold(self, entry: _Entry, reason: str) -> None:
+        self._decide(entry, "unapplied", reason)
         self._book(
-            f"{position}|unapplied", "unapplied", Account.CLEARING, Account.UNAPPLIED,
-            paid.paid_cents, None, position,
+            entry.remittance_id, f"{entry.position}|unapplied", "unapplied",
+            Account.CLEARING, Account.UNAPPLIED, entry.paid.paid_cents, None, entry.position,
         )  # fmt: skip
 
-    def _apply(self, position: int, paid: ClaimPayment) -> None:
-        match = self._matches.get(position)
-        if match is None:
-            self._hold_money(position, paid, "no claim of ours")
-        elif paid.status in _NOT_DECISIONS:
-            if paid.paid_cents:
-                self._hold_money(position, paid, f"money under claim status {paid.status}")
-        elif _is_denial(paid):
-            self._charges.append((match.claim_number, match.version))
-            self._decide(position, "denied")
-        elif match.claim_number in self._paid:
-            reason = "the claim is paid already and that payment was not reversed"
-            self._hold_money(position, paid, reason)
-        else:
-            # A payer who pays has the claim, whether or not an acknowledgment came first.
-            self._charges.append((match.claim_number, match.version))
-            self._paid.add(match.claim_number)
-            self._decide(position, "applied")
-            self._apply_amounts(position, paid, match.claim_number)
-
-    def _apply_amounts(self, position: int, paid: ClaimPayment, number: str) -> None:
-        self._book(
-            f"{position}|payment", "payment", Account.CLEARING, Account.PAYER_RECEIVABLE,
-            paid.paid_cents, number, position,
-        )  # fmt: skip
-        for account, cents in _reductions(paid).items():
+    def _unhold(self, entry: _Entry) -> None:
+        if entry.held:
             self._book(
-                f"{position}|{account}", account, account, Account.PAYER_RECEIVABLE,
-                cents, number, position,
+                entry.remittance_id, f"{entry.position}|found", "unapplied cash found its claim",
+                Account.UNAPPLIED, Account.CLEARING, entry.paid.paid_cents, None, entry.position,
             )  # fmt: skip
 
-    async def _reverse(self, position: int, paid: ClaimPayment) -> bool:
+    def _apply(self, entry: _Entry) -> bool:
+        """Decide at once what does not depend on anything else; False for what has to wait."""
+        match, paid = entry.match, entry.paid
+        if match is None:
+            self._hold(entry, _NO_CLAIM)
+        elif paid.status in _NOT_DECISIONS:
+            if paid.paid_cents:
+                self._hold(entry, f"money under claim status {paid.status}")
+        elif entry.rank > 1:
+            return False
+        elif _is_denial(paid):
+            self._charges.append((match.claim_number, match.version))
+            self._decided.add((match.claim_number, 1))
+            self._decide(entry, "denied")
+        elif (match.claim_number, 1) in self._paid:
+            return False
+        else:
+            self._pay(entry, match)
+        return True
+
+    async def _try(self, entry: _Entry, *, forced: bool = False) -> bool:
+        """Apply what waits, if its turn has come. ``forced``: though the claim is paid already."""
+        if entry.match is None:
+            return False
+        if entry.paid.is_reversal:
+            return await self._reverse(entry)
+        number, rank = entry.match.claim_number, entry.rank
+        if (number, rank) in self._paid and not forced:
+            return False
+        if rank == 1:
+            if entry.paid.status in _NOT_DECISIONS and not forced:
+                return False
+            self._unhold(entry)
+            self._pay(entry, entry.match)
+            return True
+        if not any((number, before) in self._decided for before in range(1, rank)):
+            return False
+        self._unhold(entry)
+        await self._pay_next(entry, entry.match)
+        return True
+
+    def _pay(self, entry: _Entry, match: Match) -> None:
+        """Book what a first payer decided."""
+        # A payer who pays has the claim, whether or not an acknowledgment came first.
+        self._charges.append((match.claim_number, match.version))
+        self._take(entry, match, _reductions(entry.paid))
+
+    async def _pay_next(self, entry: _Entry, match: Match) -> None:
+        """Book what a payer after the first decided: the patient's share was its to pay, and what
+        it takes off beside what was taken off before is contractual."""
+        number = match.claim_number
+        share = await patient_share(self._tx, number)
+        now = await ledger_balance(self._tx, number)
+        if _refuses(entry.paid):
+            self._decided.add((number, entry.rank))
+            self._decide(entry, "denied")
+            return
+        sums = _reductions(entry.paid)
+        kept: dict[Account, int] = {
+            account: sums[account]
+            for account in (Account.PATIENT_RECEIVABLE, Account.INTEREST)
+            if account in sums
+        }
+        named = sum(cents for account, cents in sums.items() if account not in kept)
+        before = now.charge - now.payer_open - share
+        contractual = sums.get(Account.CONTRACTUAL, 0)
+        kept[Account.CONTRACTUAL] = max(0, min(named - before, contractual))
+        self._book(
+            entry.remittance_id, f"{entry.position}|next_payer", "next payer",
+            Account.PAYER_RECEIVABLE, Account.PATIENT_RECEIVABLE, share, number, entry.position,
+        )  # fmt: skip
+        self._take(entry, match, kept)
+
+    def _take(self, entry: _Entry, match: Match, reductions: dict[Account, int]) -> None:
+        number, position = match.claim_number, entry.position
+        key = (number, entry.rank)
+        self._paid.add(key)
+        self._decided.add(key)
+        self._decide(entry, "applied")
+        self._book(
+            entry.remittance_id, f"{position}|payment", "payment",
+            Account.CLEARING, Account.PAYER_RECEIVABLE, entry.paid.paid_cents, number, position,
+        )  # fmt: skip
+        for account, cents in reductions.items():
+            self._book(
+                entry.remittance_id, f"{position}|{account}", account,
+                account, Account.PAYER_RECEIVABLE, cents, number, position,
+            )  # fmt: skip
+
+    async def _reverse(self, entry: _Entry) -> bool:
         """Take back what was booked for the payment that this one mirrors; False without one."""
-        match = self._matches.get(position)
+        match = entry.match
         if match is None:
             return False
-        before = await self._mirrored(match, paid)
+        before = await self._mirrored(match, entry.paid)
         if before is None:
             return False
+        self._unhold(entry)
         key = {"remittance_id": before.remittance_id}
         booked = await self._tx.rows(
             select(transfer)
@@ -605,31 +867,36 @@ class _Poster:
         )
         for number, item in enumerate(booked, 1):
             self._book(
-                f"{position}|reversal|{number}",
-                f"reversal of {item.kind}",
+                entry.remittance_id,
+                f"{entry.position}|reversal|{number}",
+                f"reversal of {item.kind}"[:40],
                 Account(item.credit),
                 Account(item.debit),
                 item.cents,
                 item.claim_number,
-                position,
+                entry.position,
             )
         await self._tx.execute(
             update(remittance_claim)
             .filter_by(**key, position=before.position)
-            .values(reversed_by=f"{self._id}|{position}")
+            .values(reversed_by=f"{entry.remittance_id}|{entry.position}")
         )
+        taken_back = (match.claim_number, _RANKS.get(before.status, 1))
         if before.posting == "applied":
-            self._paid.discard(match.claim_number)
-        self._decide(position, "reversal")
+            self._paid.discard(taken_back)
+        if before.posting in ("applied", "denied"):
+            self._decided.discard(taken_back)
+        self._decide(entry, "reversal")
         return True
 
-    async def _mirrored(self, match: _Match, paid: ClaimPayment) -> Row[Any] | None:
+    async def _mirrored(self, match: Match, paid: ClaimPayment) -> Row[Any] | None:
         return await self._tx.first(
             select(remittance_claim)
             .where(
                 remittance_claim.c.claim_number == match.claim_number,
                 remittance_claim.c.posting.in_(("applied", "denied", "unapplied")),
                 remittance_claim.c.reversed_by.is_(None),
+                remittance_claim.c.returned_at.is_(None),
                 remittance_claim.c.status != "22",
                 remittance_claim.c.charge_cents == -paid.charge_cents,
                 remittance_claim.c.paid_cents == -paid.paid_cents,
@@ -649,8 +916,222 @@ _DECIDE = (
         remittance_claim.c.remittance_id == bindparam("id"),
         remittance_claim.c.position == bindparam("place"),
     )
-    .values(posting=bindparam("decided"), reason=bindparam("because"))
+    .values(
+        posting=bindparam("decided"), reason=bindparam("because"), cleared_in=bindparam("clearing")
+    )
 )
+
+
+# --- unapplied cash
+
+
+class CannotClear(Exception):
+    """Unapplied cash cannot be cleared like this; the text says why."""
+
+
+async def assign(
+    tx: Transaction, remittance_id: int, position: int, claim_number: str, at: datetime
+) -> bool:
+    """Apply held money to the claim that a person has named; False when it was done before.
+
+    A payment beyond what is open makes the claim overpaid, which is then looked at there. Raises
+    :class:`UnknownRecord` and :class:`CannotClear`.
+    """
+    row = await _unapplied_row(tx, remittance_id, position)
+    if row.posting != "unapplied" and row.claim_number == claim_number:
+        return False
+    _check_open(row)
+    version = await newest_version(tx, claim_number)
+    if version is None:
+        raise CannotClear(f"claim {claim_number} was never sent")
+    paid = await _read_back(tx, row)
+    match = await match_to(tx, claim_number, version, paid, "person")
+    await tx.execute(
+        update(remittance_claim)
+        .filter_by(remittance_id=remittance_id, position=position)
+        .values(claim_number=claim_number, version=version, matched_by="person")
+    )
+    entry = _Entry(remittance_id, position, paid, match, held=True)
+    if not await _Poster(tx, remittance_id, at).apply_by_hand(entry):
+        raise CannotClear(
+            "nothing that it takes back is posted on that claim"
+            if paid.is_reversal
+            else "a payer before this one has not decided on that claim"
+        )
+    return True
+
+
+async def return_unapplied(
+    tx: Transaction, remittance_id: int, position: int, reason: str, at: datetime
+) -> bool:
+    """Note that held money went back to the payer; False when that was noted before.
+
+    Raises :class:`UnknownRecord` and :class:`CannotClear`.
+    """
+    row = await _unapplied_row(tx, remittance_id, position)
+    if row.returned_at is not None:
+        return False
+    _check_open(row)
+    if row.paid_cents <= 0:
+        raise CannotClear("the payer took this money: there is nothing to return")
+    await book_all(
+        tx,
+        [
+            Booking(
+                f"remittance|{remittance_id}|{position}|returned",
+                "returned to the payer",
+                Account.UNAPPLIED,
+                Account.PAYER_REFUNDS,
+                row.paid_cents,
+                None,
+                remittance_id,
+                position,
+            )
+        ],
+        at,
+    )
+    await tx.execute(
+        update(remittance_claim)
+        .filter_by(remittance_id=remittance_id, position=position)
+        .values(returned_at=at, reason=f"{row.reason}; returned to the payer: {reason}")
+    )
+    return True
+
+
+SETTLEMENTS = (
+    Account.TAKEBACK,
+    Account.INTEREST,
+    Account.WITHHELD,
+    Account.OTHER_ADJUSTMENT,
+    Account.WRITE_OFF,
+)
+"""What a provider adjustment can turn out to be; ``write_off`` gives money up."""
+
+
+async def settle_provider_adjustment(
+    tx: Transaction, remittance_id: int, position: int, account: Account, at: datetime
+) -> bool:
+    """Book a provider adjustment whose reason did not say what it is as what a person found it to
+    be; False when that was done before. Raises :class:`UnknownRecord`, :class:`CannotClear`."""
+    await _locked(tx, remittance_id)
+    here = {"remittance_id": remittance_id, "position": position}
+    row = await tx.first(select(provider_adjustment).filter_by(**here))
+    if row is None:
+        raise UnknownRecord(f"provider adjustment {position} of remittance {remittance_id}")
+    if row.settled_as == account:
+        return False
+    if row.account != Account.UNAPPLIED or row.settled_as is not None:
+        raise CannotClear(f"it is booked as {row.settled_as or row.account}")
+    await book_all(
+        tx,
+        [
+            Booking(
+                f"remittance|{remittance_id}|plb|{position}|settled",
+                f"settled {row.reason_code}",
+                account,
+                Account.UNAPPLIED,
+                row.cents,
+                None,
+                remittance_id,
+            )
+        ],
+        at,
+    )
+    await tx.execute(update(provider_adjustment).filter_by(**here).values(settled_as=account.value))
+    return True
+
+
+async def _unapplied_row(tx: Transaction, remittance_id: int, position: int) -> Row[Any]:
+    state = (await _locked(tx, remittance_id)).state
+    row = await tx.first(
+        select(remittance_claim).filter_by(remittance_id=remittance_id, position=position)
+    )
+    if row is None or state != "posted":
+        raise UnknownRecord(f"claim {position} of posted remittance {remittance_id}")
+    return row
+
+
+def _check_open(row: Row[Any]) -> None:
+    if row.posting != "unapplied":
+        raise CannotClear(f"it does not stand in unapplied cash: {row.posting}")
+    if row.returned_at is not None:
+        raise CannotClear("it was returned to the payer")
+    if row.reversed_by is not None:
+        raise CannotClear("the payer has taken it back")
+
+
+async def _held(tx: Transaction, numbers: set[str], *, except_for: int) -> list[_Entry]:
+    """What stands in unapplied cash for these claims, the oldest first."""
+    rows = await tx.rows(
+        select(remittance_claim)
+        .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+        .where(
+            remittance_claim.c.claim_number.in_(numbers),
+            remittance_claim.c.remittance_id != except_for,
+            remittance_claim.c.posting == "unapplied",
+            remittance_claim.c.reversed_by.is_(None),
+            remittance_claim.c.returned_at.is_(None),
+            remittance.c.state == "posted",
+        )
+        .order_by(
+            remittance.c.payment_date, remittance_claim.c.remittance_id, remittance_claim.c.position
+        )
+    )
+    return [
+        _Entry(
+            row.remittance_id,
+            row.position,
+            await _read_back(tx, row),
+            Match(row.claim_number, row.version, row.matched_by),
+            held=True,
+        )
+        for row in rows
+    ]
+
+
+async def _read_back(reading: Reading, row: Row[Any]) -> ClaimPayment:
+    """What a payment said of a claim, as far as posting it needs."""
+    lines = await reading.rows(
+        select(remittance_line)
+        .filter_by(remittance_id=row.remittance_id, claim_position=row.position)
+        .order_by(remittance_line.c.line_position)
+    )
+    said = await reading.rows(
+        select(remittance_adjustment)
+        .filter_by(remittance_id=row.remittance_id, claim_position=row.position)
+        .order_by(remittance_adjustment.c.line_position, remittance_adjustment.c.position)
+    )
+    cuts: dict[int, list[Adjustment]] = {}
+    for item in said:
+        adjustment = Adjustment(item.group_code, item.reason_code, item.cents)
+        cuts.setdefault(item.line_position, []).append(adjustment)
+    return ClaimPayment(
+        control_number=row.control_number,
+        status=row.status,
+        charge_cents=row.charge_cents,
+        paid_cents=row.paid_cents,
+        patient_responsibility_cents=row.patient_cents,
+        payer_claim_number=row.payer_claim_number or "",
+        adjustments=tuple(cuts.get(0, ())),
+        remark_codes=tuple(row.remarks.split()),
+        lines=tuple(
+            LinePayment(
+                code=line.code,
+                charge_cents=line.charge_cents,
+                paid_cents=line.paid_cents,
+                modifiers=tuple(filter(None, line.modifiers.split(":"))),
+                service_date=line.service_date,
+                adjustments=tuple(cuts.get(line.line_position, ())),
+                line_control_number=line.line_control_number,
+                allowed_cents=line.allowed_cents,
+                submitted_code=line.submitted_code or "",
+                submitted_modifiers=tuple(
+                    filter(None, (line.submitted_modifiers or "").split(":"))
+                ),
+            )
+            for line in lines
+        ),
+    )
 
 
 def _payer_claim_number(paid: ClaimPayment) -> str | None:
@@ -684,6 +1165,16 @@ def _is_denial(paid: ClaimPayment) -> bool:
     return paid.paid_cents == 0 and (paid.status == "4" or share == 0)
 
 
+def _refuses(paid: ClaimPayment) -> bool:
+    """As :func:`_is_denial`, of a payer after the first: one that owes nothing because the payers
+    before it have paid as much as it would allow has not denied anything."""
+    unnamed = any(
+        _account(item.group_code, item.reason_code) is None and item.cents > 0
+        for item in _adjustments(paid)
+    )
+    return _is_denial(paid) and (paid.status == "4" or unnamed)
+
+
 def _reductions(paid: ClaimPayment) -> dict[Account, int]:
     """What of the charge goes where. A reduction that nothing here names stays receivable from the
     payer: it is a denial of a part, or somebody else's turn."""
@@ -700,6 +1191,8 @@ def _account(group: str, reason: str) -> Account | None:
     if group == "PR":
         return Account.PATIENT_RECEIVABLE
     if group in ("CO", "OA", "CR"):
+        if reason == _INTEREST:
+            return Account.INTEREST
         if reason == SEQUESTRATION:
             return Account.SEQUESTRATION
         if reason in AFTER_PRICING or (group, reason) == ("OA", _PRIOR_PAYER):

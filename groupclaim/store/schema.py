@@ -406,6 +406,7 @@ x12_file = Table(
     Column("created_at", Moment, nullable=False),
     Column("problem", String(200)),
     Column("problem_at", Moment),
+    Column("cleared_at", Moment),
     CheckConstraint("direction IN ('inbound', 'outbound')", name="direction"),
 )
 mailbox_item = Table(
@@ -456,6 +457,7 @@ remittance = Table(
     Column("file_position", Integer, nullable=False),
     Column("registered_at", Moment, nullable=False),
     Column("posted_at", Moment),
+    Column("returned_at", Moment),
     UniqueConstraint("file_digest", "file_position"),
     CheckConstraint("state IN ('registered', 'posted', 'suspended', 'duplicate')", name="state"),
     CheckConstraint("(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate"),
@@ -479,6 +481,9 @@ remittance_claim = Table(
     Column("posting", String(12), nullable=False),
     Column("reason", Text, nullable=False),
     Column("reversed_by", String(40)),
+    Column("matched_by", String(24)),
+    Column("cleared_in", _Counting),
+    Column("returned_at", Moment),
     CheckConstraint(
         "posting IN ('applied', 'denied', 'reversal', 'unapplied', 'information', 'suspended')",
         name="posting",
@@ -496,6 +501,12 @@ remittance_line = Table(
     Column("paid_cents", BigInteger, nullable=False),
     Column("allowed_cents", BigInteger),
     Column("line_control_number", String(50), nullable=False),
+    Column("service_date", Date),
+    Column("units", String(15)),
+    Column("submitted_code", String(48)),
+    Column("submitted_modifiers", String(20)),
+    Column("our_line", String(50)),
+    Column("matched_by", String(24)),
     ForeignKeyConstraint(
         ["remittance_id", "claim_position"],
         ["remittance_claim.remittance_id", "remittance_claim.position"],
@@ -524,6 +535,21 @@ provider_adjustment = Table(
     Column("reason_code", String(5), nullable=False),
     Column("reference", String(50), nullable=False),
     Column("cents", BigInteger, nullable=False),
+    Column("account", String(20)),
+    Column("claim_number", _CLAIM, index=True),
+    Column("settled_as", String(20)),
+)
+bank_deposit = Table(
+    "bank_deposit",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("identity", _DIGEST, nullable=False, unique=True),
+    Column("deposited_on", Date, nullable=False, index=True),
+    Column("cents", BigInteger, nullable=False),
+    Column("reference", String(80), nullable=False),
+    Column("imported_at", Moment, nullable=False),
+    Column("remittance_id", _Counting, ForeignKey("remittance.id"), unique=True),
+    Column("matched_by", String(24)),
 )
 transfer = Table(
     "transfer",

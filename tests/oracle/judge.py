@@ -62,12 +62,16 @@ ACCOUNTS = frozenset(
         "patient_cash",
         "write_off",
         "unapplied",
+        "interest",
+        "takeback",
+        "withheld",
+        "payer_refunds",
     }
 )
 
 _CO_ACCOUNTS = ("contractual", "sequestration")
 
-_NOT_IN_A_CLAIM = ("unapplied", "other_adjustment")
+_NOT_IN_A_CLAIM = ("unapplied", "other_adjustment", "interest", "takeback", "withheld")
 """Where money of a payment goes that belongs to no claim (PLB)."""
 
 _CORRECTED_AFTER_BILLING = "ATTENDANCE_CHANGED"
@@ -769,7 +773,7 @@ def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing
     received = sum(p.paid_cents for p in paid)
     co_said = sum(p.group_cents("CO") for p in paid)
     co_taken = sum(_net(moves, account) for account in _CO_ACCOUNTS)
-    others = sum(_net(moves, a) for a in ("other_adjustment", "write_off", "unapplied"))
+    others = sum(_net(moves, a) for a in ("other_adjustment", "write_off", "unapplied", "interest"))
     payer, patient = _net(moves, "payer_receivable"), _net(moves, "patient_receivable")
     name = f"{row.name} {claim_number}"
     case.compare("I4", name, "charges", charge, -_net(moves, "charges"))

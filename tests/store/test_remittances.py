@@ -494,16 +494,14 @@ async def test_a_predetermination_decides_nothing(sent: World) -> None:
 
 
 @pytest.mark.parametrize(("withheld", "deposit"), [(500, 3700), (-25, 4225), (4300, -100)])
-async def test_provider_adjustments_are_held_unapplied(
-    sent: World, withheld: int, deposit: int
-) -> None:
+async def test_a_recovery_is_booked_as_a_takeback(sent: World, withheld: int, deposit: int) -> None:
     item = payment(paid(sent.claims[0], 4200, ("CO", "45", 2300)), withheld=[("WO", withheld)])
     result = await post(sent, item)
     assert result.state == "posted"
     async with sent.database.reading() as reading:
         trial = await trial_balance(reading)
         assert trial[Account.DEPOSITS] == deposit
-        assert trial[Account.UNAPPLIED] == withheld
+        assert trial[Account.TAKEBACK] == withheld
         assert trial[Account.CLEARING] == 0
         assert await ledger.verify(reading) == ()
 
@@ -592,15 +590,17 @@ async def test_unapplied_cash_is_listed_by_claim_and_payer_until_it_is_taken_bac
 ) -> None:
     number = sent.claims[0]
     first = paid(number, 4200, ("CO", "45", 2300))
-    stranger = paid(number, 100, ("CO", "45", 6400), control_number="SOMEONE-1")
+    stranger = paid(
+        number, 100, ("CO", "45", 6400), control_number="SOMEONE-1", payer_claim_number="ICN-0"
+    )
     await post(sent, payment(first))
-    await post(sent, payment(first, stranger, trace="T2", withheld=[("WO", 300)]), "second")
+    await post(sent, payment(first, stranger, trace="T2", withheld=[("CS", 300)]), "second")
     async with sent.database.reading() as reading:
         found = (await ledger.open_items(reading)).unapplied
     assert [(item.claim, item.cents, item.reasons) for item in found] == [
         (number, 4200, ("the claim is paid already and that payment was not reversed",)),
         ("SOMEONE-1", 100, ("no claim of ours",)),
-        (None, -300, ("provider adjustment WO",)),
+        (None, -300, ("provider adjustment CS",)),
     ]
     assert {item.payer_id for item in found} == {"1FIRST"}
     for trace in ("T3", "T4"):  # the applied one is taken back first, then the other

@@ -1,0 +1,255 @@
+"""Which claim and which line of ours a payer speaks of, and how that was found out.
+
+A claim: by the number we gave it; else by the payer's own number for it, from its acknowledgment or
+an earlier payment, with the same charge; else by member, day of service and charge, if that is one
+claim only. A line: by the number we gave it (REF*6R); else by code with modifiers, by code, by
+charge and day. Payers cut claim numbers, drop modifiers and put others in their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from sqlalchemy import select
+
+from groupclaim.model.claim import ClaimLine, ClaimVersion
+from groupclaim.model.identity import split_control_number
+from groupclaim.store.database import Reading
+from groupclaim.store.schema import (
+    acknowledgment,
+    claim,
+    claim_version,
+    coverage,
+    remittance_claim,
+)
+from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment
+
+ClaimMatchedBy = Literal["claim_number", "payer_claim_number", "member_date_charge", "person"]
+LineMatchedBy = Literal["line_number", "code_and_modifiers", "code", "charge_and_date"]
+
+_MOST_ASKED = 5_000
+"""Values in one query: databases bound how many a statement may hold."""
+
+
+_LONGEST = 50
+"""Characters of a payer's claim number as we keep it (X12 CLP07)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineMatch:
+    """``our_line`` is our line control number."""
+
+    our_line: str
+    by: LineMatchedBy
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The version of ours that a claim of a payment means; ``lines`` in the payment's order."""
+
+    claim_number: str
+    version: int
+    by: ClaimMatchedBy
+    lines: tuple[LineMatch | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """``claims`` and ``withheld`` (the claims that provider adjustments refer to) by position in
+    the payment, from 1."""
+
+    claims: dict[int, Match]
+    withheld: dict[int, str]
+
+
+async def match_payment(reading: Reading, payment: Payment) -> Matched:
+    """Find the claims and lines of ours that a payment speaks of. Reads only."""
+    named = [split_control_number(paid.control_number) for paid in payment.claims]
+    versions = await _versions(reading, {ours[0] for ours in named if ours})
+    found: dict[int, Match] = {}
+    for position, (paid, ours) in enumerate(zip(payment.claims, named, strict=True), 1):
+        if ours is not None and (known := versions.get(ours)) is not None:
+            lines = match_lines(known.lines, paid.lines)
+            found[position] = Match(*ours, "claim_number", lines)
+        elif (other := await _otherwise(reading, paid)) is not None:
+            found[position] = other
+    withheld = {}
+    for position, item in enumerate(payment.provider_adjustments, 1):
+        number = await _claim_of_reference(reading, item.reference, payment, found)
+        if number is not None:
+            withheld[position] = number
+    return Matched(found, withheld)
+
+
+async def match_to(
+    reading: Reading, claim_number: str, version: int, paid: ClaimPayment, by: ClaimMatchedBy
+) -> Match:
+    """``paid`` as of this version of ours. Raises KeyError when there is none."""
+    known = (await _versions(reading, {claim_number}))[claim_number, version]
+    return Match(claim_number, version, by, match_lines(known.lines, paid.lines))
+
+
+async def newest_version(reading: Reading, claim_number: str) -> int | None:
+    """The newest version of a claim; None when none was made."""
+    found = await _versions(reading, {claim_number})
+    return max((version for _, version in found), default=None)
+
+
+async def _versions(
+    reading: Reading, claim_numbers: Iterable[str]
+) -> dict[tuple[str, int], ClaimVersion]:
+    wanted = sorted(claim_numbers)
+    found = {}
+    for start in range(0, len(wanted), _MOST_ASKED):
+        rows = await reading.rows(
+            select(
+                claim_version.c.claim_number, claim_version.c.version, claim_version.c.document
+            ).where(claim_version.c.claim_number.in_(wanted[start : start + _MOST_ASKED]))
+        )
+        for row in rows:
+            made = reading.unseal(claim_version, row.document, ClaimVersion)
+            found[row.claim_number, row.version] = made
+    return found
+
+
+async def _otherwise(reading: Reading, paid: ClaimPayment) -> Match | None:
+    by_payer = await _by_payer_number(reading, paid)
+    if by_payer is not None:
+        return await match_to(reading, *by_payer, paid, "payer_claim_number")
+    by_member = await _by_member(reading, paid)
+    if by_member is not None:
+        return await match_to(reading, *by_member, paid, "member_date_charge")
+    return None
+
+
+async def _by_payer_number(reading: Reading, paid: ClaimPayment) -> tuple[str, int] | None:
+    numbers = {paid.payer_claim_number} | {
+        item.value for item in paid.references if item.qualifier == "F8"
+    }
+    # None, or one that no acknowledgment can have given.
+    numbers = {text for text in numbers if text and len(text) <= _LONGEST and "\0" not in text}
+    if not numbers:
+        return None
+    for table in (acknowledgment, remittance_claim):
+        known = await reading.first(
+            select(table.c.claim_number, table.c.version)
+            .join(
+                claim_version,
+                (claim_version.c.claim_number == table.c.claim_number)
+                & (claim_version.c.version == table.c.version),
+            )
+            .where(
+                table.c.payer_claim_number.in_(sorted(numbers)),
+                claim_version.c.charge_cents == abs(paid.charge_cents),
+            )
+            .order_by(*(column.desc() for column in table.primary_key.columns))
+            .limit(1)
+        )
+        if known is not None:
+            return known.claim_number, known.version
+    return None
+
+
+async def _by_member(reading: Reading, paid: ClaimPayment) -> tuple[str, int] | None:
+    """The one claim of this member, days and charge; None when two would fit as well."""
+    people = (paid.subscriber, paid.patient, paid.corrected)
+    members = {person.member_id.strip() for person in people if person is not None}
+    days = {line.service_date for line in paid.lines if line.service_date is not None}
+    if not any(members) or not days:
+        return None
+    keyed = reading.keyring
+    rows = await reading.rows(
+        select(claim_version.c.claim_number, claim_version.c.version)
+        .join(claim, claim.c.claim_number == claim_version.c.claim_number)
+        .join(coverage, coverage.c.patient_id == claim.c.patient_id)
+        .where(
+            coverage.c.member_id_index.in_(
+                sorted(keyed.blind_index("coverage.member_id", text) for text in members if text)
+            ),
+            claim.c.service_date.in_(sorted(days)),
+            claim_version.c.charge_cents == abs(paid.charge_cents),
+        )
+        .order_by(claim_version.c.claim_number, claim_version.c.version.desc())
+    )
+    if len({row.claim_number for row in rows}) != 1:
+        return None
+    return rows[0].claim_number, rows[0].version
+
+
+async def _claim_of_reference(
+    reading: Reading, reference: str, payment: Payment, found: dict[int, Match]
+) -> str | None:
+    """PLB03-2 often carries our claim number or the payer's."""
+    for part in reference.split():
+        ours = split_control_number(part)
+        if ours is not None and ours in await _versions(reading, {ours[0]}):
+            return ours[0]
+        for position, paid in enumerate(payment.claims, 1):
+            if position in found and part in (paid.payer_claim_number, paid.control_number):
+                return found[position].claim_number
+        if len(part) <= _LONGEST and "\0" not in part:
+            number: str | None = await reading.scalar(
+                select(remittance_claim.c.claim_number)
+                .where(
+                    remittance_claim.c.payer_claim_number == part,
+                    remittance_claim.c.claim_number.is_not(None),
+                )
+                .limit(1)
+            )
+            if number is not None:
+                return number
+    return None
+
+
+# --- lines
+
+
+def match_lines(
+    ours: Sequence[ClaimLine], paid: Sequence[LinePayment]
+) -> tuple[LineMatch | None, ...]:
+    """Which line of ours each paid line means. By its number a payer may name a line of ours
+    twice, when it has split it; otherwise each is taken once."""
+    free = {line.line_control_number: line for line in ours}
+    found: list[LineMatch | None] = [None] * len(paid)
+    for place, line in enumerate(paid):
+        if line.line_control_number in {item.line_control_number for item in ours}:
+            found[place] = LineMatch(line.line_control_number, "line_number")
+            free.pop(line.line_control_number, None)
+    for by, fits in _LINE_RULES:
+        for place, line in enumerate(paid):
+            if found[place] is not None:
+                continue
+            number = next((key for key, item in free.items() if fits(item, line)), None)
+            if number is not None:
+                found[place] = LineMatch(number, by)
+                del free[number]
+    return tuple(found)
+
+
+def _codes(paid: LinePayment) -> tuple[str, ...]:
+    return tuple(code for code in (paid.submitted_code, paid.code) if code)
+
+
+def _with_modifiers(ours: ClaimLine, paid: LinePayment) -> bool:
+    submitted = (paid.submitted_code or paid.code, sorted(paid.submitted_modifiers))
+    paid_as = (paid.code, sorted(paid.modifiers))
+    return (ours.code, sorted(ours.modifiers)) in (submitted, paid_as)
+
+
+def _same_code(ours: ClaimLine, paid: LinePayment) -> bool:
+    return ours.code in _codes(paid)
+
+
+def _charge_and_date(ours: ClaimLine, paid: LinePayment) -> bool:
+    day: date | None = paid.service_date
+    return abs(paid.charge_cents) == ours.charge and day in (None, ours.service_date)
+
+
+_LINE_RULES: tuple[tuple[LineMatchedBy, Callable[[ClaimLine, LinePayment], bool]], ...] = (
+    ("code_and_modifiers", _with_modifiers),
+    ("code", _same_code),
+    ("charge_and_date", _charge_and_date),
+)
