@@ -544,7 +544,12 @@ async def _unapplied(reading: Reading) -> tuple[UnappliedCash, ...]:
             (transfer.c.debit == Account.UNAPPLIED.value)
             | (transfer.c.credit == Account.UNAPPLIED.value)
         )
-        .order_by(transfer.c.id)
+        .order_by(
+            transfer.c.remittance_id,
+            case((transfer.c.remittance_position.is_(None), 1), else_=0),
+            transfer.c.remittance_position,
+            transfer.c.id,
+        )
     )
     groups: dict[tuple[str, str | None], list[Row[Any]]] = {}
     for row in rows:

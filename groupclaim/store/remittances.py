@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
@@ -687,19 +687,26 @@ class _Poster:
         """Try what waits, of this payment and of earlier ones, until nothing more finds its place;
         hold the rest of this one."""
         held = await _held(self._tx, numbers, except_for=self._id)
+        await self._try_all(waiting, held)
+        if waiting:
+            for entry in waiting:
+                self._hold(entry, self._why_held(entry))
+                held.append(replace(entry, held=True))
+            await self._flush()
+            # What is held now may be what an earlier reversal takes back.
+            await self._try_all([], held)
+        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
+
+    async def _try_all(self, *groups: list[_Entry]) -> None:
         progress = True
-        while progress and (waiting or held):
+        while progress:
             progress = False
-            for group in (waiting, held):
+            for group in groups:
                 for entry in tuple(group):
                     if await self._try(entry):
                         group.remove(entry)
                         progress = True
                         await self._flush()
-        for entry in waiting:
-            self._hold(entry, self._why_held(entry))
-        await self._flush()
-        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
 
     def _why_held(self, entry: _Entry) -> str:
         if entry.match is None:

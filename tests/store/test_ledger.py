@@ -239,7 +239,7 @@ class Model:
     paid_by_patient: dict[str, int] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     in_force: str = ""
-    held: set[str] = field(default_factory=set)
+    held: list[str] = field(default_factory=list)
     underpayment: int | None = None
     written_off: int = 0
 
@@ -252,18 +252,26 @@ class Model:
         self.told.add(name)
         if name == "denied":
             self.accept(1)
-        elif name == "reversed":
-            if self.in_force == "first":
-                self.in_force, self.underpayment = "", None
-            elif "first" in self.held:
-                self.held.discard("first")
-            else:
-                self.held.add("reversed")
-        elif self.in_force:
-            self.held.add(name)
         else:
+            self.held.append(name)
+            self._find_place(name)
+        while any(self._find_place(held) for held in tuple(self.held)):
+            pass
+
+    def _find_place(self, name: str) -> bool:
+        """Whether what is held can be applied now: a reversal takes back what it mirrors, in force
+        or held itself; a payment needs that no other is in force."""
+        if name == "reversed" and self.in_force == "first":
+            self.in_force, self.underpayment = "", None
+        elif name == "reversed" and "first" in self.held:
+            self.held.remove("first")
+        elif name != "reversed" and not self.in_force:
             self.accept(1)
             self.in_force = name
+        else:
+            return False
+        self.held.remove(name)
+        return True
 
     def underpay(self, owed: int) -> None:
         if self.in_force == "first" and self.underpayment is None:
