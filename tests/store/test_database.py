@@ -45,7 +45,7 @@ async def test_several_may_migrate_at_once(tmp_path: Path) -> None:
     await asyncio.gather(*(asyncio.to_thread(migrate, url) for _ in range(4)))
     database = Database.connect(url, Keyring.generate())
     async with database.reading() as reading:
-        assert await reading.scalar(text("SELECT version_num FROM alembic_version")) == "0005"
+        assert await reading.scalar(text("SELECT version_num FROM alembic_version")) == "0006"
     await database.close()
 
 
