@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from groupclaim import x12
+from groupclaim.model.authorization_request import AuthorizationDecision, RequestedAuthorization
 from groupclaim.model.claim import ClaimParties, ClaimVersion, Facility, Rendering, Subscriber
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
@@ -18,7 +19,7 @@ from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.eligibility import Administrator, Benefit, BenefitResponse
 from groupclaim.rules.part2 import notice_for
 
-_MENTAL_HEALTH = "MH"
+_MENTAL_HEALTH, _PSYCHOTHERAPY = "MH", "A6"
 _GROUP_NUMBER = "6P"
 _MEMBER_ID = "MI"
 _RANGES, _BEGINS, _ENDS = ("291", "292", "307"), ("346", "348", "356"), ("347", "349", "357")
@@ -63,6 +64,12 @@ def inquiry(facts: ClaimFacts, payer: Payer, member_id: str, trace: str) -> x12.
         service_types=(_MENTAL_HEALTH,),
         procedure_code=GROUP_PSYCHOTHERAPY,
     )
+
+
+def known_member_id(facts: ClaimFacts) -> str:
+    """The member id of the payer to bill: as it last gave it, else as on file."""
+    answer, coverage = facts.eligibility, facts.coverage
+    return (answer.member_id if answer else None) or (coverage.member_id if coverage else "")
 
 
 def benefits(response: x12.EligibilityResponse) -> BenefitResponse:
@@ -136,6 +143,122 @@ def _days(dates: Iterable[x12.Period]) -> _Days:
         elif item.qualifier in _ENDS:
             last = item.last
     return first, last
+
+
+# --- authorization
+
+
+def authorization_request(
+    facts: ClaimFacts,
+    payer: Payer,
+    clinician: Clinician,
+    asked: RequestedAuthorization,
+    trace: str,
+    *,
+    is_inquiry: bool = False,
+) -> x12.AuthorizationRequest:
+    """The request for a weekly series of group psychotherapy, or the inquiry after it."""
+    practice, patient = facts.practice, facts.patient
+    return x12.AuthorizationRequest(
+        reference=trace,
+        trace_number=trace,
+        trace_originator=f"1{practice.tax_id}",
+        reviewer=x12.Party(payer.name, payer.payer_id, qualifier="PI"),
+        requester=x12.Party(
+            practice.name,
+            practice.npi,
+            qualifier="XX",
+            contact_name=practice.contact.name,
+            contact_phone=practice.contact.phone,
+        ),
+        subscriber=x12.Member(
+            patient.last_name,
+            patient.first_name,
+            known_member_id(facts),
+            birth_date=patient.birth_date,
+            sex=patient.sex,
+        ),
+        service_type=_PSYCHOTHERAPY,
+        certification=asked.certification,
+        authorization_number=asked.extends or "",
+        first_day=asked.first_day,
+        last_day=asked.last_day,
+        diagnoses=facts.plan.diagnoses if facts.plan else (),
+        deliveries=(x12.Delivery("VS", 1, "WK", None, "35", asked.units),),
+        services=(
+            x12.Service(
+                GROUP_PSYCHOTHERAPY,
+                units=asked.units,
+                service_date=asked.first_day,
+                last_service_date=asked.last_day,
+            ),
+        ),
+        provider=x12.Provider(
+            clinician.last_name, clinician.first_name, clinician.npi, clinician.taxonomy
+        ),
+        is_inquiry=is_inquiry,
+        is_urgent=asked.urgent,
+    )
+
+
+def authorization_decision(
+    response: x12.AuthorizationResponse, at: datetime
+) -> AuthorizationDecision:
+    """What one 278 answer says of group psychotherapy: a decision on the service before one on the
+    whole event."""
+    services = [item for item in response.services if item.code == GROUP_PSYCHOTHERAPY]
+    decided = [item for item in services if item.decision is not None]
+    service = next(iter([*decided, *services]), None)
+    said = (service.decision if service else None) or response.decision
+    rejections = (*response.rejections, *(service.rejections if service else ()))
+    first, last = _certified_days(response, service)
+    number = (said.number if said else "") or (service.authorization_number if service else "")
+    units = _certified_units(response, service)
+    return AuthorizationDecision(
+        at=at,
+        action=said.action if said else "",
+        number=number or response.authorization_number or None,
+        reason=said.reason if said else "",
+        units=units,
+        first_day=first,
+        last_day=last,
+        clinician_npi=response.provider.npi or None if response.provider else None,
+        rejections=tuple(item.reason for item in rejections),
+        follow_ups=tuple(item.follow_up for item in rejections),
+    )
+
+
+_EFFECTIVE, _EXPIRES = "007", "036"
+
+
+def _certified_days(response: x12.AuthorizationResponse, service: x12.Service | None) -> _Days:
+    """From the payer's own dates of certification, else those of the service, else the event's."""
+    dates = (*(service.dates if service else ()), *response.dates)
+    effective = next((item for item in dates if item.qualifier == _EFFECTIVE), None)
+    expires = next((item for item in dates if item.qualifier == _EXPIRES), None)
+    first: date | None = None
+    last: date | None = None
+    if service is not None and service.service_date is not None:
+        first, last = service.service_date, service.last_service_date
+    elif response.first_day is not None:
+        first, last = response.first_day, response.last_day
+    if effective is not None:
+        first, last = effective.first, effective.last if effective.last != effective.first else last
+    if expires is not None:
+        last = expires.first
+    return first, last
+
+
+def _certified_units(
+    response: x12.AuthorizationResponse, service: x12.Service | None
+) -> int | None:
+    if service is not None and service.units is not None:
+        return int(service.units)
+    for item in (*(service.deliveries if service else ()), *response.deliveries):
+        if item.quantity is not None:
+            weekly = item.unit == "WK" and item.periods is not None
+            return int(item.quantity * (item.periods or 1)) if weekly else int(item.quantity)
+    return None
 
 
 # --- claims

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
-from hashlib import sha256
-from zoneinfo import ZoneInfo
 
 from temporalio.exceptions import ApplicationError
 
 from activities import composing, steps
 from activities.disclosure import record_disclosure
-from activities.on_file import OnFile, connection_of, later, on_file
+from activities.inquiries import control_number
+from activities.on_file import OnFile, connection_of, later, on_file, today
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import NotTaken, Unreachable
@@ -33,9 +31,6 @@ from groupclaim.rules.part2 import check_consent, is_part2
 from groupclaim.store import claims, files, practice
 from groupclaim.store.database import Reading
 
-_INQUIRY_NUMBERS = range(500_000_000, 1_000_000_000)
-"""ISA13 of inquiries: apart from those of batches, which count up from 1."""
-
 
 class Eligibility:
     def __init__(self, outside: Outside) -> None:
@@ -51,7 +46,7 @@ class Eligibility:
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
             asked = await _coverage_payer(reading, found)
-        findings = found.lacks or check_consent(found.facts, _today(found))
+        findings = found.lacks or check_consent(found.facts, today(found))
         if findings or asked is None:
             return await self._conclude(step, found, findings, None)
         # The question goes to the payer of the coverage, also when another was billed before.
@@ -133,7 +128,7 @@ class Eligibility:
         """The 270; None when what is on file cannot be written."""
         async with self._outside.database.reading() as reading:
             _, connection = await connection_of(reading, payer)
-        number = _number(trace)
+        number = control_number(trace)
         try:
             frame = composing.envelope(
                 connection,
@@ -192,16 +187,6 @@ async def _coverage_payer(reading: Reading, found: OnFile) -> Payer | None:
     if coverage is None:
         return None
     return await practice.read_payer(reading, reading.keyring.payer_key(coverage.payer))
-
-
-def _today(found: OnFile) -> date:
-    return found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
-
-
-def _number(trace: str) -> int:
-    """A control number that a repeated question bears again."""
-    value = int.from_bytes(sha256(trace.encode()).digest()[:8], "big")
-    return _INQUIRY_NUMBERS[value % len(_INQUIRY_NUMBERS)]
 
 
 def _unwritable(found: OnFile, where: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -102,6 +103,11 @@ def no_policy(facts: ClaimFacts, error: NoPolicy) -> Finding:
         evidence=(facts.claim_number,),
         hold="NO_POLICY",
     )
+
+
+def today(found: OnFile) -> date:
+    """The practice's date."""
+    return found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
 
 
 async def connection_of(reading: Reading, payer: Payer) -> tuple[str, Connection]:

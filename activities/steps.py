@@ -147,7 +147,7 @@ CHECK_ELIGIBILITY = Step(
     ClaimStepName.CHECK_ELIGIBILITY.value, ClaimStep, events.EligibilityChecked, GATEWAY
 )
 CHECK_AUTHORIZATION = Step(
-    ClaimStepName.CHECK_AUTHORIZATION.value, ClaimStep, events.AuthorizationChecked, DATABASE
+    ClaimStepName.CHECK_AUTHORIZATION.value, ClaimStep, events.AuthorizationChecked, GATEWAY
 )
 CHECK_DOCUMENTATION = Step(
     ClaimStepName.CHECK_DOCUMENTATION.value, ClaimStep, events.DocumentationChecked, DATABASE

@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from groupclaim.clearinghouse.port import (
     DUPLICATE,
+    NO_SUCH_SERVICE,
     Listing,
     MailboxFile,
     NoAnswer,
@@ -94,17 +95,25 @@ class HttpClearinghouse:
         return await self._inquire("/eligibility", inquiry)
 
     async def request_authorization(self, request: bytes) -> bytes:
-        response = await self._offer("/authorization", request, {}, _READ_SECONDS)
+        try:
+            response = await self._offer("/authorization", request, {}, _READ_SECONDS)
+        except NoAnswer as error:
+            if str(error) == "status_404":  # a clearinghouse that takes no 278 at all
+                raise NotTaken(NO_SUCH_SERVICE, final=True) from None
+            raise
         return response.content
 
     async def ask_authorization(self, inquiry: bytes) -> bytes:
-        return await self._inquire("/authorization", inquiry)
+        return await self._inquire("/authorization", inquiry, may_lack=True)
 
     async def ask_claim_status(self, inquiry: bytes) -> bytes:
-        return await self._inquire("/claim-status", inquiry)
+        return await self._inquire("/claim-status", inquiry, may_lack=True)
 
-    async def _inquire(self, path: str, inquiry: bytes) -> bytes:
+    async def _inquire(self, path: str, inquiry: bytes, *, may_lack: bool = False) -> bytes:
+        """The answer to a question; ``may_lack``: not every clearinghouse takes such questions."""
         status, answer = await self._ask("POST", path, inquiry)
+        if status == 404 and may_lack:
+            raise NotTaken(NO_SUCH_SERVICE, final=True)
         if status == 422:
             raise NotTaken("unreadable", final=True)
         if status != 200:

@@ -19,6 +19,9 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 DUPLICATE = "duplicate"
 """The reason when the clearinghouse holds an interchange of ours with this control number."""
 
+NO_SUCH_SERVICE = "no_such_service"
+"""The reason when the clearinghouse has no such transaction at all."""
+
 
 class NotTaken(Exception):
     """The clearinghouse did not take what was offered: it said so, or nothing ever left.

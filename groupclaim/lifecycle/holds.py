@@ -20,7 +20,8 @@ class HoldKind:
     """``waits_for`` names who must act, ``repair`` what they do; ``cleared_by`` is the fact whose
     arrival tries again; ``two_people``: a release that
     overrides what a rule found is a waiver of two people with an expiry. Where it only asks for
-    another look, because no fact clears the hold, one person is enough."""
+    another look, because no fact clears the hold, one person is enough. ``asked_again``: groupclaim
+    itself asks again when its time has come; people are told only when the step says so."""
 
     redo: Step | None
     waits_for: str
@@ -28,6 +29,7 @@ class HoldKind:
     cleared_by: Fact | None = None
     repair: str = ""
     two_people: bool = False
+    asked_again: bool = False
 
 
 HOLDS: dict[str, HoldKind] = {
@@ -131,8 +133,26 @@ HOLDS: dict[str, HoldKind] = {
         "utilization review: a prior authorization for the day of service",
         "a recorded authorization",
         Fact.AUTHORIZATION,
-        repair="Request it (278, portal or telephone; retroactively after the service) and record "
-        "number, codes, clinician, units and dates.",
+        repair="Request it (portal or telephone, where the payer takes no 278; retroactively after "
+        "the service) and record number, codes, clinician, units and dates.",
+        two_people=True,
+    ),
+    "AUTH_PENDED": HoldKind(
+        Step.CHECK_AUTHORIZATION,
+        "payer: the decision on the authorization asked for by 278",
+        "the payer's decision, or a recorded authorization",
+        Fact.AUTHORIZATION,
+        repair="Nothing to do: the payer is asked again, and people are told before its time to "
+        "decide ends. A decision by letter or telephone is recorded as an authorization.",
+        asked_again=True,
+    ),
+    "AUTH_REFUSED": HoldKind(
+        Step.CHECK_AUTHORIZATION,
+        "clinician: the payer has refused the authorization",
+        "a recorded authorization, once the payer has changed its mind",
+        Fact.AUTHORIZATION,
+        repair="Ask for a peer-to-peer review or appeal, and record what is granted. The patient "
+        "is told before the next session.",
         two_people=True,
     ),
     "AUTH_EXHAUSTED": HoldKind(

@@ -448,11 +448,17 @@ def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
 
 
 def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
-    """Someone is told, and the deadline is set anew: a claim never waits in silence."""
+    """Someone is told, or asked again, and the deadline is set anew: a claim never waits in
+    silence."""
     if state.due_at is None or event.at < state.due_at or state.resume or state.ended:
         return _ignored(state, event)
     if state.stage is Stage.CROSSOVER and state.hold is None:
         return _go(state, Step.SETTLE_BALANCE)
+    hold = state.hold
+    if hold is not None and hold.redo is not None and HOLDS[hold.code].asked_again:
+        follow_ups = state.follow_ups + 1
+        again = {"due_at": None, "follow_ups": follow_ups, "resume": hold.redo}
+        return state.model_copy(update=again), (hold.redo,)
     update = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": Step.FOLLOW_UP}
     return state.model_copy(update=update), (Step.FOLLOW_UP,)
 

@@ -101,4 +101,6 @@ def why(state: ClaimState) -> Why:
 
 
 def _reminder(state: ClaimState) -> str:
+    if state.hold is not None and HOLDS[state.hold.code].asked_again:
+        return "the payer is asked again"
     return "a reminder before the filing limit" if state.due_at else "none: a person decides"

@@ -119,7 +119,11 @@ class CoverageCall(Dated):
 
 
 class TreatmentPlan(Record):
-    """What the clinician planned. Medicare wants the type of therapy named: ``modality``."""
+    """What the clinician planned. Medicare wants the type of therapy named: ``modality``.
+
+    ``urgent``: the clinician says that to wait for a payer's standard decision could endanger the
+    patient; an authorization is then asked for as urgent (42 CFR 422.570).
+    """
 
     patient: Reference
     ref: Reference
@@ -131,6 +135,7 @@ class TreatmentPlan(Record):
     valid_from: date
     valid_to: date
     signed_at: Instant
+    urgent: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> TreatmentPlan:

@@ -180,6 +180,18 @@ class AuthorizationRule(Cited):
     urgent_decision_hours: _Count | None = None
 
 
+class AuthorizationRequests(Cited):
+    """The payer takes requests for authorization by 278. One asks for ``weeks`` of weekly sessions
+    at once, as late as ``days_after_service`` days after the first, and asks after a pended request
+    every ``hours_between_inquiries`` hours. Where no law gives the payer a clock, an answer is
+    expected in ``expected_days``."""
+
+    weeks: _Count
+    hours_between_inquiries: _Count
+    expected_days: _Count
+    days_after_service: Annotated[int, Field(ge=0)] = 0
+
+
 class Visits(Cited):
     """How many visits a calendar year allows before an authorization is needed, over all
     behavioral clinicians, and how many more one request gives."""
@@ -495,6 +507,7 @@ class _Edition(Record):
     after_hours: Payment
     excluded_activities: ExcludedActivities
     authorization: AuthorizationRule
+    authorization_requests: AuthorizationRequests | None = None
     visits: Visits | None = None
     eligibility: EligibilityRule | None = None
     referral: ReferralRule | None = None

@@ -37,6 +37,13 @@ def fitting_authorization(facts: ClaimFacts, code: str) -> Authorization | None:
     return min(fitting, key=lambda item: (item.effective_to, item.number), default=None)
 
 
+def exhausted_authorization(facts: ClaimFacts, code: str) -> Authorization | None:
+    """Of the authorizations that fit in all but units left, the one that ends last."""
+    return max(
+        _matching(facts, code), key=lambda item: (item.effective_to, item.number), default=None
+    )
+
+
 def check_authorization(facts: ClaimFacts, policy: PayerPolicy, code: str) -> AuthorizationCheck:
     """Holds a claim whose payer asks for an authorization when none on file fits.
 

@@ -115,6 +115,21 @@ class Deadlines:
             update={"working": f"{deadline.working}; no payment before {earliest}, day {floor}"}
         )
 
+    def authorization_decision(self, asked_at: datetime, *, urgent: bool) -> Deadline | None:
+        """By when the payer should have decided on an authorization; None where nobody knows."""
+        rule, requests = self._policy.authorization, self._policy.authorization_requests
+        if urgent and rule.urgent_decision_hours is not None:
+            hours = rule.urgent_decision_hours
+            at = (asked_at.astimezone(UTC) + timedelta(hours=hours)).astimezone(self._zone)
+            return self._deadline(at, f"{hours} hours after the urgent request", rule)
+        if rule.decision_days is not None:
+            working = f"{rule.decision_days} days after the request"
+            return self._deadline(self._later(asked_at, rule.decision_days), working, rule)
+        if requests is None:
+            return None
+        working = f"{requests.expected_days} days after the request"
+        return self._deadline(self._later(asked_at, requests.expected_days), working, requests)
+
     def statement(self, balance_at: datetime) -> Deadline:
         """When a patient's open balance is looked at again."""
         return self._days_after(balance_at, self._clocks.days_to_statement, "the balance was left")
@@ -314,14 +329,12 @@ class Deadlines:
         )
 
     def _days_after(self, start: datetime, days: int, what: str) -> Deadline:
+        return self._deadline(self._later(start, days), f"{days} days after {what}", self._clocks)
+
+    def _later(self, start: datetime, days: int) -> datetime:
         """The same hour by the practice's clocks, ``days`` later."""
         local = start.astimezone(self._zone)
-        day = local.date() + timedelta(days=days)
-        return self._deadline(
-            datetime.combine(day, local.time(), self._zone),
-            f"{days} days after {what}",
-            self._clocks,
-        )
+        return datetime.combine(local.date() + timedelta(days=days), local.time(), self._zone)
 
     def _deadline(self, at: datetime, working: str, group: Cited) -> Deadline:
         return Deadline(at=at, working=working, source=self._policy.source(group))

@@ -340,6 +340,34 @@ authorization_use = Table(
     CheckConstraint("state IN ('reserved', 'committed', 'consumed', 'released')", name="state"),
 )
 
+authorization_request = Table(
+    "authorization_request",
+    metadata,
+    Column("trace", _CONTROL, primary_key=True),
+    _patient(),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False),
+    _claim(nullable=False, index=True),
+    Column("certification", String(1), nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("content", _DIGEST, nullable=False),
+    Column("state", String(10), nullable=False, index=True),
+    Column("file_digest", _DIGEST, ForeignKey("x12_file.digest")),
+    Column("asked_at", Moment),
+    Column("absent_from", Moment),
+    Column("decide_by", Moment),
+    Column("next_at", Moment),
+    Column("inquiries", Integer, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    _document(),
+    CheckConstraint(
+        "state IN ('new', 'asking', 'pended', 'certified', 'refused', 'call', 'not_needed', "
+        "'unusable')",
+        name="state",
+    ),
+)
+
 # --- on the way to the payers
 
 batch = Table(

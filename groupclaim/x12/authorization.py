@@ -92,7 +92,8 @@ class AuthorizationRequest:
     `place_of_service` UM04-1. `authorization_number` is that of an earlier certification (REF*BB).
     `first_day` and `last_day` are the event's (DTP*AAH), `deliveries` what is asked for (HSD),
     `provider` renders it (NM1*SJ). `trace_originator` (TRN03) is ten characters. `is_inquiry` asks
-    what became of the request with this trace, and requests nothing (BHT02 28).
+    what became of the request with this trace, and requests nothing (BHT02 28). `is_urgent` is
+    UM06 U.
     """
 
     reference: str
@@ -116,6 +117,7 @@ class AuthorizationRequest:
     dependent: Member | None = None
     dependent_relationship: str = "19"
     is_inquiry: bool = False
+    is_urgent: bool = False
     sender_id: str = ""
     receiver_id: str = ""
     interchange_control_number: str = ""
@@ -270,7 +272,9 @@ def _write_event(
         writer.add("TRN", trace_type, event.trace_number, event.trace_originator)
     write_rejections(writer, rejections, "EV")
     place = (event.place_of_service, "B") if event.place_of_service else None
-    writer.add("UM", event.category, event.certification, event.service_type, place)
+    urgent = "U" if isinstance(event, AuthorizationRequest) and event.is_urgent else ""
+    kind = (event.category, event.certification, event.service_type)
+    writer.add("UM", *kind, place, None, urgent)
     _write_decision(writer, decision, event.authorization_number)
     if event.first_day is not None:
         writer.add("DTP", "AAH", *period_text(event.first_day, event.last_day))
@@ -379,7 +383,8 @@ class _Reader:
 
     def responses(self) -> Iterator[AuthorizationResponse]:
         for values in self._events():
-            values.pop("dependent_relationship", None)
+            for name in ("dependent_relationship", "is_urgent"):
+                values.pop(name, None)
             final = self.begin is None or self.begin.get(6) != "19"
             yield AuthorizationResponse(**values, is_final=final)
 
@@ -478,6 +483,7 @@ class _Reader:
                 values["category"], values["certification"] = get(1), get(2)
                 values["service_type"] = get(3)
                 values["place_of_service"] = segment.components(4)[0]
+                values["is_urgent"] = get(6) == "U"
             elif tag == "HCR" and values["decision"] is None:
                 values["decision"] = Decision(get(1), get(2), segment.components(3)[0])
             elif tag == "REF" and get(1) == "BB" and "authorization_number" not in values:

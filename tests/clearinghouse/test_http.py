@@ -163,6 +163,10 @@ async def test_an_authorization_is_requested_once_and_asked_about_as_often_as_wa
         await answering(409).request_authorization(BYTES)
     with pytest.raises(Unreachable):
         await answering(503).ask_authorization(BYTES)
+    for lacking in (answering(404).request_authorization, answering(404).ask_authorization,
+                    answering(404).ask_claim_status):  # fmt: skip
+        with pytest.raises(NotTaken, match="no_such_service"):
+            await lacking(BYTES)
     answered = answering(200, content=b"278")
     assert await answered.request_authorization(BYTES) == b"278"
     assert await answered.ask_authorization(BYTES) == b"278"

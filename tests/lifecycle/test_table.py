@@ -32,6 +32,8 @@ HELD_AT = {
     "COVERAGE_UNKNOWN": Stage.ELIGIBILITY,
     "AUTH_REQUIRED": Stage.AUTHORIZATION,
     "AUTH_EXHAUSTED": Stage.AUTHORIZATION,
+    "AUTH_PENDED": Stage.AUTHORIZATION,
+    "AUTH_REFUSED": Stage.AUTHORIZATION,
     "CARVE_OUT": Stage.ELIGIBILITY,
     "MEDICARE_ADVANTAGE": Stage.ELIGIBILITY,
     "NOT_COVERED": Stage.ELIGIBILITY,
@@ -168,6 +170,11 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "COVERAGE_UNKNOWN": {"coverage": "eligibility -> check_eligibility"},
     "AUTH_REQUIRED": {"authorization": "authorization -> check_authorization"},
     "AUTH_EXHAUSTED": {"authorization": "authorization -> check_authorization"},
+    "AUTH_REFUSED": {"authorization": "authorization -> check_authorization"},
+    "AUTH_PENDED": {
+        "authorization": "authorization -> check_authorization",
+        "deadline": "authorization -> check_authorization [AUTH_PENDED]",
+    },
     "NOTE_UNSIGNED": {"note": "documentation -> check_documentation"},
     "NOTE_INCOMPLETE": {"note": "documentation -> check_documentation"},
     "PROCESS_NOTE": {"note": "documentation -> check_documentation"},
@@ -274,6 +281,8 @@ RELEASED = {
     "COVERAGE_UNKNOWN": AGAIN[Step.CHECK_ELIGIBILITY],
     "AUTH_REQUIRED": AGAIN[Step.CHECK_AUTHORIZATION],
     "AUTH_EXHAUSTED": AGAIN[Step.CHECK_AUTHORIZATION],
+    "AUTH_PENDED": AGAIN[Step.CHECK_AUTHORIZATION],
+    "AUTH_REFUSED": AGAIN[Step.CHECK_AUTHORIZATION],
     "NOTE_UNSIGNED": AGAIN[Step.CHECK_DOCUMENTATION],
     "NOTE_INCOMPLETE": AGAIN[Step.CHECK_DOCUMENTATION],
     "PROCESS_NOTE": AGAIN[Step.CHECK_DOCUMENTATION],
@@ -448,6 +457,29 @@ def test_a_release(code: str) -> None:
 def test_what_follows_a_step(step: Step, stage: Stage, result: events.Event, outcome: str) -> None:
     under_way = at(stage).model_copy(update={"resume": step, "due_at": None})
     assert written(*transition(under_way, result)) == outcome
+
+
+def test_a_pended_authorization_keeps_the_day_since_when_it_is_awaited() -> None:
+    pended = events.Held(code="AUTH_PENDED", releasable=False)
+    held, _ = transition(
+        at(Stage.AUTHORIZATION).model_copy(
+            update={"resume": Step.CHECK_AUTHORIZATION, "due_at": None}
+        ),
+        events.AuthorizationChecked(at=START, held=pended, due_at=START + DAY),
+    )
+    asked, effects = transition(held, events.DeadlinePassed(at=START + DAY))
+    assert effects == (Step.CHECK_AUTHORIZATION,)
+    again, _ = transition(
+        asked,
+        events.AuthorizationChecked(at=START + DAY, held=pended, due_at=START + 2 * DAY),
+    )
+    assert again.hold is not None
+    assert (again.hold.since, again.follow_ups, again.due_at) == (START, 1, START + 2 * DAY)
+    granted, _ = transition(
+        again.model_copy(update={"resume": Step.CHECK_AUTHORIZATION}),
+        events.AuthorizationChecked(at=START + 2 * DAY),
+    )
+    assert written(granted, ()) == "attendance"
 
 
 def test_after_the_authorization_comes_the_note_when_attendance_is_known() -> None:
