@@ -211,12 +211,14 @@ def authorization_decision(
     service = next(iter([*decided, *services]), None)
     said = (service.decision if service else None) or response.decision
     rejections = (*response.rejections, *(service.rejections if service else ()))
+    # BHT06 19: the payer has the request, and its decision follows.
+    follows = said is None and not response.is_final
     first, last = _certified_days(response, service)
     number = (said.number if said else "") or (service.authorization_number if service else "")
     units = _certified_units(response, service)
     return AuthorizationDecision(
         at=at,
-        action=said.action if said else "",
+        action=said.action if said else "A4" if follows else "",
         number=number or response.authorization_number or None,
         reason=said.reason if said else "",
         units=units,

@@ -51,7 +51,7 @@ class Reviewer:
         self.inquiries: list[x12.AuthorizationRequest] = []
         self.bytes: list[bytes] = []
         self.fails: list[Exception | None] = []
-        self.lost = False
+        self.lost, self.is_final = False, True
         house.clearinghouse.request_authorization = self._request  # type: ignore[method-assign]
         house.clearinghouse.ask_authorization = self._inquire  # type: ignore[method-assign]
 
@@ -103,6 +103,7 @@ class Reviewer:
             service_type="A6",
             services=(service,),
             rejections=rejections,
+            is_final=self.is_final,
         )
         frame = x12.Envelope(
             sender_id="PAYER0",
@@ -179,6 +180,18 @@ async def test_pended_is_asked_after_by_inquiry_until_granted(house: House, clai
     assert len(reviewer.requests) == 1
     trace = reviewer.requests[0].trace_number
     assert [item.trace_number for item in reviewer.inquiries] == [trace] * 2
+
+
+async def test_an_answer_that_says_that_the_decision_follows_is_pended(
+    house: House, claim: str
+) -> None:
+    reviewer = Reviewer(house)
+    reviewer.rejections, reviewer.is_final = (x12.Rejection("EV", "42", "P"),), False
+    for sequence, now in ((2, START), (3, START + DAY)):
+        await house.move_to(now)
+        checked = await check(house, claim, sequence)
+        assert (checked.held.code, checked.due_at) == ("AUTH_PENDED", now + DAY)
+    assert (len(reviewer.requests), len(reviewer.inquiries)) == (1, 1)
 
 
 async def test_people_are_told_before_the_payers_time_ends_and_when_it_has(
