@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
@@ -25,10 +26,13 @@ from groupclaim.clearinghouse.port import (
     ReceivedInterchange,
     Unreachable,
 )
-from groupclaim.lifecycle.events import Acknowledged, OutsideEvent, Submitted
+from groupclaim.lifecycle.events import Acknowledged, FactLearned, OutsideEvent, Submitted
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import Fact
+from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.rules.denials import CLAIM_REFUSED
-from groupclaim.rules.part2 import NOTICE
+from groupclaim.rules.part2 import NOTICE, check_consent, notice_for
 from groupclaim.store import batches, claims, files, practice
 from groupclaim.store.batches import Batch, BatchClaim
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
@@ -75,13 +79,18 @@ class Submission:
         """The bytes with every claim that can be sent, and why the others cannot."""
         found: dict[str, x12.ProfessionalClaim] = {}
         refused: dict[str, tuple[Finding, ...]] = {}
+        lapsed: dict[str, tuple[Finding, ...]] = {}
         async with self._outside.database.reading() as reading:
             connection = await practice.read_connection(reading, batch.connection_id)
             billing = await practice.read_practice(reading)
             items = await batches.batch_claims(reading, batch.batch_id)
             for item in items:
                 version = await claims.read_version(reading, item.claim_number, item.version)
-                found[item.control_number] = composing.professional_claim(version, billing)
+                gone = await _no_longer_stands(reading, version)
+                if gone:
+                    lapsed[item.control_number] = gone
+                else:
+                    found[item.control_number] = composing.professional_claim(version, billing)
         numbers = {item.control_number: item.claim_number for item in items}
 
         def written(some: Sequence[str]) -> bytes:
@@ -105,7 +114,7 @@ class Submission:
             number = numbers[control_number]
             refused[control_number] = tuple(_refusal(number, *why) for why in problems)
         left = tuple(control_number for control_number in found if control_number not in faults)
-        return _Composed(written(left) if left else None, refused)
+        return _Composed(written(left) if left else None, refused, lapsed)
 
     async def _fix(self, tx: Transaction, batch: Batch, composed: _Composed) -> Batch:
         """Fix the bytes and take out what is not in them, unless somebody else has been first."""
@@ -128,20 +137,22 @@ class Submission:
         now = await practice_now(tx)
         items = await batches.batch_claims(tx, batch.batch_id)
         for item in items:
-            if item.control_number in composed.refused:
-                await self._take_out(tx, item, composed.refused[item.control_number], now)
+            if item.control_number in composed.left_out:
+                await self._take_out(tx, item, composed, now)
             else:
                 version = await claims.read_version(tx, item.claim_number, item.version)
                 if version.parties.note == NOTICE.text:
                     what = f"837 {batch.batch_id}"
                     await record_disclosure(tx, item.claim_number, version.parties.payer, what, now)
-        await batches.take_out(tx, batch.batch_id, composed.refused, now)
+        await batches.take_out(tx, batch.batch_id, composed.left_out, now)
         return await batches.read_batch(tx, batch.batch_id)
 
     async def _take_out(
-        self, tx: Transaction, item: BatchClaim, findings: Sequence[Finding], now: datetime
+        self, tx: Transaction, item: BatchClaim, composed: _Composed, now: datetime
     ) -> None:
         """Say in the claim's own record what stands against it: making it anew replaces that."""
+        findings = composed.left_out[item.control_number]
+        lapsed = item.control_number in composed.lapsed
         await claims.replace_findings(tx, item.claim_number, steps.BUILD_CLAIM.name, findings, now)
         await claims.append_event(
             tx,
@@ -150,7 +161,7 @@ class Submission:
             now,
             "taken_out",
             "groupclaim",
-            {"batch": item.batch_id, "version": item.version},
+            {"batch": item.batch_id, "version": item.version, "lapsed": lapsed},
         )
 
     async def _tell_taken_out(self, batch_id: str) -> None:
@@ -164,6 +175,10 @@ class Submission:
             known = await known_claims(reading, [row.claim_number for row in rows])
         for row in rows:
             told = known[row.claim_number]
+            if row.detail["lapsed"]:
+                fact = FactLearned(at=row.at, key=f"left_behind:{batch_id}", fact=Fact.LEFT_BEHIND)
+                await self._messages.tell_claim(told.payer_key, told.state, "fact", fact)
+                continue
             event = Acknowledged(
                 at=row.at,
                 key=f"taken_out:{batch_id}",
@@ -376,10 +391,65 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class _Composed:
-    """``content`` is None when no claim of the batch can be sent; ``refused``: by CLM01, why."""
+    """``content`` is None when no claim of the batch can be sent. By CLM01, why others are left
+    out: ``refused`` cannot be sent as they are, ``lapsed`` must be checked anew."""
 
     content: bytes | None
     refused: dict[str, tuple[Finding, ...]]
+    lapsed: dict[str, tuple[Finding, ...]]
+
+    @property
+    def left_out(self) -> dict[str, tuple[Finding, ...]]:
+        return {**self.refused, **self.lapsed}
+
+
+async def _no_longer_stands(reading: Reading, version: ClaimVersion) -> tuple[Finding, ...]:
+    """What has changed since the claim was made, so that it may not leave like this: consent under
+    42 CFR Part 2 withdrawn or ended, a waiver that has ended, a review opened beside it."""
+    number, now = version.claim_number, await practice_now(reading)
+    facts = await practice.claim_facts(reading, number)
+    facts = facts.model_copy(update={"payer": version.parties.payer})
+    zone = ZoneInfo(facts.practice.time_zone)
+    found = [*check_consent(facts, now.astimezone(zone).date())]
+    if notice_for(facts) is not None and version.parties.note != NOTICE.text:
+        found.append(
+            Finding(
+                rule="part2_notice_missing",
+                severity=Severity.BLOCK,
+                sentence="The records have become substance-use records since the claim was made: "
+                "it lacks the notice that goes with them.",
+                fix="The claim is made anew.",
+                evidence=(number,),
+                hold="PART2_CONSENT",
+            )
+        )
+    state = await claims.load_state(reading, number)
+    found += [
+        Finding(
+            rule="waiver_ended",
+            severity=Severity.BLOCK,
+            sentence=f"The waiver of {code} ended before the batch was made.",
+            fix="The claim is checked anew; waive again with a later end if that is right.",
+            evidence=(number,),
+            hold=code,
+            releasable=True,
+        )
+        for code, until in state.waived_until.items()
+        if until <= now
+    ]
+    if state.hold is not None and HOLDS[state.hold.code].redo is None:
+        found.append(
+            Finding(
+                rule="held_while_ready",
+                severity=Severity.BLOCK,
+                sentence=f"The claim was held ({state.hold.code}) while it waited for the batch.",
+                fix=HOLDS[state.hold.code].repair,
+                evidence=(number,),
+                hold=state.hold.code,
+                releasable=True,
+            )
+        )
+    return tuple(found)
 
 
 _Why = tuple[str, str, str]

@@ -56,13 +56,17 @@ class Step(StrEnum):
 
 
 class Fact(StrEnum):
-    """What may become known about a claim from outside, apart from the payers' answers."""
+    """What may become known about a claim from outside, apart from the payers' answers.
+
+    ``LEFT_BEHIND``: a batch went without the version that waited for it, because what it was
+    checked with no longer stands."""
 
     COVERAGE = "coverage"
     AUTHORIZATION = "authorization"
     NOTE = "note"
     NOTE_COPIED = "note_copied"
     ATTENDANCE = "attendance"
+    LEFT_BEHIND = "left_behind"
 
 
 class Hold(Message):

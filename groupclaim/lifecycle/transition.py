@@ -406,12 +406,25 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
         state = state.model_copy(update={"note_signed": True})
     if event.fact is Fact.NOTE_COPIED:
         return _note_copied(state, event)
+    if event.fact is Fact.LEFT_BEHIND:
+        return _left_behind(state)
     if event.fact is Fact.COVERAGE and state.stage in _BEFORE_BUILD:
         # What follows was checked for the coverage that was on file then.
         return _go(state, Step.CHECK_ELIGIBILITY)
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
         return state, ()
     return _go(state, hold.redo)
+
+
+def _left_behind(state: ClaimState) -> Answer:
+    """The version that waited will not be sent: all is checked anew, once whatever stands beside
+    has been decided."""
+    if state.stage is not Stage.READY:
+        return state, ()
+    if state.hold is not None:
+        hold = state.hold.model_copy(update={"redo": Step.CHECK_ELIGIBILITY})
+        return state.model_copy(update={"hold": hold}), ()
+    return _go(state, Step.CHECK_ELIGIBILITY)
 
 
 def _note_copied(state: ClaimState, event: FactLearned) -> Answer:

@@ -15,10 +15,11 @@ from temporalio.exceptions import ApplicationError
 from activities import steps
 from activities.submission import GRACE
 from groupclaim.clearinghouse.port import DUPLICATE, NotTaken
-from groupclaim.lifecycle.events import Acknowledged, HoldReleased, Submitted
+from groupclaim.lifecycle.events import Acknowledged, FactLearned, HoldReleased, Submitted
+from groupclaim.lifecycle.state import Fact
 from groupclaim.model.identity import control_number
-from groupclaim.store import batches, claims, files
-from groupclaim.store.schema import claim_version
+from groupclaim.store import batches, claims, files, practice
+from groupclaim.store.schema import claim_version, patient
 from tests.activities.house import House, Killed
 
 ROSTER = {"S1": ("P01", "P04")}
@@ -125,6 +126,84 @@ async def test_a_batch_of_which_no_claim_can_be_sent_ends(house: House) -> None:
     assert len(house.switchboard.signals) == 2
     assert await house.perform(steps.BUILD_BATCH, cut) == built
     assert arrived(house) == []
+
+
+# --- what lapses between ready and the bytes
+
+
+async def _sent_without(house: House, cut: steps.BatchRef, left_behind: str) -> None:
+    """The batch goes without the claim, which is told once and checked anew."""
+    for _ in range(2):
+        assert (await house.perform(steps.BUILD_BATCH, cut)).claims == 1
+    told = [(name, what) for name, _, what in house.switchboard.signals]
+    assert [name for name, _ in told] == [f"claim/{left_behind}"] * 2
+    assert told[0] == told[1]
+    assert isinstance(told[0][1], FactLearned)
+    assert told[0][1].fact is Fact.LEFT_BEHIND
+    await house.send(cut)
+    assert [left_behind.encode() in content for content in arrived(house)] == [False]
+
+
+@pytest.mark.parametrize(("hours", "leaves"), [(1, True), (0, False), (-1, False)])
+async def test_no_claim_leaves_under_a_waiver_that_has_ended(
+    house: House, hours: int, leaves: bool
+) -> None:
+    """At the very moment it ends it counts no more."""
+    number = await house.claim_of("S1", "P04")
+    until = await house.clock.now() + timedelta(hours=hours)
+    state = house.states[number].model_copy(
+        update={"waivers": ("AUTH_MISMATCH",), "waived_until": {"AUTH_MISMATCH": until}}
+    )
+    house.states[number] = state
+    await house.perform(steps.RECORD_PROGRESS, steps.ClaimProgress(state=state))
+    cut = await cut_one(house)
+    if leaves:
+        assert (await house.perform(steps.BUILD_BATCH, cut)).claims == 2
+        return
+    await _sent_without(house, cut, number)
+    after = house.states[number]
+    assert (after.stage, after.version, after.waivers) == ("ready", 2, ())
+    rules = await house.rows(text("SELECT rule FROM finding WHERE rule = 'waiver_ended'"))
+    assert rules == []  # what was found is replaced by what the new version's making found
+
+
+async def test_consent_withdrawn_between_ready_and_the_batch_keeps_the_claim(
+    house: House,
+) -> None:
+    number = await house.claim_of("S1", "P04")
+
+    cut = await cut_one(house)
+    async with house.quietly() as tx:
+        who = (await practice.claim_facts(tx, number)).patient.model_copy(update={"part2": True})
+        await tx.execute(
+            patient.update()
+            .where(patient.c.id == tx.keyring.patient_id("P04"))
+            .values(document=tx.seal(patient, who))
+        )
+    await _sent_without(house, cut, number)
+    hold = house.states[number].hold
+    assert hold is not None
+    assert hold.code == "PART2_CONSENT"
+    disclosed = await house.rows(
+        text("SELECT id FROM audit_entry WHERE action = 'part2_disclosure'")
+    )
+    assert disclosed == []
+
+
+async def test_a_review_of_copied_notes_pulls_a_ready_claim_back(house: House) -> None:
+    number = await house.claim_of("S1", "P04")
+    now = await house.clock.now()
+    await house.happens(number, FactLearned(at=now, key="copied", fact=Fact.NOTE_COPIED))
+    await _sent_without(house, await cut_one(house), number)
+    hold = house.states[number].hold
+    assert hold is not None
+    assert hold.code == "CLONE_REVIEW"
+    await house.happens(number, HoldReleased(at=now, key="looked", code="CLONE_REVIEW"))
+    again = await house.cut("2")
+    assert again is not None
+    await house.send(again)
+    assert house.states[number].stage == "submitted"
+    assert [number.encode() in content for content in arrived(house)] == [False, True]
 
 
 def arrived(house: House) -> list[bytes]:

@@ -686,3 +686,34 @@ def test_a_card_pays_what_is_left_and_a_declined_one_is_not_tried_again_alone() 
         steps = told.remitted()
         assert steps[:3] == [*AFTER_PAYMENT, Step.CHARGE_CARD]
         assert (told.stage(), told.state.reason) == (stage, reason)
+
+
+# --- what lapses while a claim is ready
+
+
+def test_a_claim_that_its_batch_left_behind_is_checked_anew() -> None:
+    told = Telling()
+    told.attended()
+    assert told.learned("left_behind") == [*BEFORE_ATTENDANCE, *TO_READY]
+    assert (told.stage(), told.state.version) == (Stage.READY, 2)
+    told.submitted()
+    assert told.learned("left_behind") == []
+    assert told.stage() is Stage.SUBMITTED
+
+
+def test_a_review_opened_while_ready_is_decided_before_the_claim_is_checked_anew() -> None:
+    told = Telling()
+    told.attended()
+    assert told.learned("note_copied") == []
+    assert told.learned("left_behind") == []
+    assert (told.stage(), told.hold_code()) == (Stage.READY, "CLONE_REVIEW")
+    assert told.released("CLONE_REVIEW") == [*BEFORE_ATTENDANCE, *TO_READY]
+    assert (told.stage(), told.hold_code(), told.state.version) == (Stage.READY, None, 2)
+
+
+def test_a_review_decided_before_the_cut_changes_nothing() -> None:
+    told = Telling()
+    told.attended()
+    told.learned("note_copied")
+    assert told.released("CLONE_REVIEW") == []
+    assert (told.stage(), told.state.version) == (Stage.READY, 1)

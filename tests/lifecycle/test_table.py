@@ -92,6 +92,7 @@ OUTSIDE: dict[str, events.Event] = {
     "note": events.FactLearned(at=START, fact="note"),
     "attendance": events.FactLearned(at=START, fact="attendance"),
     "note copied": events.FactLearned(at=START, fact="note_copied"),
+    "left behind": events.FactLearned(at=START, fact="left_behind"),
     "submitted": events.Submitted(at=START, version=1),
     "999": events.Acknowledged(at=START, by="999", version=1, accepted=True),
     "999 refused": events.Acknowledged(at=START, by="999", version=1, accepted=False),
@@ -124,7 +125,11 @@ ON_THE_WIRE = {
 TAKEN_BACK = {"denied": "payment_audit -> audit_payment"}
 AT_STAGE: dict[Stage, dict[str, str]] = {
     Stage.ATTENDANCE: {"attended": "documentation -> check_documentation"},
-    Stage.READY: {**ON_THE_WIRE, "submitted": "submitted"},
+    Stage.READY: {
+        **ON_THE_WIRE,
+        "submitted": "submitted",
+        "left behind": "eligibility -> check_eligibility",
+    },
     Stage.SUBMITTED: ON_THE_WIRE,
     Stage.ACKNOWLEDGED: ON_THE_WIRE,
     Stage.ACCEPTED: {**ON_THE_WIRE, "999": "accepted"},
