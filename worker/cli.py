@@ -6,43 +6,36 @@ input; 3 something needed is not there (server, database, key).
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.client import WorkflowUpdateFailedError
-from temporalio.service import RPCError
 
-from activities.front_desk import FrontDesk, Refused
-from groupclaim.model.base import InputRefused, describe, parse
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization
 from groupclaim.model.session import AttendanceList
 from groupclaim.store import audit, ledger
 from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
-from groupclaim.store.practice import UnknownRecord
-from worker import decision_commands, embedded, roster_commands, summary, telemetry
+from groupclaim.store.database import Database
+from worker import decision_commands, embedded, roster_commands, summary, telemetry, terminal
 from worker import demo as demonstration
+from worker.console import serve_console
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
-from worker.process import SettingsRefused, connect, run_worker
+from worker.process import run_worker
 from worker.settings import Settings
 from worker.tables import table
+from worker.terminal import AsJson, By, books, desk, fail, read, run
+from worker.user_commands import commands as users
 from worker.x12_commands import commands as x12_files
 
 Result = TypeVar("Result")
@@ -69,15 +62,14 @@ for name, group in (
 ):  # fmt: skip
     application.add_typer(group, name=name)
 application.add_typer(policy, name="policy")
+application.add_typer(users, name="user")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 roster_commands.add_to(session)
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}
 
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
 
 
 def main() -> None:
@@ -90,82 +82,6 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _fail(code: int, text: str) -> NoReturn:
-    Console(stderr=True).print(text, style="red", markup=False, highlight=False)
-    raise typer.Exit(code)
-
-
-def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of ``work``; every expected failure as one clear text and its exit code."""
-    try:
-        return asyncio.run(work)
-    except InputRefused as error:
-        _fail(2, str(error))
-    except UnknownRecord as error:
-        _fail(2, f"not known: {error}")
-    except (Refused, demonstration.DemoFailed) as error:
-        _fail(1, str(error))
-    except WorkflowUpdateFailedError as error:
-        _fail(1, f"refused: {getattr(error.cause, 'message', error.cause)}")
-    except ValidationError as error:
-        _fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
-    except (SettingsRefused, KeyringRefused, Undecipherable, embedded.StartFailed) as error:
-        _fail(3, str(error))
-    except (RPCError, ConnectionError) as error:
-        _fail(3, f"Temporal does not answer: {type(error).__name__}")
-    except RuntimeError as error:
-        if "connect" not in str(error).lower():
-            raise
-        _fail(3, "no Temporal server there: start one with `groupclaim up`, or see --help")
-    except SQLAlchemyError as error:
-        _fail(3, f"the database does not answer: {type(error).__name__}")
-
-
-def _print(as_json: bool, value: Any, show: Callable[[Console], None]) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, default=str, indent=2))
-    else:
-        terminal = Console()
-        show(terminal if terminal.is_terminal else Console(width=140))
-
-
-def _read(path: Path, record: type[Any]) -> Any:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        _fail(2, f"{path}: not JSON ({error})")
-    try:
-        return parse(record, content, path.name)
-    except InputRefused as error:
-        _fail(2, str(error))
-
-
-@asynccontextmanager
-async def _books() -> AsyncIterator[Database]:
-    settings = Settings()
-    if not settings.keys_file.exists():
-        raise SettingsRefused(
-            f"{settings.keys_file}: no keys there, so nothing is kept yet. `groupclaim up` or "
-            "`groupclaim load` begin it; GROUPCLAIM_STATE names another folder"
-        )
-    migrate(settings.database_url)
-    database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@asynccontextmanager
-async def _desk() -> AsyncIterator[FrontDesk]:
-    settings = Settings()
-    settings.keys_file.parent.mkdir(parents=True, exist_ok=True)
-    Keyring.load_or_generate(settings.keys_file)
-    async with _books() as database:
-        client = await connect(settings, database.keyring)
-        yield FrontDesk(database, PracticeClock(database), client)
 
 
 # --- running it
@@ -188,7 +104,22 @@ def worker(
         telemetry.configure_logging(settings.log_level)
         await run_worker(settings)
 
-    _run(work())
+    run(work())
+
+
+@application.command("console")
+def console_command() -> None:
+    """Serve the console to browsers until Ctrl-C; the first start prints a sign-in.
+
+    Reads the database, acts through Temporal. See the settings `console*` and `identity_*`.
+    """
+
+    async def work() -> None:
+        settings = Settings()
+        telemetry.configure_logging(settings.log_level)
+        await serve_console(settings, typer.echo)
+
+    run(work())
 
 
 @application.command()
@@ -211,7 +142,7 @@ def up(
         settings = settings.model_copy(update={"state": settings.state.resolve()})
         await embedded.run_everything(settings, payers.resolve(), notes.resolve(), typer.echo)
 
-    _run(work())
+    run(work())
 
 
 @application.command()
@@ -235,20 +166,22 @@ def demo(
     Exit code 0 only if the judge agrees with everything.
     """
     if keep is not None and keep.exists() and any(keep.iterdir()):
-        _fail(2, f"--keep {keep}: not empty")
+        fail(2, f"--keep {keep}: not empty")
     folder = keep or Path(tempfile.mkdtemp(prefix="groupclaim-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _live() as tell:
-            result = _run(
+            result = run(
                 demonstration.run_demo(
                     _SAMPLES[practice], folder.resolve(), chaos=chaos, tell=tell, files=files
                 )
             )
+    except demonstration.DemoFailed as error:
+        fail(1, str(error))
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
-    _print(as_json, result, lambda console: summary.show(result, console))
+    terminal.show(as_json, result, lambda console: summary.show(result, console))
     if not all(result["invariants"].values()):
         raise typer.Exit(1)
 
@@ -275,11 +208,11 @@ def load(practice: InputFile, by: By = "command line", as_json: AsJson = False) 
     """
 
     async def work() -> dict[str, int]:
-        async with _desk() as desk:
-            return await desk.load(_read(practice, PracticeFile), by=by)
+        async with desk() as front:
+            return await front.load(read(practice, PracticeFile), by=by)
 
-    counts = _run(work())
-    _print(as_json, counts, lambda console: console.print(_line(counts)))
+    counts = run(work())
+    terminal.show(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @session.command("start")
@@ -287,22 +220,22 @@ def session_start(sessions: InputFile, by: By = "command line", as_json: AsJson 
     """Take in sessions with their rosters and start carrying them; nothing starts twice."""
 
     async def work() -> list[dict[str, Any]]:
-        async with _desk() as desk:
-            added = await desk.add_sessions(_read(sessions, SessionFile).root, by=by)
-            await desk.start_sessions(added)
+        async with desk() as front:
+            added = await front.add_sessions(read(sessions, SessionFile).root, by=by)
+            await front.start_sessions(added)
             return [
                 {"session": item.session_id, "claims": list(item.claims), "new": item.new}
                 for item in added
             ]
 
-    started = _run(work())
+    started = run(work())
 
     def show(console: Console) -> None:
         for item in started:
             state = "started" if item["new"] else "known already, nothing changed"
             console.print(f"{item['session']}: {len(item['claims'])} claims, {state}")
 
-    _print(as_json, started, show)
+    terminal.show(as_json, started, show)
 
 
 @session.command("show")
@@ -310,11 +243,11 @@ def session_show(session: str, as_json: AsJson = False) -> None:
     """Where each participant of a session stands. SESSION: the practice's id, or ours."""
 
     async def work() -> list[dict[str, Any]]:
-        async with _books() as database:
+        async with books() as database:
             return await summary.participants(database, session)
 
-    rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(table(rows)))
+    rows = run(work())
+    terminal.show(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @session.command("amend")
@@ -328,11 +261,11 @@ def session_amend(
     """Change a session's roster. SESSION and patients: the practice's ids; options may repeat."""
 
     async def work() -> dict[str, int]:
-        async with _desk() as desk:
-            return await desk.amend_roster(session, add=add or (), remove=remove or (), by=by)
+        async with desk() as front:
+            return await front.amend_roster(session, add=add or (), remove=remove or (), by=by)
 
-    counts = _run(work())
-    _print(as_json, counts, lambda console: console.print(_line(counts)))
+    counts = run(work())
+    terminal.show(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @attendance.command("record")
@@ -343,11 +276,11 @@ def attendance_record(file: InputFile, by: By = "command line", as_json: AsJson 
     """
 
     async def work() -> dict[str, int]:
-        async with _desk() as desk:
-            return await desk.record_attendance(_read(file, AttendanceList), by=by)
+        async with desk() as front:
+            return await front.record_attendance(read(file, AttendanceList), by=by)
 
-    counts = _run(work())
-    _print(as_json, counts, lambda console: console.print(_line(counts)))
+    counts = run(work())
+    terminal.show(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @note.command("sign")
@@ -364,12 +297,12 @@ def note_sign(
     """Say that a participant's note is signed in the record system. Ids are the practice's own."""
 
     async def work() -> dict[str, Any]:
-        async with _desk() as desk:
-            at = signed_at or await desk.now()
-            return {"new": await desk.sign_note(session, patient, at, by=by)}
+        async with desk() as front:
+            at = signed_at or await front.now()
+            return {"new": await front.sign_note(session, patient, at, by=by)}
 
-    answer = _run(work())
-    _print(
+    answer = run(work())
+    terminal.show(
         as_json,
         answer,
         lambda console: console.print("signed" if answer["new"] else "known already"),
@@ -381,13 +314,13 @@ def authorization_record(file: InputFile, by: By = "command line", as_json: AsJs
     """Record a prior authorization from a JSON file, as in the practice file."""
 
     async def work() -> dict[str, int]:
-        async with _desk() as desk:
-            return {"claims_told": await desk.record_authorization(
-                _read(file, Authorization), by=by
+        async with desk() as front:
+            return {"claims_told": await front.record_authorization(
+                read(file, Authorization), by=by
             )}  # fmt: skip
 
-    counts = _run(work())
-    _print(as_json, counts, lambda console: console.print(_line(counts)))
+    counts = run(work())
+    terminal.show(as_json, counts, lambda console: console.print(_line(counts)))
 
 
 @payment.command("record")
@@ -401,11 +334,11 @@ def payment_record(
     """Record what a patient paid for a claim, in cents."""
 
     async def work() -> dict[str, bool]:
-        async with _desk() as desk:
-            return {"new": await desk.patient_payment(claim, Cents(cents), receipt, by=by)}
+        async with desk() as front:
+            return {"new": await front.patient_payment(claim, Cents(cents), receipt, by=by)}
 
-    answer = _run(work())
-    _print(
+    answer = run(work())
+    terminal.show(
         as_json,
         answer,
         lambda console: console.print("recorded" if answer["new"] else "this receipt is known"),
@@ -423,11 +356,11 @@ def payment_refund(
     """Record that money went back to a patient, in cents: at most what they paid and do not owe."""
 
     async def work() -> dict[str, bool]:
-        async with _desk() as desk:
-            return {"new": await desk.patient_refund(claim, Cents(cents), receipt, by=by)}
+        async with desk() as front:
+            return {"new": await front.patient_refund(claim, Cents(cents), receipt, by=by)}
 
-    answer = _run(work())
-    _print(
+    answer = run(work())
+    terminal.show(
         as_json,
         answer,
         lambda console: console.print("recorded" if answer["new"] else "this receipt is known"),
@@ -446,11 +379,11 @@ def claim_list(
     """The claims with stage, hold, next date and amounts."""
 
     async def work() -> list[dict[str, Any]]:
-        async with _books() as database:
+        async with books() as database:
             return await summary.claims(database, stage=stage, hold=hold)
 
-    rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(table(rows)))
+    rows = run(work())
+    terminal.show(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @claim.command("show")
@@ -458,17 +391,17 @@ def claim_show(claim: str, as_json: AsJson = False) -> None:
     """One claim: its state, versions, events, findings and money."""
 
     async def work() -> dict[str, Any]:
-        async with _books() as database:
+        async with books() as database:
             return await summary.claim_page(database, claim)
 
-    page = _run(work())
+    page = run(work())
 
     def show(console: Console) -> None:
         console.print(_line(page["claim"]))
         for part in ("versions", "findings", "events", "money"):
             console.print(table(page[part], title=part))
 
-    _print(as_json, page, show)
+    terminal.show(as_json, page, show)
 
 
 @claim.command("why")
@@ -476,16 +409,16 @@ def claim_why(claim: str, as_json: AsJson = False) -> None:
     """Why a claim is where it is: waiting for whom, since when, what next, what releases it."""
 
     async def work() -> dict[str, Any]:
-        async with _books() as database:
+        async with books() as database:
             return await summary.why_claim(database, claim)
 
-    reasons = _run(work())
+    reasons = run(work())
 
     def show(console: Console) -> None:
         for question, answer in reasons.items():
             console.print(f"{question.replace('_', ' '):>12}  {answer}", highlight=False)
 
-    _print(as_json, reasons, show)
+    terminal.show(as_json, reasons, show)
 
 
 @claim.command("release")
@@ -508,13 +441,13 @@ def claim_release(
     """
 
     async def work() -> dict[str, Any]:
-        async with _desk() as desk:
-            return await desk.release_hold(
+        async with desk() as front:
+            return await front.release_hold(
                 claim, code=code, by=by, reason=reason, second=second, until=until
             )
 
-    progress = _run(work())
-    _print(as_json, progress, lambda console: console.print(_line(progress)))
+    progress = run(work())
+    terminal.show(as_json, progress, lambda console: console.print(_line(progress)))
 
 
 # --- the books
@@ -525,10 +458,10 @@ def ledger_verify(as_json: AsJson = False) -> None:
     """Check the ledger: every transfer, every claim's equation, clearing against deposits."""
 
     async def work() -> list[str]:
-        async with _books() as database, database.reading() as reading:
+        async with books() as database, database.reading() as reading:
             return [str(violation) for violation in await ledger.verify(reading)]
 
-    _verdict(as_json, _run(work()), "the ledger balances")
+    _verdict(as_json, run(work()), "the ledger balances")
 
 
 @money.command("open")
@@ -540,16 +473,16 @@ def ledger_open(as_json: AsJson = False) -> None:
     """
 
     async def work() -> dict[str, list[dict[str, Any]]]:
-        async with _books() as database, database.reading() as reading:
+        async with books() as database, database.reading() as reading:
             return summary.open_money(await ledger.open_items(reading))
 
-    found = _run(work())
+    found = run(work())
 
     def show(console: Console) -> None:
         for name, rows in found.items():
             console.print(table(rows, name.replace("_", " ")))
 
-    _print(as_json, found, show)
+    terminal.show(as_json, found, show)
 
 
 @auditing.command("show")
@@ -557,7 +490,7 @@ def audit_show(subject: str, as_json: AsJson = False) -> None:
     """List who did what to one subject. SUBJECT: a claim number or another of our ids."""
 
     async def work() -> list[dict[str, Any]]:
-        async with _books() as database, database.reading() as reading:
+        async with books() as database, database.reading() as reading:
             return [
                 {
                     "at": entry.at,
@@ -568,8 +501,8 @@ def audit_show(subject: str, as_json: AsJson = False) -> None:
                 for entry in await audit.entries(reading, subject)
             ]
 
-    rows = _run(work())
-    _print(as_json, rows, lambda console: console.print(table(rows)))
+    rows = run(work())
+    terminal.show(as_json, rows, lambda console: console.print(table(rows)))
 
 
 @encryption.command("rotate")
@@ -582,7 +515,7 @@ def keys_rotate(by: By = "command line", as_json: AsJson = False) -> None:
     """
 
     async def work() -> str:
-        async with _books() as database:
+        async with books() as database:
             settings = Settings()
             rotated = database.keyring.rotated()
             rotated.save(settings.keys_file)
@@ -595,8 +528,8 @@ def keys_rotate(by: By = "command line", as_json: AsJson = False) -> None:
                 await renewed.close()
             return rotated.current
 
-    key_id = _run(work())
-    _print(
+    key_id = run(work())
+    terminal.show(
         as_json,
         {"current": key_id},
         lambda console: console.print(f"{key_id} is current; start every worker again with it"),
@@ -613,14 +546,14 @@ def audit_verify(
 ) -> None:
     """Check the audit log: nothing changed, inserted or cut off since it was sealed."""
 
-    kept = _read(head, audit.Head) if head else None
+    kept = read(head, audit.Head) if head else None
 
     async def work() -> list[str]:
-        async with _books() as database, database.reading() as reading:
+        async with books() as database, database.reading() as reading:
             found = await audit.verify(reading, kept)
             return [f"{found.row}: {found.kind.replace('_', ' ')}"] if found else []
 
-    _verdict(as_json, _run(work()), "the audit log is whole")
+    _verdict(as_json, run(work()), "the audit log is whole")
 
 
 @auditing.command("seal")
@@ -628,14 +561,14 @@ def audit_seal() -> None:
     """Seal the entries made so far and print the head as JSON, to be kept elsewhere."""
 
     async def work() -> audit.Head | None:
-        async with _books() as database:
+        async with books() as database:
             now = await PracticeClock(database).now()
             async with database.transaction() as tx:
                 return await audit.seal(tx, now)
 
-    sealed = _run(work())
+    sealed = run(work())
     if sealed is None:
-        _fail(1, "nothing to seal: no entry has been made since the last seal")
+        fail(1, "nothing to seal: no entry has been made since the last seal")
     typer.echo(sealed.model_dump_json())
 
 
@@ -646,7 +579,7 @@ def _verdict(as_json: bool, faults: list[str], good: str) -> None:
         if not faults:
             console.print(good)
 
-    _print(as_json, {"holds": not faults, "faults": faults}, show)
+    terminal.show(as_json, {"holds": not faults, "faults": faults}, show)
     if faults:
         raise typer.Exit(1)
 

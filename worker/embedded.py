@@ -26,6 +26,9 @@ import httpx2
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring
+from worker.console import let_in_the_first
 from worker.settings import Settings
 from workflows import search
 
@@ -263,6 +266,27 @@ def worker_process(settings: Settings, name: str = "worker") -> Process:
     )
 
 
+def console_process(settings: Settings) -> Process:
+    """The console under these settings, as a process of its own."""
+    return Process(
+        "console",
+        [sys.executable, "-m", "worker", "console"],
+        settings.state / "logs" / "console.log",
+        settings.environment(),
+    )
+
+
+async def _open_the_door(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Say, the first time, how to sign in at the console."""
+    migrate(settings.database_url)
+    keyring = Keyring.load_or_generate(settings.keys_file)
+    database = Database.connect(settings.database_url, keyring)
+    try:
+        await let_in_the_first(database, tell)
+    finally:
+        await database.close()
+
+
 async def run_everything(
     settings: Settings, payers: Path, notes: Path, tell: Callable[[str], None]
 ) -> None:
@@ -282,6 +306,7 @@ async def run_everything(
     server = TemporalServer(settings.state, port=int(port))
     simulator = Simulator(settings.state, payers)
     worker = worker_process(simulator.connected(settings).model_copy(update={"notes": notes}))
+    console = console_process(settings)
     try:
         await server.start()
         tell(f"Temporal       {server.address}, web UI http://127.0.0.1:{server.ui_port}")
@@ -289,6 +314,9 @@ async def run_everything(
         tell(f"clearinghouse  {simulator.address} (simulated)")
         worker.start()
         tell(f"worker         log in {worker.log}")
+        await _open_the_door(settings, tell)
+        console.start()
+        tell(f"console        {settings.console}")
         tell("ready; Ctrl-C stops everything. In another terminal: groupclaim load --help")
         while not stop.is_set():
             for process in (server.process, simulator.process):
@@ -296,9 +324,13 @@ async def run_everything(
             if not worker.alive:
                 tell(f"the worker has ended and is started again: see {worker.log}")
                 worker.start()
+            if not console.alive:
+                tell(f"the console has ended and is started again: see {console.log}")
+                console.start()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=2)
     finally:
+        console.stop()
         worker.stop(patience_seconds=35)
         await simulator.close()
         server.process.stop()

@@ -55,6 +55,17 @@ class Settings(BaseSettings):
     audit_head: Path | None = Field(
         None, description="file that the audit log's head is exported to; keep it elsewhere"
     )
+    console: str = Field(
+        "http://127.0.0.1:8300",
+        description="address of the console as browsers see it; https behind a proxy",
+    )
+    console_port: int = Field(
+        0, ge=0, le=65535, description="port it listens on; 0: that of its address"
+    )
+    identity_provider: str = Field("", description="OpenID Connect issuer; empty: passwords")
+    identity_client: str = Field("", description="client id there")
+    identity_secret: Path | None = Field(None, description="file with the client secret")
+    identity_factors: bool = Field(True, description="refuse who signed in with one factor only")
     metrics_port: int = Field(0, ge=0, le=65535, description="business metrics; 0: none")
     sdk_metrics_port: int = Field(0, ge=0, le=65535, description="Temporal SDK metrics; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

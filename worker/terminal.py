@@ -16,6 +16,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from activities.front_desk import FrontDesk, Refused
@@ -24,6 +25,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
+from worker.embedded import StartFailed
 from worker.process import SettingsRefused, connect
 from worker.settings import Settings
 
@@ -38,7 +40,10 @@ async def books() -> AsyncIterator[Database]:
     """The database of the settings, brought to this release's schema."""
     settings = Settings()
     if not settings.keys_file.exists():
-        raise SettingsRefused(f"{settings.keys_file}: no keys there, so nothing is kept yet")
+        raise SettingsRefused(
+            f"{settings.keys_file}: no keys there, so nothing is kept yet. `groupclaim up` or "
+            "`groupclaim load` begin it; GROUPCLAIM_STATE names another folder"
+        )
     migrate(settings.database_url)
     database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
     try:
@@ -49,8 +54,9 @@ async def books() -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def desk() -> AsyncIterator[FrontDesk]:
-    """The front desk on the books of the settings, with a client of the Temporal server."""
+    """The front desk on the books of the settings, begun if need be, with a Temporal client."""
     settings = Settings()
+    Keyring.load_or_generate(settings.keys_file)
     async with books() as database:
         client = await connect(settings, database.keyring)
         yield FrontDesk(database, PracticeClock(database), client)
@@ -72,9 +78,11 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         fail(2, f"not known: {error}")
     except Refused as error:
         fail(1, str(error))
+    except WorkflowUpdateFailedError as error:
+        fail(1, f"refused: {getattr(error.cause, 'message', error.cause)}")
     except ValidationError as error:
         fail(2, "settings:\n" + "\n".join(f"  {line}" for line in describe(error)))
-    except (SettingsRefused, KeyringRefused, Undecipherable) as error:
+    except (SettingsRefused, KeyringRefused, Undecipherable, StartFailed) as error:
         fail(3, str(error))
     except SQLAlchemyError as error:
         fail(3, f"the database does not answer: {type(error).__name__}")

@@ -611,6 +611,23 @@ async def read_practice(reading: Reading) -> Practice:
     return await _open(reading, practice, practice_id or "", Practice)
 
 
+async def time_zone(reading: Reading) -> str:
+    """The practice's time zone; UTC while nothing is loaded."""
+    if await reading.scalar(select(practice.c.id).limit(1)) is None:
+        return "UTC"
+    return (await read_practice(reading)).time_zone
+
+
+async def patient_of_claim(reading: Reading, claim_number: str) -> Patient:
+    """Whom a claim is for. Whoever shows this to somebody notes it in the audit log."""
+    key = await reading.scalar(
+        select(claim.c.patient_id).where(claim.c.claim_number == claim_number)
+    )
+    if key is None:
+        raise UnknownRecord(f"claim {claim_number}")
+    return await _open(reading, patient, key, Patient)
+
+
 async def read_payer(reading: Reading, payer_key: str) -> Payer:
     return await _open(reading, payer, payer_key, Payer)
 

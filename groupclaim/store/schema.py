@@ -613,6 +613,46 @@ card_charge = Table(
     CheckConstraint("state IN ('begun', 'charged', 'declined', 'abandoned')", name="state"),
 )
 
+# --- people at the console
+
+console_user = Table(
+    "console_user",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name_index", _DIGEST, nullable=False, unique=True),
+    Column("subject_index", _DIGEST, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("password_hash", String(200)),
+    Column("must_change", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Moment),
+    Column("disabled_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    _document(),
+    CheckConstraint(
+        "role IN ('viewer', 'biller', 'clinician', 'supervisor', 'administrator')", name="role"
+    ),
+)
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("token_digest", _DIGEST, primary_key=True),
+    Column("user_id", _ID, ForeignKey("console_user.id"), nullable=False, index=True),
+    Column("csrf", String(64), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+emergency_access = Table(
+    "emergency_access",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("user_id", _ID, ForeignKey("console_user.id"), nullable=False, index=True),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("ended_at", Moment),
+    _document(),
+)
+
 # --- audit, clock, counting
 
 audit_entry = Table(

@@ -1,0 +1,1 @@
+"""One module for each page: what it reads, what may be done on it."""

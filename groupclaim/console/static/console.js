@@ -1,0 +1,23 @@
+// The keyboard on lists: j and k move, Enter opens, x selects, / goes to the search. Nothing else
+// needs this file: pages work without it.
+"use strict";
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, button, a");
+  if (event.ctrlKey || event.metaKey || event.altKey || (typing && event.key !== "Escape")) return;
+  const rows = [...document.querySelectorAll("tr[data-row]")];
+  const at = rows.findIndex((row) => row.classList.contains("chosen"));
+  const choose = (index) => {
+    if (!rows.length) return;
+    rows.forEach((row) => row.classList.remove("chosen"));
+    const row = rows[Math.max(0, Math.min(index, rows.length - 1))];
+    row.classList.add("chosen");
+    row.scrollIntoView({ block: "nearest" });
+  };
+  if (event.key === "j") choose(at + 1);
+  else if (event.key === "k") choose(at - 1);
+  else if (event.key === "Enter" && at >= 0) rows[at].querySelector("a").click();
+  else if (event.key === "x" && at >= 0) rows[at].querySelector("input[type=checkbox]")?.click();
+  else if (event.key === "/") document.querySelector("input[type=search]")?.focus();
+  else return;
+  event.preventDefault();
+});

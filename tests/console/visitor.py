@@ -1,0 +1,111 @@
+"""People at the console: the application over a small practice, without a browser or an engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from activities.front_desk import FrontDesk
+from groupclaim.console.app import Console, create_app
+from groupclaim.store import people
+from tests.activities.house import House
+
+ORIGIN = "http://127.0.0.1:8300"
+PASSWORD = "a long enough password"
+
+
+class WallClock:
+    """Time outside, moved by the test."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 2, 10, 15, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, span: timedelta) -> None:
+        self.now += span
+
+
+class Browser:
+    """What one person's browser does: keeps cookies, sends forms with the page's token."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url=ORIGIN
+        )
+        self.page = ""
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        answer = await self.http.get(path, **options)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            self.page = answer.text
+        return answer
+
+    async def post(self, path: str, **fields: str) -> httpx2.Response:
+        found = re.search(r'name="csrf" value="([^"]+)"', self.page)
+        token = {"csrf": found[1]} if found else {}
+        return await self.http.post(
+            path,
+            data={**token, **fields},
+            headers={"origin": ORIGIN, "sec-fetch-site": "same-origin"},
+        )
+
+    async def sign_in(self, name: str, password: str = PASSWORD) -> httpx2.Response:
+        answer = await self.post("/sign-in", name=name, password=password)
+        await self.get("/")
+        return answer
+
+
+class Practice:
+    """A console over a house, with one user for each role; all have :data:`PASSWORD`."""
+
+    def __init__(self, house: House, app: FastAPI, wall: WallClock) -> None:
+        self.house = house
+        self.app = app
+        self.wall = wall
+
+    def browser(self) -> Browser:
+        return Browser(self.app)
+
+    async def signed_in(self, name: str) -> Browser:
+        browser = self.browser()
+        answer = await browser.sign_in(name)
+        assert answer.status_code == 303, answer.text
+        return browser
+
+    async def let_in(self, role: people.Role, **account: Any) -> None:
+        async with self.house.database.transaction() as tx:
+            known = people.Account(**{"name": role.value, **account})
+            await people.add_user(tx, known, role, self.wall())
+            user = await people.find(tx, known.name)
+            assert user is not None
+            await people.change_password(tx, user.id, PASSWORD)
+
+
+@asynccontextmanager
+async def practice_at(folder: Path, **options: Any) -> AsyncIterator[Practice]:
+    """A small practice whose first session has taken place, with held claims."""
+    async with House(folder) as house:
+        wall = WallClock()
+        console = Console(
+            database=house.database,
+            desk=FrontDesk(house.database, house.clock, cast(Client, house.switchboard)),
+            clock=house.clock,
+            origin=ORIGIN,
+            wall=wall,
+            **options,
+        )
+        made = Practice(house, create_app(console), wall)
+        for role in people.Role:
+            await made.let_in(role, clinician="C1" if role is people.Role.CLINICIAN else "")
+        await house.open_sessions()
+        yield made

@@ -1,0 +1,116 @@
+"""The console as a process: who may come in first, where it listens, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import uvicorn
+from pydantic import SecretStr
+
+from activities.front_desk import FrontDesk
+from groupclaim.console.app import Console, create_app
+from groupclaim.console.oidc import IdentityProvider
+from groupclaim.store import audit, people
+from groupclaim.store.clock import PracticeClock
+from groupclaim.store.database import Database, migrate
+from groupclaim.store.keys import Keyring
+from worker.process import SettingsRefused, connect
+from worker.settings import Settings
+
+FIRST_USER = "owner"
+
+
+def wall_time() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve the console until SIGTERM or SIGINT. Raises :class:`SettingsRefused`."""
+    address = _address(settings)
+    migrate(settings.database_url)
+    keyring = Keyring.load_or_generate(settings.keys_file)
+    database = Database.connect(settings.database_url, keyring)
+    provider = _identity_provider(settings)
+    try:
+        client = await connect(settings, keyring)
+        clock = PracticeClock(database)
+        console = Console(
+            database=database,
+            desk=FrontDesk(database, clock, client),
+            clock=clock,
+            origin=settings.console.rstrip("/"),
+            wall=wall_time,
+            identity_provider=provider,
+        )
+        await let_in_the_first(database, tell)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(console),
+                host=address[0],
+                port=settings.console_port or address[1],
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
+        tell(f"console        {console.origin}")
+        await server.serve()
+    finally:
+        if provider is not None:
+            await provider.close()
+        await database.close()
+
+
+def _address(settings: Settings) -> tuple[str, int]:
+    """Where to listen. In the clear only on this machine: elsewhere a proxy brings encryption."""
+    parts = urlsplit(settings.console)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/"):
+        raise SettingsRefused("console: an address as https://claims.example")
+    if parts.scheme == "http" and not _is_here(host):
+        raise SettingsRefused("console: http only on 127.0.0.1; elsewhere https, by a proxy")
+    if parts.scheme == "https" and not settings.console_port:
+        raise SettingsRefused("console_port: the port that the proxy in front passes on to")
+    if parts.scheme == "https":
+        return "0.0.0.0", settings.console_port  # noqa: S104 - behind a proxy, in a container
+    return host, parts.port or 80
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    if not settings.identity_provider:
+        return None
+    if not settings.identity_client or settings.identity_secret is None:
+        raise SettingsRefused("identity_provider: needs identity_client and identity_secret")
+    if not settings.identity_provider.startswith("https://"):
+        raise SettingsRefused("identity_provider: an https address")
+    return IdentityProvider(
+        settings.identity_provider,
+        settings.identity_client,
+        SecretStr(settings.identity_secret.read_text().strip()),
+        several_factors=settings.identity_factors,
+    )
+
+
+async def let_in_the_first(database: Database, tell: Callable[[str], None]) -> None:
+    """Where nobody has ever been let in, let ``owner`` in, with a password that is good once."""
+    now = wall_time()
+    async with database.transaction() as tx:
+        if await people.anyone(tx):
+            return
+        account = people.Account(name=FIRST_USER)
+        password = await people.add_user(tx, account, people.Role.SUPERVISOR, now)
+        await audit.record(tx, now, "console", "add_user", FIRST_USER, {"role": "supervisor"})
+    tell(f"sign in        {FIRST_USER} / {password}  (to be changed at the first sign-in)")
