@@ -366,7 +366,7 @@ HOLDS: dict[str, HoldKind] = {
     "REJECTED": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "biller: the payer's front end refused the claim and no correction is known",
-        "release once it is mended; it is sent as a new claim",
+        "release once it is mended; it is sent again",
         repair="Mend what the acknowledgment names, then release.",
     ),
     "DENIED": HoldKind(

@@ -82,7 +82,7 @@ class DenialDecision(Record):
     action: str | None = None
     correction: str | None = None
     restart: Step | None = None
-    frequency: Literal["1", "7"] = ORIGINAL
+    frequency: Literal["1", "7", "8"] = ORIGINAL
     held: str | None = None
     who: str = "groupclaim"
     people: int = 0
@@ -119,7 +119,9 @@ def decide_denial(
     if rejection := _CLAIM_REJECTION.fullmatch(cause):
         if rejection["status"] in _MEMBER_STATUSES and _is_new(VERIFY_MEMBER_ID, denied, playbook):
             action = playbook.action(VERIFY_MEMBER_ID)
-            return _correction(VERIFY_MEMBER_ID, action, ORIGINAL, denied, None, playbook, facts)
+            # What is rejected was never decided: a replacement still replaces what was before it.
+            frequency = denied.sent.frequency if denied.sent else ORIGINAL
+            return _correction(VERIFY_MEMBER_ID, action, frequency, denied, None, playbook, facts)
         return _rejected(playbook, f"The payer's front end rejected the claim ({cause}).", facts)
     adjustment = _ADJUSTMENT.fullmatch(cause)
     if adjustment is None:
@@ -326,7 +328,7 @@ def _is_new(correction: str, denied: Denied, playbook: Playbook) -> bool:
 def _correction(
     name: str,
     action: Action,
-    frequency: Literal["1", "7"],
+    frequency: Literal["1", "7", "8"],
     denied: Denied,
     reason: DenialReason | None,
     playbook: Playbook,
@@ -357,7 +359,7 @@ def _correction(
 
 
 def _rejected(playbook: Playbook, sentence: str, facts: ClaimFacts) -> DenialDecision:
-    fix = "Mend what the acknowledgment names, then release: it is sent as a new claim."
+    fix = "Mend what the acknowledgment names, then release: it is sent again as it was meant."
     return _rejection(playbook, "REJECTED", sentence, fix, facts)
 
 

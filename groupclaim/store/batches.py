@@ -82,6 +82,7 @@ async def queue_claim(
 
     True when it is newly queued; one that was queued before stays as it is.
     """
+    await _hold_attendance(tx, [claim_number])
     await withdraw(tx, claim_number, at, before=version)
     return await tx.insert_new(
         ready_claim,
@@ -124,12 +125,19 @@ def _waiting(connection_id: str) -> Select[tuple[str, int, str]]:
     )
 
 
-async def waiting_claims(reading: Reading, connection_id: str) -> int:
-    """How many claims the next batch of a connection would take."""
-    count: int = await reading.scalar(
-        select(func.count()).select_from(_waiting(connection_id).subquery())
+async def _hold_attendance(tx: Transaction, claim_numbers: Collection[str]) -> None:
+    """Wait for corrections of who came that are under way, and let none begin before the end.
+
+    A correction locks the same rows, in the same order, before it looks for what is queued or has
+    left. Without this it could find nothing queued, and a claim queued and cut at that moment would
+    go out although its patient was not there.
+    """
+    await tx.rows(
+        select(participant.c.claim_number)
+        .where(participant.c.claim_number.in_(claim_numbers))
+        .order_by(participant.c.claim_number)
+        .with_for_update(read=True)
     )
-    return count
 
 
 async def cut_batch(
@@ -151,11 +159,13 @@ async def cut_batch(
     again = await tx.first(select(batch).where(batch.c.cut_key == key))
     if again is not None:
         return _batch(again)
+    wanted = _waiting(connection_id).order_by(ready_claim.c.control_number).limit(most)
+    numbers = [row.claim_number for row in await tx.rows(wanted)]
+    await _hold_attendance(tx, numbers)
     taken = await tx.rows(
-        _waiting(connection_id)
-        .order_by(ready_claim.c.control_number)
-        .limit(most)
-        .with_for_update(key_share=True, of=ready_claim)
+        wanted.where(ready_claim.c.claim_number.in_(numbers)).with_for_update(
+            key_share=True, of=ready_claim
+        )
     )
     if not taken:
         return None

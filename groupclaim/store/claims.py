@@ -494,12 +494,13 @@ async def _locked_session(tx: Transaction, session_id: str) -> Any:
 
 
 async def _participants(
-    reading: Reading, session_id: str, *, everyone: bool = False
+    tx: Transaction, session_id: str, *, everyone: bool = False
 ) -> Sequence[Any]:
+    """The rows of a roster, locked before anything else that a batch being cut may hold."""
     query = select(participant).where(participant.c.session_id == session_id)
     if not everyone:
         query = query.where(participant.c.on_roster)
-    return await reading.rows(query.order_by(participant.c.claim_number))
+    return await tx.rows(query.order_by(participant.c.claim_number).with_for_update(key_share=True))
 
 
 async def _update_participant(tx: Transaction, row: Any, values: Mapping[str, Any]) -> None:

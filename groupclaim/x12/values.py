@@ -12,6 +12,10 @@ from functools import lru_cache
 Quantity = int | Decimal
 """A quantity as X12 writes it: `int` when whole, otherwise an exact `Decimal`."""
 
+LARGEST_CENTS = 10**15 - 1
+"""Just under ten trillion dollars: the sum of nine thousand such amounts is still a signed 64-bit
+integer of cents, which is what a database column holds."""
+
 _DECIMAL = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
 # The basic and extended character sets of X12.5 that every payer takes, without the delimiters.
 _PLAIN = re.compile(r"[A-Z0-9.,'&-]+(?: [A-Z0-9.,'&-]+)*")
@@ -23,6 +27,7 @@ def read_cents(text: str) -> int | None:
     """Cents of an X12 decimal amount such as `65`, `-.75` or `37.650`; None if it is not one.
 
     More than two decimals are an amount only if the further ones are zero: cents are never rounded.
+    Nor is one above `LARGEST_CENTS`, which no ledger could add up (X12 type R has 18 digits).
     """
     negative = text[:1] == "-"
     whole, _, fraction = (text[1:] if negative else text).partition(".")
@@ -33,6 +38,8 @@ def read_cents(text: str) -> int | None:
     if len(fraction) > 2 and fraction[2:].strip("0"):
         return None
     cents = int(whole or "0") * 100 + int((fraction + "00")[:2])
+    if cents > LARGEST_CENTS:
+        return None
     return -cents if negative else cents
 
 

@@ -300,8 +300,12 @@ def _check_succession(case: Case, former: SubmittedClaim, later: SubmittedClaim)
         if not later.payer_claim_number:
             case.disagree("I1", row, "REF*F8", "the payer's claim number", "nothing")
     elif rejected:
-        case.compare("I1", row, "frequency", "1", later.frequency)
-        case.compare("I1", row, "REF*F8", "", later.payer_claim_number)
+        # domain.md section 6: a rejected claim goes again with frequency 1 *because* the payer has
+        # no number for it. A rejected replacement or void names a claim that the payer did decide
+        # and has a number for: as an original it would be a duplicate of that (CARC 18). So each
+        # goes again as what it was; an original as 1.
+        case.compare("I1", row, "frequency", former.frequency, later.frequency)
+        case.compare("I1", row, "REF*F8", former.payer_claim_number, later.payer_claim_number)
     else:
         reason = f"a rejection or denial of {former.control_number} before it"
         case.disagree("I1", row, "reason for a new version", reason, "none")

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from .books import read_books
-from .judge import INVARIANTS, Verdict, judge, main
+from .judge import INVARIANTS, Case, Verdict, _check_succession, judge, main
 from .made_world import IDENTITY_KEY, SAMPLES, LoggedFile, World, make_world
-from .wire import LogEntry, WireError, payments, rejections, submitted_claims
+from .wire import LogEntry, Rejection, WireError, payments, rejections, submitted_claims
 
 ALL = set(INVARIANTS)
 
@@ -749,6 +749,29 @@ def test_every_kind_of_refusal_is_read(faultless: World) -> None:
         assert [r.hits(rejected) for r in found] == [True]
         assert [r.hits(other) for r in found] == [False]
         assert [r.hits(replace(rejected, n=3)) for r in found] == [False]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "reference", "again", "named", "wrong"),
+    [
+        ("1", "", "1", "", set()),
+        ("7", "ICN1", "7", "ICN1", set()),
+        ("8", "ICN1", "8", "ICN1", set()),
+        ("1", "", "7", "ICN1", {"frequency", "REF*F8"}),
+        ("7", "ICN1", "1", "", {"frequency", "REF*F8"}),
+        ("7", "ICN1", "7", "ICN2", {"REF*F8"}),
+    ],
+)
+def test_what_was_rejected_goes_again_as_what_it_was(
+    faultless: World, frequency: str, reference: str, again: str, named: str, wrong: set[str]
+) -> None:
+    (sample, *_) = submitted_claims(entry_of(sent(faultless, "S1/P01")))
+    former = replace(sample, n=1, frequency=frequency, payer_claim_number=reference)
+    later = replace(sample, n=9, frequency=again, payer_claim_number=named, control_number="B")
+    refusal = Rejection(n=5, at=sample.at, control_number=former.control_number)
+    case = Case(intake=Any, books=Any, log=[], rejected=[refusal])  # type: ignore[arg-type]
+    _check_succession(case, former, later)
+    assert {item.column for item in case.disagreements} == wrong
 
 
 @pytest.mark.parametrize("prefix", ["", "sqlite:///", "sqlite+aiosqlite:///"])

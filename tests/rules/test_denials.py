@@ -65,6 +65,14 @@ def test_scenario_14_an_unknown_member_id_is_asked_for_and_sent_anew() -> None:
     assert in_short(decision) == ("verify_member_id", Step.CHECK_ELIGIBILITY, "1")
 
 
+@pytest.mark.parametrize("frequency", ["7", "8"])
+def test_a_rejected_replacement_or_void_goes_again_as_what_it_was(frequency: str) -> None:
+    """The payer holds the claim that it names: as an original it would be a duplicate (CO-18)."""
+    version = sent(coded(), frequency=frequency, original_reference="ICN1")
+    decision = decide("277CA:A7:164", sent=version)
+    assert in_short(decision) == ("verify_member_id", Step.CHECK_ELIGIBILITY, frequency)
+
+
 @pytest.mark.parametrize("cause", ["277CA:A7:164", "277CA:A3:33", "277CA:A7:97"])
 def test_a_member_problem_is_corrected_once(cause: str) -> None:
     assert decide(cause).correction == "verify_member_id"

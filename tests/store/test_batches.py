@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 
 import pytest
 from sqlalchemy import select, text
@@ -28,7 +29,6 @@ from groupclaim.store.batches import (
     record_refused,
     sent_claim,
     take_out,
-    waiting_claims,
     was_acknowledged,
 )
 from groupclaim.store.claims import make_version, record_attendance, record_progress
@@ -72,7 +72,8 @@ async def test_a_claim_is_queued_once(world: World) -> None:
         args = (world.claims[0], 1, world.connection_id, NOW)
         assert await queue_claim(tx, *args)
         assert not await queue_claim(tx, *args)
-        assert await waiting_claims(tx, world.connection_id) == 1
+        assert await cut_batch(tx, world.connection_id, "k", NOW, 100) is not None
+        assert await cut_batch(tx, world.connection_id, "k2", NOW, 100) is None
 
 
 async def test_a_newer_version_takes_the_place_of_one_still_waiting(world: World) -> None:
@@ -316,9 +317,11 @@ async def test_a_claim_taken_out_of_a_batch_waits_no_more_and_was_not_sent(world
         assert out not in {item.control_number for item in left}
         assert (await read_batch(tx, batch.batch_id)).claims == len(left) == len(world.claims) - 1
         assert await sent_claim(tx, out) is None
-        assert await waiting_claims(tx, world.connection_id) == 0
+        assert await cut_batch(tx, world.connection_id, "k2", NOW, 100) is None
         await make_ready(tx, world, world.claims[0], 2)
-        assert await waiting_claims(tx, world.connection_id) == 1
+        again = await cut_batch(tx, world.connection_id, "k3", NOW, 100)
+        assert again is not None
+        assert again.claims == 1
 
 
 async def test_a_batch_without_claims_ends_and_a_built_one_does_not(world: World) -> None:
@@ -400,3 +403,61 @@ async def test_a_version_rejected_or_not_yet_sent_is_not_billed(world: World) ->
             ("billed", "submitted", "submitted"),
             ("in_progress", "eligibility", "eligibility"),
         ]
+
+
+# --- a correction of who came, and a batch being cut, at the same moment
+
+
+async def _queue_and_cut(world: World, number: str, version: int, key: str) -> Batch | None:
+    async with world.database.transaction() as tx:
+        await queue_claim(tx, number, version, world.connection_id, NOW)
+    return await _cut(world, key)
+
+
+async def test_a_claim_is_not_cut_while_its_patient_is_being_found_absent(world: World) -> None:
+    async with world.database.transaction() as tx:
+        await record_attendance(tx, world.session_id, attended(world), NOW)
+        await make_version(tx, version_of(world.claims[0]), NOW)
+    async with world.database.transaction() as tx:
+        recorded = await record_attendance(tx, world.session_id, attended(world, absent=(0,)), NOW)
+        cut = asyncio.create_task(_queue_and_cut(world, world.claims[0], 1, "k"))
+        await asyncio.sleep(0.2)
+        assert not cut.done(), "it waits for the correction"
+    assert not recorded.claims[0].sent
+    assert await cut is None
+
+
+async def test_whoever_is_found_absent_while_batches_are_cut_is_told_what_left(
+    world: World,
+) -> None:
+    """Whichever comes first: what is said to have left is in a batch, and the other way round."""
+    luck = Random(7)
+    left = 0
+    async with world.database.transaction() as tx:
+        digest = await keep_file(tx, world.connection_id, "inbound", "277", "i", b"i", NOW)
+    for version in range(1, 9):
+        for place, number in enumerate(world.claims):
+            async with world.database.transaction() as tx:
+                await record_attendance(tx, world.session_id, attended(world), NOW)
+                await make_version(tx, version_of(number, version), NOW)
+
+            async def found_absent(place: int = place) -> bool:
+                await asyncio.sleep(luck.random() / 100)
+                entries = attended(world, absent=(place,))
+                async with world.database.transaction() as tx:
+                    recorded = await record_attendance(tx, world.session_id, entries, NOW)
+                told = {item.patient_id: item.sent for item in recorded.claims}
+                return told[world.patients[place]]
+
+            told, batch = await asyncio.gather(
+                found_absent(), _queue_and_cut(world, number, version, f"{version}|{place}")
+            )
+            async with world.database.transaction() as tx:
+                sent = await sent_claim(tx, control_number(number, version)) is not None
+                assert told == sent == (batch is not None)
+                left += sent
+                await record_acknowledgment(
+                    tx, "277CA", digest, f"{version}|{place}", accepted=False, codes="A7",
+                    received_at=NOW, claim_number=number, version=version,
+                )  # fmt: skip
+    assert 0 < left < 48, "each came first at times"

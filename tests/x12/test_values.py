@@ -39,6 +39,13 @@ def test_what_is_no_amount(text):
     assert read_cents(text) is None
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_what_no_ledger_could_add_up_is_no_amount(sign):
+    assert read_cents(f"{sign}9999999999999.99") == int(f"{sign}999999999999999")
+    for text in ("10000000000000", "10000000000000.00", "999999999999999999", "0" * 19):
+        assert read_cents(sign + text) is None
+
+
 @given(st.integers(-(10**12), 10**12))
 def test_amounts_come_back(cents):
     text = amount_text(cents)
