@@ -5,13 +5,13 @@ A signal may be told any number of times; who receives it knows it again by its 
 
 from __future__ import annotations
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from groupclaim.lifecycle.events import OutsideEvent
 from groupclaim.lifecycle.state import ClaimState
-from workflows import batch, claim, submission
+from workflows import batch, claim, dispute, submission
 
 
 class Messages:
@@ -68,3 +68,38 @@ class Messages:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
+
+    async def tell_dispute(self, case_id: int) -> None:
+        """Wake the case's dispute: a line of it was found or corrected."""
+        await self._client.start_workflow(
+            dispute.NAME,
+            dispute.DisputeStart(case_id=case_id),
+            id=dispute.workflow_id(case_id),
+            task_queue=self._task_queue,
+            start_signal="found",
+            start_signal_args=[dispute.Found()],
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            static_summary=f"dispute {case_id} with a payer",
+        )
+
+    async def release_claim(
+        self, claim_number: str, code: str, by: str, reason: str, request: str
+    ) -> bool:
+        """Release a claim's hold for a decision made elsewhere; False when it is not held so any
+        more, or not under way."""
+        handle = self._client.get_workflow_handle(claim.workflow_id(claim_number))
+        try:
+            await handle.execute_update(
+                "release_hold",
+                claim.ReleaseHold(code=code, by=by, reason=reason, request=request),
+                id=f"{request}-{claim_number}",
+                result_type=claim.Progress,
+            )
+        except WorkflowUpdateFailedError:
+            return False
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True

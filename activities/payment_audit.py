@@ -1,72 +1,240 @@
-"""Did the payer allow and pay what the contract says?"""
+"""Did the payer allow and pay what the contract says, and if not, what went wrong?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
 from activities import steps
-from activities.on_file import on_file
+from activities.messages import Messages
+from activities.on_file import Billed, OnFile, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import PaymentAudited
-from groupclaim.model.claim import ClaimPayment
+from groupclaim.model.claim import ClaimPayment, ClaimVersion
 from groupclaim.model.finding import Finding
 from groupclaim.model.identity import split_control_number
-from groupclaim.rules.payment_audit import audit_payment
+from groupclaim.model.money import Cents
+from groupclaim.rules.line_audit import (
+    LineAudit,
+    audit_against_room,
+    audit_interest,
+    audit_lines,
+    room_control,
+)
+from groupclaim.rules.payment_audit import allowed_amount, audit_payment
 from groupclaim.rules.pricing import expected_claim
-from groupclaim.store import batches, claims, ledger, remittances
+from groupclaim.store import batches, claims, disputes, ledger, remittances
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.disputes import Settled
+from groupclaim.store.schema import (
+    acknowledgment,
+    batch,
+    batch_claim,
+    claim,
+    provider_adjustment,
+    remittance,
+)
+
+_INTEREST = "L6"
+"""PLB code of interest; negative adds it to the payment."""
 
 _LATER_PAYERS = frozenset({"2", "3", "20", "21"})
 """CLP02 of a payer that decided after another."""
 
 
 class PaymentAudit:
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, messages: Messages) -> None:
         self._outside = outside
+        self._messages = messages
 
     @performs(steps.AUDIT_PAYMENT)
     async def audit_payment(self, step: steps.ClaimStep) -> PaymentAudited:
         """Compare the payment in force with the contract; what was taken off beyond it is
-        receivable again. Without a rate nothing can be compared: a person decides. A version that
-        still waits for its batch is withdrawn: what is paid is not billed again."""
+        receivable again, and each line that is off joins the dispute of its pattern. Without a
+        rate the claim is compared with the others of its room, and a person decides. A version
+        that still waits for its batch is withdrawn: what is paid is not billed again."""
         outside = self._outside
         async with outside.database.transaction() as tx:
-            payments = await remittances.claim_payments(tx, step.claim_number)
-            # The contract says what the first payer allows; those after it pay a part of that.
-            paid = [
-                item
-                for item in payments
-                if (item.paid or item.adjusted("PR")) and item.status not in _LATER_PAYERS
-            ]
-            version = _paid_version(step, paid[-1]) if paid else step.version
-            found = await on_file(outside, tx, step.claim_number, version)
+            paid = _paid(await remittances.claim_payments(tx, step.claim_number))
+            number = _paid_version(step, paid) if paid else step.version
+            found = await on_file(outside, tx, step.claim_number, number)
             findings: tuple[Finding, ...] = ()
             outcome = "as_expected"
+            cases: set[int] = set()
             if paid:
                 await batches.withdraw(tx, step.claim_number, found.now)
-                lines = (await claims.read_version(tx, step.claim_number, version)).lines
-                if found.billed is None:
+                version = await claims.read_version(tx, step.claim_number, number)
+                billed = found.billed
+                if billed is None:
                     findings, outcome = found.lacks, "unpriced"
                 elif isinstance(
                     expected := expected_claim(
-                        found.facts, found.billed.policy, outside.fees, lines
+                        found.facts, billed.policy, outside.fees, version.lines
                     ),
                     Finding,
                 ):
                     findings, outcome = (expected,), "unpriced"
+                    cases.update(await self._compare_room(tx, found, billed))
                 else:
-                    audit = audit_payment(expected, paid[-1], found.billed.policy)
+                    audit = audit_payment(expected, paid, billed.policy)
                     findings, outcome = audit.findings, audit.outcome
                     if audit.shortfall > 0:
                         await ledger.book_underpayment(
                             tx,
                             step.claim_number,
-                            paid[-1].remittance_id,
-                            paid[-1].position,
+                            paid.remittance_id,
+                            paid.position,
                             audit.shortfall,
                             found.now,
                         )
+                    cases.update(await self._keep(tx, found, billed, version, paid))
+            cases.update(await disputes.record_corrections(tx, step.claim_number))
             await claims.replace_findings(
                 tx, step.claim_number, steps.AUDIT_PAYMENT.name, findings, found.now
             )
+        for case_id in sorted(cases):
+            await self._messages.tell_dispute(case_id)
         return PaymentAudited.model_validate({"at": found.now, "outcome": outcome})
+
+    async def _keep(
+        self,
+        tx: Transaction,
+        found: OnFile,
+        billed: Billed,
+        version: ClaimVersion,
+        payment: ClaimPayment,
+    ) -> tuple[int, ...]:
+        """Keep what each line's audit says, and what came too late without its interest."""
+        outside = self._outside
+        audits = list(
+            audit_lines(found.facts, billed.policy, outside.fees, outside.edits, version, payment)
+        )
+        settled = await _settled(tx, found, billed, version, payment)
+        interest = await _interest(tx, payment)
+        if settled.received_on is not None and interest is not None:
+            late = audit_interest(
+                billed.policy,
+                version,
+                payment,
+                received_on=settled.received_on,
+                paid_on=settled.paid_on,
+                interest=interest,
+            )
+            audits += [late] if late else []
+        return await self._record(tx, found, billed, settled, audits)
+
+    async def _record(
+        self,
+        tx: Transaction,
+        found: OnFile,
+        billed: Billed,
+        settled: Settled,
+        audits: Iterable[LineAudit],
+    ) -> tuple[int, ...]:
+        number = found.facts.claim_number
+        payer_key = tx.keyring.payer_key(billed.payer.ref)
+        return await disputes.record_audit(tx, number, payer_key, settled, tuple(audits), found.now)
+
+    async def _compare_room(self, tx: Transaction, found: OnFile, billed: Billed) -> set[int]:
+        """Without a contract, the participants of one room with one payer are each other's
+        control; each payment may show that an earlier one was off."""
+        rows = await tx.rows(
+            select(claim.c.claim_number)
+            .where(claim.c.session_id == found.facts.session_id)
+            .order_by(claim.c.claim_number)
+        )
+        room: dict[tuple[str, ...], dict[str, tuple[ClaimVersion, ClaimPayment]]] = {}
+        for row in rows:
+            payment = _paid(await remittances.claim_payments(tx, row.claim_number))
+            named = split_control_number(payment.control_number) if payment else None
+            if payment is None or named is None:
+                continue
+            version = await claims.read_version(tx, row.claim_number, named[1])
+            if version.parties.payer.ref == billed.payer.ref:
+                billed_as = tuple(f"{line.code}:{line.units}" for line in version.lines)
+                room.setdefault(billed_as, {})[row.claim_number] = version, payment
+        touched: set[int] = set()
+        for alike in room.values():
+            control = room_control({key: allowed_amount(item[1]) for key, item in alike.items()})
+            for number, (version, payment) in alike.items():
+                audit = control and audit_against_room(
+                    version.lines[0].code, allowed_amount(payment), control, billed.policy
+                )
+                other = await on_file(self._outside, tx, number, version.version)
+                settled = await _settled(tx, other, billed, version, payment)
+                touched.update(
+                    await self._record(tx, other, billed, settled, (audit,) if audit else ())
+                )
+        return touched
+
+
+async def _settled(
+    tx: Reading, found: OnFile, billed: Billed, version: ClaimVersion, payment: ClaimPayment
+) -> Settled:
+    zone = ZoneInfo(found.facts.practice.time_zone)
+    today = found.now.astimezone(zone).date()
+    paid_on = await tx.scalar(
+        select(remittance.c.payment_date).where(remittance.c.id == payment.remittance_id)
+    )
+    paid_on = paid_on or today
+    deadlines = billed.deadlines
+    return Settled(
+        remittance_id=payment.remittance_id,
+        position=payment.position,
+        charge=version.charge,
+        received_on=await _received_on(tx, version, zone),
+        paid_on=paid_on,
+        underpayment_limit_on=deadlines.dispute_limit(paid_on).at.date(),
+        overpayment_limit_on=deadlines.refund_limit(today).at.date(),
+    )
+
+
+async def _received_on(tx: Reading, version: ClaimVersion, zone: ZoneInfo) -> date | None:
+    """The day the payer took the version: of its 277CA, or else of the batch being taken."""
+    named = {"claim_number": version.claim_number, "version": version.version}
+    taken = await tx.first(
+        select(acknowledgment.c.received_at.label("at"))
+        .filter_by(**named, kind="277CA", accepted=True)
+        .order_by(acknowledgment.c.received_at)
+        .limit(1)
+    ) or await tx.first(
+        select(batch.c.sent_at.label("at"))
+        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
+        .where(
+            batch_claim.c.claim_number == version.claim_number,
+            batch_claim.c.version == version.version,
+            batch.c.sent_at.is_not(None),
+        )
+    )
+    return taken.at.astimezone(zone).date() if taken is not None else None
+
+
+async def _interest(tx: Reading, payment: ClaimPayment) -> Cents | None:
+    """The interest that came with the claim; None when the remittance has interest that names no
+    claim, so that nobody can say whose it is."""
+    rows = await tx.rows(
+        select(provider_adjustment).filter_by(
+            remittance_id=payment.remittance_id, reason_code=_INTEREST
+        )
+    )
+    if any(not row.reference for row in rows):
+        return None
+    ours = {payment.control_number, payment.payer_claim_number}
+    return Cents(-sum(row.cents for row in rows if row.reference in ours))
+
+
+def _paid(payments: Sequence[ClaimPayment]) -> ClaimPayment | None:
+    """The first payer's last in which something was paid or left to the patient: the contract says
+    what that payer allows; those after it pay a part of that."""
+    paid = [
+        item
+        for item in payments
+        if (item.paid or item.adjusted("PR")) and item.status not in _LATER_PAYERS
+    ]
+    return paid[-1] if paid else None
 
 
 def _paid_version(step: steps.ClaimStep, payment: ClaimPayment) -> int:

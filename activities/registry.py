@@ -13,6 +13,7 @@ from activities.cards import CardDesk
 from activities.claim_build import ClaimBuild
 from activities.coding import Coding
 from activities.denial import Denial
+from activities.dispute import DisputeDesk
 from activities.documentation import Documentation
 from activities.eligibility import Eligibility
 from activities.follow_up import FollowUp
@@ -41,7 +42,8 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         Inbound(outside, messages),
         Remittances(outside, messages),
         Denial(outside),
-        PaymentAudit(outside),
+        PaymentAudit(outside, messages),
+        DisputeDesk(outside, messages),
         BalanceDesk(outside),
         CardDesk(outside),
         FollowUp(outside),

@@ -397,3 +397,51 @@ REPORT_FILE = Step("report_file", FileProblem, Recorded, DATABASE)
 ACKNOWLEDGE_FILE = Step("acknowledge_file", FileRef, Recorded, GATEWAY)
 POST_REMITTANCE = Step("post_remittance", RemittanceRef, Posted, FILES)
 ANNOUNCE_REMITTANCE = Step("announce_remittance", RemittanceRef, Announced, FILES)
+
+# --- disputes with payers
+
+
+class DisputeLook(Message):
+    """``follow_ups``: how often the case has been looked at for want of an answer, this time
+    included."""
+
+    case_id: int
+    follow_ups: int = 0
+
+
+class DisputeDecision(Message):
+    """A person's approval of a case's letter, or their word that it is closed, and how;
+    ``request`` is the same when the same click comes twice."""
+
+    case_id: int
+    action: Literal["approve", "close"]
+    outcome: str | None = None
+    by: str
+    reason: str
+    request: str
+
+
+class DisputeStanding(Message):
+    """Where a case stands. The amounts are in cents; ``due_at`` is when it is looked at next."""
+
+    state: Literal["gathering", "to_approve", "told", "closed"]
+    kind: Literal["underpayment", "overpayment"]
+    outcome: str | None = None
+    claims: int = 0
+    identified: int = 0
+    recovered: int = 0
+    due_at: Instant | None = None
+    timer_seconds: float | None = None
+
+
+class DisputeRef(Message):
+    case_id: int
+
+
+class ClaimsReleased(Message):
+    claims: int
+
+
+LOOK_AT_DISPUTE = Step("look_at_dispute", DisputeLook, DisputeStanding, DATABASE)
+DECIDE_DISPUTE = Step("decide_dispute", DisputeDecision, DisputeStanding, DATABASE)
+RELEASE_DISPUTED = Step("release_disputed", DisputeRef, ClaimsReleased, DATABASE)

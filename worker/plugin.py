@@ -21,6 +21,7 @@ from worker import telemetry
 from worker.codec import data_converter
 from workflows.batch import BatchWorkflow
 from workflows.claim import ClaimWorkflow
+from workflows.dispute import DisputeWorkflow
 from workflows.inbound import InboundFileWorkflow
 from workflows.mailbox import MailboxWorkflow
 from workflows.remittance import RemittanceWorkflow
@@ -34,6 +35,7 @@ WORKFLOWS: tuple[type, ...] = (
     SubmissionWorkflow,
     InboundFileWorkflow,
     RemittanceWorkflow,
+    DisputeWorkflow,
     MailboxWorkflow,
 )
 

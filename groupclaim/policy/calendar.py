@@ -92,6 +92,12 @@ class BusinessCalendar:
             day += timedelta(days=1)
         return day
 
+    def business_day_by(self, day: date) -> date:
+        """``day`` itself, or the last business day before it."""
+        while not self.is_business_day(day):
+            day -= timedelta(days=1)
+        return day
+
     def add_business_days(self, day: date, count: int) -> date:
         """The ``count``-th business day after ``day``; ``count`` is at least 1."""
         if count < 1:

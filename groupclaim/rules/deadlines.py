@@ -328,6 +328,35 @@ class Deadlines:
             ),
         )
 
+    def dispute_limit(self, paid_on: date) -> Deadline:
+        """The end of the last business day to tell the payer that it paid too little on
+        ``paid_on``: its appeal limit, or the law's for penalties where that is sooner."""
+        limit, law = self._policy.appeal_limit, self._policy.prompt_pay
+        days, group = limit.days, f"{limit.days} days to appeal"
+        cited: Cited = limit
+        if law is not None and law.notice_days is not None and law.notice_days < days:
+            days, group, cited = law.notice_days, f"{law.notice_days} days by {law.law}", law
+        return self._last_business_day(
+            paid_on + timedelta(days=days), f"{group}, after the payment of {paid_on}", cited
+        )
+
+    def refund_limit(self, found_on: date) -> Deadline:
+        """The end of the last business day to return what was found to be too much."""
+        days = self._policy.overpayments.refund_days
+        return self._last_business_day(
+            found_on + timedelta(days=days),
+            f"{days} days after it was found on {found_on}",
+            self._policy.overpayments,
+        )
+
+    def _last_business_day(self, last: date, working: str, group: Cited) -> Deadline:
+        day = self._calendar.business_day_by(last)
+        if day != last:
+            working += f" ({last}), on the business day before"
+        return self._deadline(
+            datetime.combine(day, _END_OF_DAY, self._zone), f"{working}: {day}", group
+        )
+
     def _days_after(self, start: datetime, days: int, what: str) -> Deadline:
         return self._deadline(self._later(start, days), f"{days} days after {what}", self._clocks)
 

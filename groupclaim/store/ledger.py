@@ -10,6 +10,8 @@
     ... and it becomes due                 unapplied          <- patient_receivable
     a reduction beyond the contract        payer_receivable   <- contractual
     a shortfall given up, with a reason    write_off          <- payer_receivable
+    an overpayment goes back to the payer  payer_receivable   <- payer_refund
+                                           contractual        <- payer_receivable
     money without a claim of ours          clearing           <- unapplied
     ... and its claim is found             unapplied          <- clearing, then as above
     ... and it goes back to the payer      unapplied          <- payer_refunds
@@ -54,6 +56,7 @@ class Account(StrEnum):
     CLEARING = "clearing"
     DEPOSITS = "deposits"
     PATIENT_CASH = "patient_cash"
+    PAYER_REFUND = "payer_refund"
     WRITE_OFF = "write_off"
     UNAPPLIED = "unapplied"
     INTEREST = "interest"
@@ -364,6 +367,28 @@ async def write_off(
         claim_number,
     )
     return await book(tx, booking, at)
+
+
+async def book_payer_refund(
+    tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
+) -> int:
+    """``cents`` that a payer gave beyond its contract went back to it: the contract takes off so
+    much more. ``key`` names the refund, so that one is booked once; how many transfers that was."""
+    await lock_claim(tx, claim_number)
+    name = f"payer_refund|{claim_number}|{key}"
+    refund, receivable = Account.PAYER_REFUND, Account.PAYER_RECEIVABLE
+    parts = (
+        Booking(name, "payer_refund", receivable, refund, cents, claim_number),
+        Booking(
+            f"{name}|contractual",
+            "payer_refund",
+            Account.CONTRACTUAL,
+            receivable,
+            cents,
+            claim_number,
+        ),
+    )
+    return sum([await book(tx, part, at) for part in parts])
 
 
 # --- reading

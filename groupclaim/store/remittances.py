@@ -1266,10 +1266,23 @@ async def claim_payments(reading: Reading, claim_number: str) -> tuple[model.Cla
 
 
 async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
-    adjustments = await reading.rows(
+    here = {"remittance_id": row.remittance_id, "claim_position": row.position}
+    rows = await reading.rows(
         select(remittance_adjustment)
-        .filter_by(remittance_id=row.remittance_id, claim_position=row.position)
+        .filter_by(**here)
         .order_by(remittance_adjustment.c.line_position, remittance_adjustment.c.position)
+    )
+    adjustments = [
+        (
+            item.line_position,
+            model.Adjustment(
+                group=item.group_code, reason=item.reason_code, cents=Cents(item.cents)
+            ),
+        )
+        for item in rows
+    ]
+    lines = await reading.rows(
+        select(remittance_line).filter_by(**here).order_by(remittance_line.c.line_position)
     )
     return model.ClaimPayment(
         remittance_id=row.remittance_id,
@@ -1281,11 +1294,22 @@ async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
         patient=Cents(row.patient_cents),
         allowed=Cents(row.allowed_cents) if row.allowed_cents is not None else None,
         payer_claim_number=row.payer_claim_number,
-        adjustments=tuple(
-            model.Adjustment(
-                group=item.group_code, reason=item.reason_code, cents=Cents(item.cents)
-            )
-            for item in adjustments
-        ),
+        adjustments=tuple(item for _, item in adjustments),
         remarks=tuple(row.remarks.split()),
+        lines=tuple(
+            model.LinePayment(
+                position=line.line_position,
+                code=line.code,
+                modifiers=tuple(line.modifiers.split(":")) if line.modifiers else (),
+                units=int(line.units) if (line.units or "").isdecimal() else None,
+                charge=Cents(line.charge_cents),
+                paid=Cents(line.paid_cents),
+                allowed=Cents(line.allowed_cents) if line.allowed_cents is not None else None,
+                line_control_number=line.our_line or line.line_control_number,
+                adjustments=tuple(
+                    item for position, item in adjustments if position == line.line_position
+                ),
+            )
+            for line in lines
+        ),
     )

@@ -613,6 +613,58 @@ card_charge = Table(
     CheckConstraint("state IN ('begun', 'charged', 'declined', 'abandoned')", name="state"),
 )
 
+# --- what payers still owe, or gave too much
+
+dispute_case = Table(
+    "dispute_case",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("kind", String(12), nullable=False),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False, index=True),
+    Column("code", String(5), nullable=False),
+    Column("pattern", _CODE, nullable=False),
+    Column("gathers", String(160), unique=True),
+    Column("state", String(10), nullable=False, index=True),
+    Column("opened_at", Moment, nullable=False),
+    Column("told_at", Moment),
+    Column("due_at", Moment, index=True),
+    Column("follow_ups", Integer, nullable=False),
+    Column("outcome", String(16)),
+    Column("closed_at", Moment),
+    CheckConstraint("kind IN ('underpayment', 'overpayment')", name="kind"),
+    CheckConstraint("state IN ('gathering', 'to_approve', 'told', 'closed')", name="state"),
+    CheckConstraint("(state = 'closed') = (outcome IS NOT NULL)", name="outcome"),
+)
+audited_line = Table(
+    "audited_line",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    _claim(nullable=False, index=True),
+    Column("remittance_id", _Counting, ForeignKey("remittance.id"), nullable=False),
+    Column("claim_position", Integer, nullable=False),
+    Column("line_position", Integer, nullable=False),
+    Column("pattern", _CODE, nullable=False),
+    Column("code", String(5), nullable=False),
+    Column("charge_cents", BigInteger, nullable=False),
+    Column("expected_cents", BigInteger, nullable=False),
+    Column("allowed_cents", BigInteger, nullable=False),
+    Column("shortfall_cents", BigInteger, nullable=False),
+    Column("recovered_cents", BigInteger, nullable=False),
+    Column("working", Text, nullable=False),
+    Column("received_on", Date),
+    Column("paid_on", Date, nullable=False),
+    Column("limit_on", Date, nullable=False),
+    Column("audited_at", Moment, nullable=False),
+    Column("case_id", _Counting, ForeignKey("dispute_case.id"), index=True),
+    UniqueConstraint(
+        "remittance_id",
+        "claim_position",
+        "line_position",
+        "pattern",
+        name="uq_audited_line_once",
+    ),
+)
+
 # --- people at the console
 
 console_user = Table(
@@ -772,7 +824,8 @@ SELECT c.claim_number,
   (SELECT CAST(SUM(r.allowed_cents) AS BIGINT) FROM remittance_claim r
     WHERE r.claim_number = c.claim_number AND r.posting = 'applied' AND r.reversed_by IS NULL
   ) AS allowed_cents,
-  {_sum(_net("clearing", "payer_receivable"))} AS paid_cents,
+  {_sum(_net("clearing", "payer_receivable"))}
+    + {_sum(_net("payer_refund", "payer_receivable"))} AS paid_cents,
   {_sum(_net("contractual", "payer_receivable"))}
     + {_sum(_net("sequestration", "payer_receivable"))} AS contractual_cents,
   {_sum(_net("patient_receivable", "payer_receivable"))} AS patient_cents,

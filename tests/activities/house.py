@@ -106,6 +106,9 @@ class _Handle:
     async def signal(self, name: str, what: BaseModel) -> None:
         await self._board.signal(self._id, name, what)
 
+    async def execute_update(self, name: str, what: BaseModel, **options: Any) -> None:
+        await self._board.signal(self._id, name, what)
+
 
 class Switchboard:
     """Stands for Temporal's client: collects what workflows are told, in order."""
@@ -372,6 +375,8 @@ class House:
                 await self.perform(steps.NEXT_CUTOFF, self.connection)
             elif kind == "inbound" and isinstance(what, steps.FileRef):
                 await self.take_in(what)
+            elif kind == "dispute":
+                await self.perform(steps.LOOK_AT_DISPUTE, steps.DisputeLook(case_id=int(key)))
             else:
                 assert (kind, name) == ("837", "acknowledged")
 
@@ -431,6 +436,9 @@ class House:
                 batch = await self.cut(now.isoformat())
                 if batch is not None:
                     await self.send(batch)
+            elif kind == "dispute":
+                look = steps.DisputeLook(case_id=int(key), follow_ups=1)
+                await self.perform(steps.LOOK_AT_DISPUTE, look)
             elif kind == "session":
                 await self.perform(
                     steps.FOLLOW_UP_ATTENDANCE, steps.SessionAlert(session_id=key, follow_ups=1)

@@ -213,7 +213,30 @@ class Outside:
     def _announce_remittance(self, payment: steps.RemittanceRef) -> steps.Announced:
         return steps.Announced(claims=2)
 
+    def _look_at_dispute(self, look: steps.DisputeLook) -> steps.DisputeStanding:
+        return self.dispute("gathering")
+
+    def _decide_dispute(self, decision: steps.DisputeDecision) -> steps.DisputeStanding:
+        state = "told" if decision.action == "approve" else "closed"
+        return self.dispute(state, outcome=decision.outcome)
+
+    def _release_disputed(self, ref: steps.DisputeRef) -> steps.ClaimsReleased:
+        return steps.ClaimsReleased(claims=2)
+
     # --- answers that tests script often
+
+    def dispute(self, state: str, **values: Any) -> steps.DisputeStanding:
+        """An underpayment of 12.10 on two claims, looked at again in 30 days until it is closed."""
+        due_at = None if state == "closed" else self.now + 30 * DAY
+        standing = {
+            "state": state,
+            "kind": "underpayment",
+            "claims": 2,
+            "identified": 1210,
+            "due_at": due_at,
+            "timer_seconds": self.sleep(due_at),
+        }
+        return steps.DisputeStanding.model_validate(standing | values)
 
     def _next_look(self, later: timedelta) -> steps.NextLook:
         due_at = self.now + later

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from zlib import crc32
 
 from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -17,9 +18,9 @@ from activities import steps
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
-from tests.workflows.outside import DAY, HOUR, START, claim_of, roster
+from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import claim, session, submission
+from workflows import claim, dispute, session, submission
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -470,6 +471,62 @@ async def mailbox_polled(scene: Scene, name: str) -> Handles:
     return {"mailbox_polled": handle}
 
 
+# --- disputes
+
+
+def case_of(name: str) -> int:
+    return crc32(name.encode())
+
+
+def looks(scene: Scene) -> int:
+    return len(scene.outside.inputs(steps.LOOK_AT_DISPUTE))
+
+
+async def dispute_recovered(scene: Scene, name: str) -> Handles:
+    """Below the floor at first; approved, asked again after 30 days, corrected by the payer."""
+    outside, case_id = scene.outside, case_of(name)
+    outside.answer(
+        steps.LOOK_AT_DISPUTE,
+        outside.dispute("gathering", identified=345),
+        outside.dispute("to_approve"),
+        outside.dispute("told"),
+        outside.dispute("told"),
+        outside.dispute("closed", outcome="recovered", recovered=1210),
+    )
+    handle = await scene.dispute(case_id)
+    await eventually(lambda: looks(scene) == 1)
+    await settled(handle)
+    await scene.dispute(case_id)
+    await eventually(lambda: looks(scene) == 2)
+    await settled(handle)
+    approval = dispute.Approve(by="contract-owner", reason="as the contract", request="r1")
+    await handle.execute_update("approve", approval, result_type=steps.DisputeStanding)
+    await eventually(lambda: looks(scene) == 3)
+    await scene.fast_forward(handle, 31 * DAY)
+    await eventually(lambda: looks(scene) == 4)
+    await settled(handle)
+    await scene.dispute(case_id)
+    await handle.result()
+    return {"dispute_recovered": handle}
+
+
+async def dispute_given_up(scene: Scene, name: str) -> Handles:
+    """A person gives it up, and the claims that waited are released."""
+    outside = scene.outside
+    outside.answer(
+        steps.LOOK_AT_DISPUTE,
+        outside.dispute("to_approve"),
+        outside.dispute("closed", outcome="given_up"),
+    )
+    handle = await scene.dispute(case_of(name))
+    await eventually(lambda: looks(scene) == 1)
+    await settled(handle)
+    end = dispute.Close(outcome="given_up", by="contract-owner", reason="too small", request="r1")
+    await handle.execute_update("close", end, result_type=steps.DisputeStanding)
+    await handle.result()
+    return {"dispute_given_up": handle}
+
+
 PATHS: tuple[Path, ...] = (
     claim_paid,
     claim_held,
@@ -490,5 +547,7 @@ PATHS: tuple[Path, ...] = (
     inbound_acknowledgments,
     inbound_payments,
     mailbox_polled,
+    dispute_recovered,
+    dispute_given_up,
 )
 """The paths that any development server can show; ``claim_continued`` needs one of its own."""

@@ -16,7 +16,7 @@ from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import Outside, settled
-from workflows import batch, inbound, mailbox, remittance, session, submission
+from workflows import batch, dispute, inbound, mailbox, remittance, session, submission
 from workflows import claim as claims
 from workflows.perform import Wake
 
@@ -98,6 +98,19 @@ class Scene:
             steps.RemittanceRef(remittance_id=remittance_id),
             remittance.workflow_id(remittance_id),
             steps.Posted,
+        )
+
+    async def dispute(self, case_id: int) -> WorkflowHandle[Any, steps.DisputeStanding]:
+        """Wake the dispute, as the step that audits a payment does."""
+        return await self.client.start_workflow(
+            dispute.NAME,
+            dispute.DisputeStart(case_id=case_id),
+            id=dispute.workflow_id(case_id),
+            task_queue=self.task_queue,
+            result_type=steps.DisputeStanding,
+            start_signal="found",
+            start_signal_args=[dispute.Found()],
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
 
     async def mailbox(self, connection_id: str) -> WorkflowHandle[Any, steps.Polled]:

@@ -1,0 +1,278 @@
+"""Disputes: what payers got wrong is gathered by pattern, told, corrected, refunded or given up.
+
+Charge 60.00; the contract of P05 and P06 gives 28.15. All 835s are of 2026-02-20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select, text
+
+from activities import steps
+from groupclaim import x12
+from groupclaim.model.money import Cents
+from groupclaim.rules.line_audit import Pattern
+from groupclaim.store import audit, disputes, ledger
+from groupclaim.store.schema import contract
+from tests.activities.house import House
+from tests.activities.test_remittance import arrives, paid, release, taken_back, x835
+from workflows import claim as claim_workflow
+
+ROSTER = {"S1": ("P01", "P02", "P03", "P05", "P06")}
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path, ROSTER) as made:
+        await made.open_sessions()
+        for item in made.happenings():
+            if item["kind"] in ("attendance", "note_signed"):
+                await made.move_to(datetime.fromisoformat(item["at"]))
+                await made.from_outside(item)
+        cut = await made.cut("1")
+        assert cut is not None
+        await made.send(cut)
+        yield made
+
+
+async def remitted(house: House, trace: str, *payments: x12.ClaimPayment) -> None:
+    await house.take_in(await arrives(house, x835(*payments, trace=trace)))
+    await house.settle()
+
+
+async def all_cases(house: House) -> tuple[disputes.Case, ...]:
+    async with house.database.reading() as reading:
+        return await disputes.cases(reading, closed=True)
+
+
+async def look(house: House, case_id: int, follow_ups: int = 0) -> steps.DisputeStanding:
+    asked = steps.DisputeLook(case_id=case_id, follow_ups=follow_ups)
+    standing: steps.DisputeStanding = await house.perform(steps.LOOK_AT_DISPUTE, asked)
+    return standing
+
+
+async def decide(
+    house: House, case_id: int, action: str, outcome: str | None = None
+) -> steps.DisputeStanding:
+    decision = steps.DisputeDecision.model_validate(
+        {
+            "case_id": case_id,
+            "action": action,
+            "outcome": outcome,
+            "by": "R. Lee",
+            "reason": "as the contract says",
+            "request": f"{action}-1",
+        }
+    )
+    standing: steps.DisputeStanding = await house.perform(steps.DECIDE_DISPUTE, decision)
+    return standing
+
+
+def short(claim: str, cents: int = 605) -> x12.ClaimPayment:
+    """So many cents less than 28.15 are allowed and paid."""
+    return paid(claim, 2815 - cents, ("CO", "45", 3185 + cents))
+
+
+async def test_one_case_gathers_the_lines_of_one_pattern(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one), short(other))
+    (case,) = await all_cases(house)
+    assert (case.kind, case.code, case.pattern) == (
+        "underpayment",
+        "90853",
+        Pattern.UNEXPLAINED,
+    )
+    assert (case.state, case.lines, case.claims) == ("to_approve", 2, 2)
+    assert (case.identified, case.recovered, case.outstanding) == (1210, 0, 1210)
+    assert case.limit_on == date(2026, 8, 19)  # 180 days after 02-20, a Wednesday
+    async with house.database.reading() as reading:
+        lines = await disputes.case_lines(reading, case.id)
+    assert {line.claim_number for line in lines} == {one, other}
+    assert [(line.expected, line.allowed, line.difference) for line in lines] == [
+        (2815, 2210, 605)
+    ] * 2
+    assert {(line.trace, line.payer_claim_number) for line in lines} == {("T1", "ICN7")}
+
+
+async def test_patterns_are_apart_and_what_is_right_is_in_none(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    # 24.00 is the social worker's rate; the other one is right.
+    await remitted(house, "T1", short(one, 415), short(other, 0))
+    (case,) = await all_cases(house)
+    assert (case.pattern, case.identified, case.state) == (
+        Pattern.WRONG_LICENCE_TIER,
+        415,
+        "gathering",
+    )
+    rows = await house.rows(text("SELECT pattern, shortfall_cents, case_id FROM audited_line"))
+    assert {tuple(row) for row in rows} == {
+        ("wrong_licence_tier", 415, case.id),
+        ("", 0, None),
+    }
+
+
+@pytest.mark.parametrize(("second", "state"), [(84, "gathering"), (85, "to_approve")])
+async def test_small_amounts_gather_until_they_are_worth_a_letter(
+    house: House, second: int, state: str
+) -> None:
+    """4.15 alone, then 0.84 or 0.85 more: the floor is 5.00."""
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one, 416))
+    await remitted(house, "T2", short(other, second - 1))
+    (case,) = await all_cases(house)
+    assert (case.identified, case.state) == (415 + second, state)
+
+
+async def test_auditing_again_changes_nothing(house: House) -> None:
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", short(one))
+    before = await all_cases(house)
+    state = house.states[one]
+    step = steps.ClaimStep(claim_number=one, sequence=state.sequence, version=1)
+    await house.perform(steps.AUDIT_PAYMENT, step)
+    await house.settle()
+    assert [replace(case, due_at=None) for case in await all_cases(house)] == [
+        replace(case, due_at=None) for case in before
+    ]
+
+
+async def test_an_approved_letter_fixes_its_lines(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one))
+    (case,) = await all_cases(house)
+    standing = await decide(house, case.id, "approve")
+    now = await house.clock.now()
+    assert standing.state == "told"
+    assert standing.due_at == now + timedelta(days=30)
+    assert await decide(house, case.id, "approve") == standing  # the same click again
+    async with house.database.reading() as reading:
+        entries = await audit.entries(reading, f"dispute/{case.id}")
+    assert [(entry.actor, entry.action) for entry in entries] == [("R. Lee", "dispute_approve")]
+    await remitted(house, "T2", short(other))
+    told, fresh = await all_cases(house)
+    assert (told.lines, told.state) == (1, "told")
+    assert (fresh.lines, fresh.state) == (1, "to_approve")
+
+
+async def test_the_payers_correction_is_the_result(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one), short(other))
+    (case,) = await all_cases(house)
+    await decide(house, case.id, "approve")
+    # Taken back and not yet paid again: nothing is put right by that.
+    await remitted(house, "T2", taken_back(short(one)), taken_back(short(other)))
+    assert (await all_cases(house))[0].recovered == 0
+    # One paid in full, the other 2.00 short: that much still stands, in a case of its own.
+    await remitted(house, "T3", short(one, 0), short(other, 200))
+    told, fresh = await all_cases(house)
+    assert (told.identified, told.recovered, told.state) == (1210, 1010, "told")
+    assert (fresh.identified, fresh.state) == (200, "gathering")
+    async with house.database.reading() as reading:
+        assert (await ledger.balance(reading, one)).payer_open == 0
+        assert (await ledger.balance(reading, other)).payer_open == 200
+    await remitted(house, "T4", taken_back(short(other, 200)))
+    await remitted(house, "T5", short(other, 0))
+    told, fresh = await all_cases(house)
+    assert (told.recovered, told.state, told.outcome) == (1210, "closed", "recovered")
+    assert (fresh.recovered, fresh.state, fresh.outcome) == (200, "closed", "recovered")
+
+
+async def test_a_look_for_want_of_an_answer_is_an_alert_once(house: House) -> None:
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", short(one))
+    (case,) = await all_cases(house)
+    for _ in range(2):
+        await look(house, case.id, follow_ups=1)
+    async with house.database.reading() as reading:
+        entries = await audit.entries(reading, f"dispute/{case.id}")
+    assert [entry.action for entry in entries] == ["dispute_alert"]
+
+
+async def test_the_next_look_comes_before_the_limit(house: House) -> None:
+    """The limit is the end of 2026-08-19 in Chicago: 30, 14 and 3 days before it, then itself."""
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", short(one))
+    (case,) = await all_cases(house)
+    limit = datetime(2026, 8, 20, 4, 59, 59, tzinfo=UTC)
+    for days in (30, 14, 3, 0):
+        standing = await look(house, case.id)
+        assert standing.due_at == limit - timedelta(days=days)
+        await house.move_to(standing.due_at)
+    after = await look(house, case.id)
+    assert after.due_at == limit + timedelta(days=30)
+
+
+async def test_an_overpayment_is_refunded_in_sixty_days_and_booked(house: House) -> None:
+    """42.50 for 28.15: 14.35 too much, with no floor."""
+    one = await house.claim_of("S1", "P05")
+    much = paid(one, 4250, ("CO", "45", 1750))
+    await remitted(house, "T1", much)
+    (case,) = await all_cases(house)
+    assert (case.kind, case.state, case.identified) == ("overpayment", "to_approve", 1435)
+    found_on = (await house.clock.now()).date()
+    assert case.limit_on is not None
+    # Sixty days, or the business day before.
+    assert timedelta(days=57) <= case.limit_on - found_on <= timedelta(days=60)
+    assert case.limit_on.weekday() < 5
+    await decide(house, case.id, "close", "refunded")
+    await decide(house, case.id, "close", "refunded")
+    (case,) = await all_cases(house)
+    assert (case.state, case.outcome) == ("closed", "refunded")
+    await house.perform(steps.RELEASE_DISPUTED, steps.DisputeRef(case_id=case.id))
+    ((workflow_id, name, what),) = house.switchboard.signals
+    assert (workflow_id, name) == (f"claim/{one}", "release_hold")
+    assert isinstance(what, claim_workflow.ReleaseHold)
+    assert (what.code, what.request) == ("OVERPAYMENT_REVIEW", f"dispute-{case.id}")
+    house.switchboard.signals.clear()
+    await release(house, one, "release:refund")
+    assert house.states[one].stage == "patient_balance"  # only a copay that is not due is left
+    (money,) = await house.rows(text(f"SELECT * FROM claim_money WHERE claim_number = '{one}'"))
+    assert (money.paid_cents, money.contractual_cents, money.payer_open_cents) == (2815, 3185, 0)
+    async with house.database.reading() as reading:
+        assert await ledger.verify(reading) == ()
+
+
+async def test_a_payer_that_takes_its_overpayment_back_ends_the_case(house: House) -> None:
+    one = await house.claim_of("S1", "P05")
+    much = paid(one, 4250, ("CO", "45", 1750))
+    await remitted(house, "T1", much)
+    await remitted(house, "T2", taken_back(much), short(one, 0))
+    (case,) = await all_cases(house)
+    assert (case.recovered, case.outcome) == (1435, "taken_back")
+
+
+async def test_only_claims_still_held_for_it_are_released(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one), short(other))
+    await release(house, other, "release:by hand")
+    (case,) = await all_cases(house)
+    await decide(house, case.id, "close", "given_up")
+    released = await house.perform(steps.RELEASE_DISPUTED, steps.DisputeRef(case_id=case.id))
+    assert released.claims == 1
+    assert [workflow_id for workflow_id, _, _ in house.switchboard.signals] == [f"claim/{one}"]
+
+
+async def test_without_a_contract_the_room_is_the_control(house: House) -> None:
+    """Medicare allowed 30.85, 30.85 and 23.14 in one room: the third is 7.71 below the others."""
+    async with house.database.transaction() as tx:
+        await tx.execute(delete(contract))
+    numbers = [await house.claim_of("S1", patient) for patient in ("P01", "P02", "P03")]
+    for place, (number, allowed) in enumerate(zip(numbers, (2314, 3085, 3085), strict=True)):
+        taken = Cents(allowed).share(2, 100)
+        cuts = (("CO", "45", 6000 - allowed), ("CO", "253", taken))
+        await remitted(house, f"T{place}", paid(number, allowed - taken, *cuts))
+    (case,) = await all_cases(house)
+    assert (case.pattern, case.identified) == (Pattern.DIFFERS_FROM_ROOM, 771)
+    async with house.database.reading() as reading:
+        (line,) = await disputes.case_lines(reading, case.id)
+        standing = await reading.scalar(select(text("stage")).select_from(text("claim")).limit(1))
+    assert standing is not None
+    assert line.claim_number == numbers[0]
+    hold = house.states[numbers[0]].hold
+    assert hold is not None
+    assert hold.code == "PAYMENT_UNPRICED"  # the money itself waits for a contract
