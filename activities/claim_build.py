@@ -7,7 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from activities import composing, steps
-from activities.on_file import OnFile, connection_of, on_file
+from activities.on_file import Billed, OnFile, connection_of, on_file
 from activities.outside import Outside, performs
 from activities.reading import read_note, sessions_of_the_day
 from groupclaim import x12
@@ -19,6 +19,7 @@ from groupclaim.model.identity import VERSION_LETTERS, control_number
 from groupclaim.model.practice import Connection
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
+from groupclaim.rules.deadlines import check_filing
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
 from groupclaim.store import authorizations, batches, claims, remittances
@@ -63,7 +64,11 @@ class ClaimBuild:
         parties = composing.claim_parties(
             found.facts, billed.payer, coverage, billed.policy, coded.rendering
         )
-        findings = (*check_consent(found.facts, _today(found)), *coded.findings)
+        findings = (
+            *check_consent(found.facts, _today(found)),
+            *_filing(step, found, billed),
+            *coded.findings,
+        )
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
@@ -99,6 +104,14 @@ class ClaimBuild:
                 tx, step.claim_number, steps.BUILD_CLAIM.name, findings, found.now
             )
         return ClaimBuilt(at=found.now, held=held(findings), due_at=found.look_again())
+
+
+def _filing(step: steps.ClaimStep, found: OnFile, billed: Billed) -> tuple[Finding, ...]:
+    """Only a first claim to the first payer is counted from the day of service: replacements and
+    the next payer's claims have limits of their own."""
+    if step.frequency != ORIGINAL or step.payer != 1:
+        return ()
+    return check_filing(billed.deadlines, step.claim_number, found.facts.service_date, found.now)
 
 
 async def _reserve(tx: Transaction, found: OnFile) -> tuple[Finding, ...]:

@@ -26,11 +26,13 @@ from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.session import AttendanceList, GroupSession, ProgressNote
+from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import NoPolicy, PayerPolicy, PolicyBook
 from groupclaim.rules.authorization import check_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, CodedLine, code_claim
+from groupclaim.rules.deadlines import Deadlines, check_filing
 from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.eligibility import (
     BenefitReading,
@@ -396,6 +398,8 @@ class _DryRun:
         permit = check_authorization(facts, policy, GROUP_PSYCHOTHERAPY)
         if permit.authorization is not None:
             await authorizations.reserve(tx, number, permit.authorization, self._at)
+        deadlines = Deadlines(policy, BusinessCalendar(), facts.practice.time_zone)
+        findings += check_filing(deadlines, number, facts.service_date, self._at)
         note = self._note(session.ref, ref, facts)
         company = await self._company(session, roster, number, ref)
         return _decided(

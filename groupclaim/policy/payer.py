@@ -214,14 +214,24 @@ class ReferralRule(Cited):
     required: bool
 
 
+_DiagnosisStarts = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Z][0-9A-Z]{0,6}$")], ...], Field(strict=False)
+]
+
+
 class DiagnosisRule(Cited):
     """Diagnoses for which the payer does not cover group psychotherapy, as the beginnings of their
-    codes without point (``Z``, ``F17``); a claim with any other diagnosis is not touched."""
+    codes without point (``Z``, ``F17``). A plan with any other diagnosis beside those of
+    ``not_covered`` is not touched; one of ``cannot_benefit`` stops whatever stands beside it."""
 
-    not_covered: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Z][0-9A-Z]{0,6}$")], ...],
-        Field(strict=False, min_length=1),
-    ]
+    not_covered: _DiagnosisStarts = ()
+    cannot_benefit: _DiagnosisStarts = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> DiagnosisRule:
+        if not self.not_covered and not self.cannot_benefit:
+            raise ValueError("needs not_covered or cannot_benefit")
+        return self
 
 
 class SessionFrequency(Cited):

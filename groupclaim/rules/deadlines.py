@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from groupclaim.model.base import Instant, Record
-from groupclaim.model.finding import Source
+from groupclaim.model.finding import Finding, Severity, Source
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.payer import Cited, PayerPolicy
 
@@ -64,6 +64,28 @@ def attendance_deadline(session_ends_at: datetime) -> Deadline:
     return Deadline(
         at=session_ends_at.astimezone(UTC) + _ATTENDANCE_EXPECTED_AFTER,
         working="24 hours after the session's end",
+    )
+
+
+def check_filing(
+    deadlines: Deadlines, claim_number: str, service_date: date, now: datetime
+) -> tuple[Finding, ...]:
+    """Holds a claim that is to be sent for the first time after the payer's filing limit."""
+    limit = deadlines.filing_limit(service_date)
+    if now <= limit.at:
+        return ()
+    return (
+        Finding(
+            rule="filing_limit_passed",
+            severity=Severity.BLOCK,
+            sentence=f"The filing limit passed on {limit.at:%Y-%m-%d} ({limit.working}).",
+            fix="Find the 999 or 277CA that proves timely filing, or the payer's exception; else "
+            "propose a write-off. The patient owes nothing of it.",
+            evidence=(claim_number,),
+            hold="TIMELY_FILING",
+            releasable=True,
+            source=limit.source,
+        ),
     )
 
 

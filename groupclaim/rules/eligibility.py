@@ -471,12 +471,17 @@ def _diagnosis(facts: ClaimFacts, policy: PayerPolicy) -> tuple[Finding, ...]:
     rule = policy.diagnoses
     if rule is None or facts.plan is None:
         return ()
-    if not all(item.startswith(rule.not_covered) for item in facts.plan.diagnoses):
+    diagnoses = facts.plan.diagnoses
+    excluded = any(item.startswith(rule.cannot_benefit) for item in diagnoses)
+    if not excluded and not all(item.startswith(rule.not_covered) for item in diagnoses):
         return ()
     return (
         _finding(
             "diagnosis_not_covered",
-            "The payer does not cover group psychotherapy for any diagnosis of the treatment plan.",
+            "The payer does not cover group psychotherapy with a diagnosis of the treatment plan."
+            if excluded
+            else "The payer does not cover group psychotherapy for any diagnosis of the treatment "
+            "plan.",
             "The clinician reviews the diagnoses; they are never changed to suit a payer.",
             facts,
             hold="DIAGNOSIS_NOT_COVERED",

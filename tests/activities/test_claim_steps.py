@@ -418,3 +418,25 @@ async def test_a_group_led_by_a_peer_is_held_in_production(house: House, claim: 
     checked = await house.perform(steps.CHECK_CODING, step(claim))
     assert checked.held is not None
     assert checked.held.code == "LICENCE_NOT_ACCEPTED"
+
+
+# --- the filing limit
+
+
+async def test_a_claim_made_after_the_filing_limit_is_held_until_it_is_waived(
+    house: House, claim: str
+) -> None:
+    """Ninety days from 3 February: the last is 4 May, to its end in Austin."""
+    await after_the_session(house)
+    late = step(claim, 50, version=1)
+    await house.move_to(datetime.fromisoformat("2026-05-04T23:59:59-05:00"))
+    assert (await house.perform(steps.BUILD_CLAIM, late)).held is None
+    await house.move_to(datetime.fromisoformat("2026-05-05T00:00:01-05:00"))
+    held = (await house.perform(steps.BUILD_CLAIM, step(claim, 51, version=2))).held
+    assert held is not None
+    assert (held.code, held.two_people) == ("TIMELY_FILING", True)
+    waived = step(claim, 52, version=2, waivers=("TIMELY_FILING",))
+    assert (await house.perform(steps.BUILD_CLAIM, waived)).version == 3
+    replacing = step(claim, 53, version=3, frequency="7")
+    held = (await house.perform(steps.BUILD_CLAIM, replacing)).held
+    assert held is None or held.code != "TIMELY_FILING"

@@ -347,3 +347,12 @@ async def test_what_is_expected_is_told_with_its_working(database: Database) -> 
         == expected.allowed_cents
     )
     assert "coinsurance" in expected.working
+
+
+@pytest.mark.parametrize(("at", "late"), [("2026-05-04T23:00", False), ("2026-05-05T01:00", True)])
+async def test_a_dry_run_says_when_the_filing_limit_will_have_passed(
+    database: Database, at: str, late: bool
+) -> None:
+    """P06 has a commercial plan: ninety days from 3 February end with 4 May."""
+    decision = await one(database, samples("S1", at=f"{at}:00-05:00"), "P06")
+    assert ("TIMELY_FILING" in decision.reasons) == late

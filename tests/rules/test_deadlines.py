@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groupclaim.policy.calendar import BusinessCalendar
-from groupclaim.rules.deadlines import Deadlines, attendance_deadline
+from groupclaim.rules.deadlines import Deadlines, attendance_deadline, check_filing
 from tests.rules.made import ENDS, changed, policy
 
 CALENDAR = BusinessCalendar()
@@ -45,6 +45,16 @@ def test_the_filing_limit(name: str, service: date, last: date) -> None:
     assert deadline.at == local(f"{last}T23:59:59")
     assert str(service) in deadline.working
     assert str(last) in deadline.working
+
+
+@pytest.mark.parametrize(
+    ("now", "late"), [("2026-05-04T23:59:59", False), ("2026-05-05T00:00:00", True)]
+)
+def test_a_claim_after_the_filing_limit_is_held(now: str, late: bool) -> None:
+    """Ninety days from 3 February end with 4 May, in the practice's own time."""
+    found = check_filing(of("commercial"), "GC1", DAY, local(now))
+    assert [item.hold for item in found] == (["TIMELY_FILING"] if late else [])
+    assert all(item.releasable and item.source is not None for item in found)
 
 
 def test_the_filing_limit_cites_its_source() -> None:

@@ -356,6 +356,31 @@ def test_diagnoses_the_payer_does_not_cover() -> None:
 
 
 @pytest.mark.parametrize(
+    ("diagnoses", "stops"),
+    [
+        (("F72",), True),
+        (("F331", "F730"), True),
+        (("F71",), False),
+        (("F331", "F411"), False),
+    ],
+)
+def test_a_diagnosis_with_which_medicare_sees_no_benefit_stops_beside_any_other(
+    diagnoses: tuple[str, ...], stops: bool
+) -> None:
+    plan = facts().plan
+    assert plan is not None
+    found = limited(
+        policy("medicare-part-b"), plan=plan.model_copy(update={"diagnoses": diagnoses})
+    )
+    assert found == ((["diagnosis_not_covered"], "DIAGNOSIS_NOT_COVERED") if stops else ([], None))
+
+
+def test_a_rule_on_diagnoses_names_some() -> None:
+    with pytest.raises(ValueError, match="needs not_covered or cannot_benefit"):
+        ruled(diagnoses={})
+
+
+@pytest.mark.parametrize(
     ("per", "days", "reached"),
     [
         ("week", ("2026-02-02",), True),
