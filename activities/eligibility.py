@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
 
 from activities import composing, steps
 from activities.disclosure import record_disclosure
 from activities.inquiries import control_number
-from activities.on_file import OnFile, connection_of, later, on_file, today
+from activities.on_file import OUTAGE, OnFile, connection_of, later, on_file, outage, today
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import NotTaken, Unreachable
@@ -30,6 +31,11 @@ from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent, is_part2
 from groupclaim.store import claims, files, practice
 from groupclaim.store.database import Reading
+
+ASK_AGAIN = timedelta(hours=2)
+"""When a payer that cannot be reached is asked again, and people are told once more."""
+
+_UNREACHABLE = "PAYER_UNREACHABLE"
 
 
 class Eligibility:
@@ -54,13 +60,20 @@ class Eligibility:
         trace = f"{step.claim_number}{step.sequence:04d}"
         # With the member id on file: what an earlier answer made of it is not asked about again.
         member_id = facts.coverage.member_id if facts.coverage else ""
-        said = await self._ask(found, facts, asked, member_id, trace)
-        if said.answer is not None and said.administrator is not None:
-            said = await self._ask_administrator(found, said, trace)
-        else:
-            said = with_call(said, facts)
-        if said.answer is None and blocking(said.findings) is None:
-            raise ApplicationError("the payer's system did not answer", type="PayerSilent")
+        try:
+            said = await self._ask(found, facts, asked, member_id, trace)
+            if said.answer is not None and said.administrator is not None:
+                said = await self._ask_administrator(found, said, trace)
+            else:
+                said = with_call(said, facts)
+            if said.answer is None and blocking(said.findings) is None:
+                raise ApplicationError("the payer's system did not answer", type="PayerSilent")
+        except ApplicationError:
+            if outage() is None:
+                raise
+            # A call on file stands in for an answer that does not come.
+            silent = BenefitReading(answer=None, findings=(_unreachable(found),))
+            said = with_call(silent, facts)
         return await self._conclude(step, found, said.findings, said.answer)
 
     async def _ask_administrator(
@@ -177,9 +190,10 @@ class Eligibility:
                 tx, step.claim_number, steps.CHECK_ELIGIBILITY.name, findings, found.now
             )
         hold = held(findings, step.waivers)
-        return EligibilityChecked(
-            at=found.now, held=hold, due_at=found.look_again() if hold else None
-        )
+        due_at = found.look_again() if hold else None
+        if hold is not None and hold.code == _UNREACHABLE:
+            due_at = found.now + ASK_AGAIN
+        return EligibilityChecked(at=found.now, held=hold, due_at=due_at)
 
 
 async def _coverage_payer(reading: Reading, found: OnFile) -> Payer | None:
@@ -187,6 +201,17 @@ async def _coverage_payer(reading: Reading, found: OnFile) -> Payer | None:
     if coverage is None:
         return None
     return await practice.read_payer(reading, reading.keyring.payer_key(coverage.payer))
+
+
+def _unreachable(found: OnFile) -> Finding:
+    return Finding(
+        rule="payer_unreachable",
+        severity=Severity.BLOCK,
+        sentence=f"The payer has not answered for {OUTAGE.seconds // 60} minutes.",
+        fix="Nothing to do: it is asked again. Or ask by telephone and record the call.",
+        evidence=(found.facts.claim_number,),
+        hold=_UNREACHABLE,
+    )
 
 
 def _unwritable(found: OnFile, where: str) -> Finding:

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
+from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.outside import Outside
@@ -22,6 +23,9 @@ from groupclaim.store import claims, practice
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import remittance, remittance_claim
+
+OUTAGE = timedelta(minutes=30)
+"""How long something outside may fail to answer before people are told: groupclaim's choice."""
 
 LOOK_AGAIN = timedelta(days=7)
 """When something that no policy dates is looked at again."""
@@ -127,6 +131,14 @@ def later(error: Unreachable | NotTaken, what: str) -> ApplicationError:
         if throttled
         else ApplicationErrorCategory.UNSPECIFIED,
     )
+
+
+def outage() -> timedelta | None:
+    """How long the step under way has been failing, once that is longer than :data:`OUTAGE`: it
+    then says so in the claim's record instead of being tried on in silence."""
+    info = activity.info()
+    failing = info.current_attempt_scheduled_time - info.scheduled_time
+    return failing if failing > OUTAGE else None
 
 
 def invalid(text: str) -> ApplicationError:

@@ -15,7 +15,7 @@ from activities import composing, steps
 from activities.claims_told import DeadlinesOf, claims_told, known_claims
 from activities.disclosure import record_disclosure
 from activities.messages import Messages
-from activities.on_file import later
+from activities.on_file import later, outage
 from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import (
@@ -229,7 +229,27 @@ class Submission:
             if current.state == "sending":
                 await batches.record_in_doubt(tx, batch.batch_id, now, None)
             await batches.record_absent(tx, batch.batch_id)
+        await self._tell_outage(batch, "its clearinghouse takes it")
         raise later(error, "the batch was not taken")
+
+    async def _tell_outage(self, batch: Batch, missing: str) -> None:
+        """Where the clearinghouse has not been reached for long, each claim of the batch says so:
+        once at first and once each day."""
+        failing = outage()
+        if failing is None:
+            return
+        async with self._outside.database.transaction() as tx:
+            now = await practice_now(tx)
+            for item in await batches.batch_claims(tx, batch.batch_id):
+                await claims.append_event(
+                    tx,
+                    item.claim_number,
+                    f"outage|{batch.batch_id}|{failing.days}|{item.claim_number}",
+                    now,
+                    "alert",
+                    "groupclaim",
+                    {"missing": missing, "batch": batch.batch_id, "level": failing.days + 1},
+                )
 
     async def _outcome_so_far(self, tx: Transaction, batch: Batch, now: datetime) -> steps.Sent:
         """What is known of a batch whose sending has begun before."""
@@ -291,6 +311,7 @@ class Submission:
         try:
             listing = await self._outside.clearinghouse.list_batches()
         except Unreachable as error:
+            await self._tell_outage(batch, "a listing says whether it arrived")
             raise later(error, "listing") from None
         listed = _listed(listing, sender_id, batch)
         if listed is not None and listed.sha256 != file_digest:

@@ -110,6 +110,14 @@ HOLDS: dict[str, HoldKind] = {
         repair="Request an authorization for the additional sessions, or do not bill this one.",
         two_people=True,
     ),
+    "PAYER_UNREACHABLE": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "payer: its eligibility system, or the clearinghouse, does not answer",
+        "the payer's answer",
+        Fact.COVERAGE,
+        repair="Nothing: it is asked again at each reminder. Or ask by telephone and record the "
+        "call (`groupclaim coverage call`).",
+    ),
     "NO_POLICY": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "contract owner: the payer's rules in force on the day of service",

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -175,6 +175,7 @@ class House:
         self._folder = folder
         self.rosters = rosters
         self._careless = careless
+        self.failing = timedelta(0)
         self.switchboard = Switchboard()
         self.states: dict[str, ClaimState] = {}
         self._environment = ActivityEnvironment()
@@ -283,9 +284,21 @@ class House:
 
     # --- one step at a time
 
-    async def perform(self, step: steps.Step[Any, Any], what: BaseModel, attempt: str = "1") -> Any:
-        """Run one activity as a worker would, again after each death; ``attempt`` is its id."""
-        self._environment.info = replace(ActivityEnvironment.default_info(), activity_id=attempt)
+    async def perform(
+        self,
+        step: steps.Step[Any, Any],
+        what: BaseModel,
+        attempt: str = "1",
+        *,
+        failing: timedelta | None = None,
+    ) -> Any:
+        """Run one activity as a worker would, again after each death; ``attempt`` is its id,
+        ``failing`` how long it has been tried before."""
+        first = ActivityEnvironment.default_info()
+        again = first.scheduled_time + (self.failing if failing is None else failing)
+        self._environment.info = replace(
+            first, activity_id=attempt, current_attempt_scheduled_time=again
+        )
         while True:
             try:
                 return await self._environment.run(self.activities[step.name], what)

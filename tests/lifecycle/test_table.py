@@ -43,6 +43,7 @@ HELD_AT = {
     "FREQUENCY_EXCEEDED": Stage.ELIGIBILITY,
     "PART2_CONSENT": Stage.ELIGIBILITY,
     "NO_POLICY": Stage.ELIGIBILITY,
+    "PAYER_UNREACHABLE": Stage.ELIGIBILITY,
     "AUTH_MISMATCH": Stage.AUTHORIZATION,
     "PLAN_INVALID": Stage.DOCUMENTATION,
     "CLONED_NOTE": Stage.DOCUMENTATION,
@@ -197,6 +198,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
             "DIAGNOSIS_NOT_COVERED",
             "PART2_CONSENT",
             "NO_POLICY",
+            "PAYER_UNREACHABLE",
         )
     },
     "FREQUENCY_EXCEEDED": {"authorization": "eligibility -> check_eligibility"},
@@ -259,6 +261,7 @@ RELEASED = {
             "FREQUENCY_EXCEEDED",
             "PART2_CONSENT",
             "NO_POLICY",
+            "PAYER_UNREACHABLE",
         ),
         AGAIN[Step.CHECK_ELIGIBILITY],
     ),
