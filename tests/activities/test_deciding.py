@@ -356,3 +356,77 @@ async def test_a_dry_run_says_when_the_filing_limit_will_have_passed(
     """P06 has a commercial plan: ninety days from 3 February end with 4 May."""
     decision = await one(database, samples("S1", at=f"{at}:00-05:00"), "P06")
     assert ("TIMELY_FILING" in decision.reasons) == late
+
+
+# --- scenarios 6 to 9 from file to decision; 1, 4, 5 and 13 are in the samples
+
+
+def with_fees(file: dict[str, Any], **fees: int) -> dict[str, Any]:
+    file["practice"]["fees"] += [
+        {"code": code.removeprefix("c"), "cents": cents, "from": "2026-01-01", "to": None}
+        for code, cents in fees.items()
+    ]
+    return file
+
+
+async def test_scenario_6_the_add_on_stands_where_the_note_describes_it(database: Database) -> None:
+    file = with_fees(samples("S1"), c90785=1500)
+    session = file["sessions"][0]
+    session["interactive_complexity"] = session["roster"]
+    told = "Her guardian interrupted repeatedly; communication had to be rebuilt each time."
+    file["notes"]["S1"]["P01"]["interactive_complexity"] = told
+    (decided,) = await decide(database, file)
+    codes = {
+        item.patient: [line.code for line in item.decision.lines] for item in decided.participants
+    }
+    assert codes["P01"] == ["90853", "90785"]
+    assert all(found in (["90853"], []) for patient, found in codes.items() if patient != "P01")
+    other = next(item.decision for item in decided.participants if item.patient == "P02")
+    assert [(item.code, item.reason) for item in other.withheld] == [
+        ("90785", "INTERACTIVE_COMPLEXITY_UNSUPPORTED")
+    ]
+
+
+@pytest.mark.parametrize(("units", "told"), [(1, False), (2, True)])
+async def test_scenario_7_two_units_are_billed_as_one(
+    database: Database, units: int, told: bool
+) -> None:
+    file = samples("S1")
+    file["sessions"][0]["units"] = units
+    decision = await one(database, file, "P01")
+    (line,) = decision.lines
+    assert (decision.decision, line.units, line.charge_cents) == ("bill", 1, 6000)
+    assert ("59" in line.modifiers, line.modifiers) == (False, ())
+    assert ("units_over_max" in {item.rule for item in decision.findings}) == told
+
+
+async def test_scenario_8_a_class_is_held_and_medicaid_gets_a_suggestion(
+    database: Database,
+) -> None:
+    file = samples("S1")
+    file["sessions"][0]["activity"] = "education"
+    (decided,) = await decide(database, file)
+    by_patient = {item.patient: item.decision for item in decided.participants}
+    assert by_patient["P01"].reasons == ("EXCLUDED_ACTIVITY",)
+    assert by_patient["P01"].suggestions == ()
+    assert by_patient["P04"].reasons == ("EXCLUDED_ACTIVITY",)
+    assert "H2027" in by_patient["P04"].suggestions
+
+
+async def test_scenario_9_three_families_are_billed_once_each(database: Database) -> None:
+    file = with_fees(samples("S1"), c90849=4000)
+    file["sessions"][0] |= {
+        "activity": "family_psychotherapy",
+        "families": [
+            {"billed": "P01", "members": ["P01", "P02", "P03"]},
+            {"billed": "P04", "members": ["P04", "P05"]},
+            {"billed": "P06", "members": ["P06", "P07", "P08"]},
+        ],
+    }
+    (decided,) = await decide(database, file)
+    by_patient = {item.patient: item.decision for item in decided.participants}
+    assert by_patient["P01"].reasons == ("MAC_COVERAGE_REVIEW",)
+    assert [line.code for line in by_patient["P01"].lines] == ["90849"]
+    assert {patient: item.lines for patient, item in by_patient.items() if patient in ("P02", "P03")
+            } == {"P02": (), "P03": ()}  # fmt: skip
+    assert by_patient["P02"].reasons == ("DUPLICATE",)
