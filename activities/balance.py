@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
 
 from activities import steps
 from activities.cards import charges_card
-from activities.on_file import on_file
+from activities.coordination import NextPayer, next_payer
+from activities.on_file import OnFile, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
 from groupclaim.lifecycle.state import Consent
@@ -28,6 +30,9 @@ class BalanceDesk:
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
             left = await ledger.balance(tx, step.claim_number)
+            following = await next_payer(self._outside, tx, step, found)
+            if following is not None and (left.payer_open == 0 or following.open_is_theirs):
+                return _of_next(found, left, following)
             charge_card = left.patient_open > 0 and await charges_card(
                 self._outside, tx, found, left
             )
@@ -42,6 +47,24 @@ class BalanceDesk:
             patient_open=left.patient_open,
             charge_card=charge_card,
         )
+
+
+def _of_next(found: OnFile, left: ledger.Balance, following: NextPayer) -> BalanceSettled:
+    """Another payer comes before the patient; a crossover is awaited to the end of its last day."""
+    turn = following.turn
+    due_at = found.look_again()
+    if turn.until is not None:
+        zone = ZoneInfo(found.facts.practice.time_zone)
+        due_at = datetime.combine(turn.until, time(), zone)
+    return BalanceSettled(
+        at=found.now,
+        due_at=due_at,
+        payer_open=left.payer_open,
+        patient_open=left.patient_open,
+        next_payer=turn.what,
+        payer=turn.payer,
+        frequency=following.frequency,
+    )
 
 
 async def _carry_out(

@@ -7,6 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from activities import composing, steps
+from activities.coordination import draft_for_next
 from activities.on_file import Billed, OnFile, connection_of, on_file
 from activities.outside import Outside, performs
 from activities.reading import read_note, sessions_of_the_day
@@ -43,6 +44,8 @@ class ClaimBuild:
     async def build_claim(self, step: steps.ClaimStep) -> ClaimBuilt:
         """Make the next version. One made by an earlier attempt is kept as it is."""
         outside = self._outside
+        if step.payer > 1:
+            return await self._build_for_next(step)
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
             replaced = await _replaced(reading, step)
@@ -82,8 +85,33 @@ class ClaimBuild:
                     ),
                 )
                 version = draft.version
-            hold = held(findings, step.waivers)
-        async with outside.database.transaction() as tx:
+        return await self._kept(step, found, version, findings)
+
+    async def _build_for_next(self, step: steps.ClaimStep) -> ClaimBuilt:
+        """The version for a payer after the first: what that one got, with its decision."""
+        outside = self._outside
+        async with outside.database.reading() as reading:
+            draft = await draft_for_next(outside, reading, step)
+            version, findings = draft.version, draft.findings
+            if version is not None:
+                _, connection = await connection_of(reading, version.parties.payer)
+        if version is not None:
+            refused = await asyncio.to_thread(
+                _outbound_findings, draft.found, connection, version, outside.production
+            )
+            findings = (*findings, *refused)
+        return await self._kept(step, draft.found, version, findings)
+
+    async def _kept(
+        self,
+        step: steps.ClaimStep,
+        found: OnFile,
+        version: ClaimVersion | None,
+        findings: tuple[Finding, ...],
+    ) -> ClaimBuilt:
+        """Keep the version, unless something holds it."""
+        hold = held(findings, step.waivers)
+        async with self._outside.database.transaction() as tx:
             if hold is None and version is not None and version.prior_authorization is not None:
                 findings = (*findings, *await _reserve(tx, found))
                 hold = held(findings, step.waivers)

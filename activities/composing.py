@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 
 from groupclaim import x12
 from groupclaim.model.authorization_request import AuthorizationDecision, RequestedAuthorization
-from groupclaim.model.claim import ClaimParties, ClaimVersion, Facility, Rendering, Subscriber
+from groupclaim.model.claim import (
+    Adjustment,
+    ClaimParties,
+    ClaimVersion,
+    Facility,
+    PriorDecision,
+    Rendering,
+    Subscriber,
+)
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Coverage
@@ -333,8 +341,9 @@ def professional_claim(version: ClaimVersion, practice: Practice) -> x12.Profess
                 modifiers=line.modifiers,
                 units=line.units,
                 diagnosis_pointers=line.diagnosis_pointers,
+                adjudications=tuple(_line_decided(item, place) for item in version.prior),
             )
-            for line in version.lines
+            for place, line in enumerate(version.lines)
         ),
         frequency=version.frequency,
         rendering=x12.Provider(
@@ -348,7 +357,50 @@ def professional_claim(version: ClaimVersion, practice: Practice) -> x12.Profess
         if facility
         else None,
         patient_paid_cents=version.patient_paid,
+        responsibility=_RESPONSIBILITY[version.payer_sequence - 1],
+        insurance_type=(parties.coverage.medicare_secondary or "") if version.prior else "",
+        other_payers=tuple(
+            _decided(item, _RESPONSIBILITY[place], subscriber)
+            for place, item in enumerate(version.prior)
+        ),
     )
+
+
+_RESPONSIBILITY = "PST"
+"""SBR01 by place: primary, secondary, tertiary."""
+
+
+def _decided(prior: PriorDecision, responsibility: str, insured: Subscriber) -> x12.OtherPayer:
+    """A payer before (2320, 2330): AMT*D, its number, and what it adjusted at no line. The date of
+    its decision stands at each line instead (2430 DTP*573)."""
+    return x12.OtherPayer(
+        responsibility,
+        x12.Person(insured.last_name, insured.first_name, prior.member_id),
+        prior.payer.name,
+        prior.payer.payer_id,
+        group_number=prior.group_number or "",
+        filing_indicator=prior.payer.filing_indicator,
+        paid_cents=prior.paid,
+        adjustments=_adjusted(prior.adjustments),
+        payer_claim_number=prior.payer_claim_number or "",
+    )
+
+
+def _line_decided(prior: PriorDecision, place: int) -> x12.LineAdjudication:
+    """What a payer before decided on one line (2430): SVD, every CAS triplet, DTP*573."""
+    line = prior.lines[place]
+    return x12.LineAdjudication(
+        prior.payer.payer_id,
+        line.paid,
+        line.code,
+        modifiers=line.modifiers,
+        adjustments=_adjusted(line.adjustments),
+        decided_on=prior.decided_on,
+    )
+
+
+def _adjusted(adjustments: Sequence[Adjustment]) -> tuple[x12.Adjustment, ...]:
+    return tuple(x12.Adjustment(item.group, item.reason, item.cents) for item in adjustments)
 
 
 def batch_bytes(

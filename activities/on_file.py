@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.outside import Outside
 from activities.steps import INVALID
 from groupclaim.clearinghouse.port import NotTaken, Unreachable
+from groupclaim.model.claim import ClaimParties
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.practice import Connection, Payer
@@ -71,12 +72,17 @@ class OnFile:
 
 
 async def on_file(
-    outside: Outside, reading: Reading, claim_number: str, version: int = 0
+    outside: Outside,
+    reading: Reading,
+    claim_number: str,
+    version: int = 0,
+    parties: ClaimParties | None = None,
 ) -> OnFile:
     """Everything on file about a claim; payer and coverage are those that ``version`` was made
-    with, where one is given."""
-    made = await claims.read_version(reading, claim_number, version) if version else None
-    facts = await practice.claim_facts(reading, claim_number, made.parties if made else None)
+    with, or ``parties`` where they are given."""
+    if parties is None and version:
+        parties = (await claims.read_version(reading, claim_number, version)).parties
+    facts = await practice.claim_facts(reading, claim_number, parties)
     now = await practice_now(reading)
     decided_on = await reading.scalar(
         select(func.max(remittance.c.payment_date))

@@ -64,6 +64,7 @@ _ADJUDICATED = (
 )
 
 _AWAITING_DECISION = (Stage.READY, *_ON_THE_WIRE, Stage.CROSSOVER)
+_AFTER_A_PAYER = (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
 _CHECKED = (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
 _BEFORE_BUILD = (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
 
@@ -411,6 +412,9 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
     if event.fact is Fact.COVERAGE and state.stage in _BEFORE_BUILD:
         # What follows was checked for the coverage that was on file then.
         return _go(state, Step.CHECK_ELIGIBILITY)
+    if event.fact is Fact.COVERAGE and hold is None and state.stage in _AFTER_A_PAYER:
+        # Another payer may have been found, or another order of them.
+        return _go(state, Step.SETTLE_BALANCE)
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
         return state, ()
     return _go(state, hold.redo)

@@ -82,13 +82,54 @@ class ClaimParties(Record):
     note: str = ""
 
 
+class Adjustment(Record):
+    """Why less than the charge was paid. ``group``: CO, PR, OA, PI or CR; ``reason``: a CARC."""
+
+    group: str
+    reason: str
+    cents: Cents
+
+
+class PriorLine(Record):
+    """What a payer before decided on the line of the same place in the claim."""
+
+    paid: Cents
+    code: str
+    modifiers: tuple[str, ...]
+    adjustments: tuple[Adjustment, ...]
+
+
+class PriorDecision(Record):
+    """What a payer before decided of the whole claim, in its own figures: the next one is told so.
+
+    ``paid`` + all adjustments are the charge. ``adjustments`` are those of no line; ``lines`` are
+    as many as the claim has, in its order.
+    """
+
+    payer: Payer
+    coverage: Coverage
+    member_id: str
+    group_number: str | None
+    decided_on: date
+    paid: Cents
+    payer_claim_number: str | None
+    adjustments: tuple[Adjustment, ...]
+    lines: Annotated[tuple[PriorLine, ...], Field(min_length=1)]
+
+
 class ClaimVersion(Record):
-    """What one version of a claim says; a version that is kept never changes."""
+    """What one version of a claim says; a version that is kept never changes.
+
+    ``payer_sequence``: 1 where the payer is billed first, 2 where after one other; ``prior`` are
+    the decisions of those before it, the first payer's first.
+    """
 
     claim_number: str
     version: Annotated[int, Field(ge=1)]
     control_number: str
     parties: ClaimParties
+    payer_sequence: Annotated[int, Field(ge=1, le=3)] = 1
+    prior: tuple[PriorDecision, ...] = ()
     frequency: Literal["1", "7", "8"]
     original_reference: str | None = None
     prior_authorization: str | None = None
@@ -101,19 +142,15 @@ class ClaimVersion(Record):
     def _refers_to_what_it_replaces(self) -> ClaimVersion:
         if (self.frequency != ORIGINAL) != (self.original_reference is not None):
             raise ValueError("original_reference: given exactly when a claim is replaced or voided")
+        if len(self.prior) != self.payer_sequence - 1:
+            raise ValueError("prior: needs one decision of each payer before")
+        if any(len(decision.lines) != len(self.lines) for decision in self.prior):
+            raise ValueError("prior: a decision has as many lines as the claim")
         return self
 
     @property
     def charge(self) -> Cents:
         return Cents(sum(line.charge for line in self.lines))
-
-
-class Adjustment(Record):
-    """Why less than the charge was paid. ``group``: CO, PR, OA, PI or CR; ``reason``: a CARC."""
-
-    group: str
-    reason: str
-    cents: Cents
 
 
 class LinePayment(Record):

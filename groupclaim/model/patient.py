@@ -86,7 +86,9 @@ class Patient(Record):
 
 class Coverage(Dated):
     """A patient's insurance with one payer; ``priority`` 1 is billed first. ``referral`` is the
-    number of the referral on file, where the payer asks for one."""
+    number of the referral on file, where the payer asks for one. ``medicare_secondary`` says why
+    Medicare pays after another payer (SBR05: 12 working aged, 13 kidney disease, 43 disabled, ...).
+    """
 
     patient: Reference
     payer: Reference
@@ -94,6 +96,7 @@ class Coverage(Dated):
     member_id: MemberId
     group_number: str | None = None
     relationship: Literal["self"]
+    medicare_secondary: Literal["12", "13", "14", "15", "16", "41", "42", "43", "47"] | None = None
     referral: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z-]{1,50}$")] | None = None
 
 

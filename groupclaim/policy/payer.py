@@ -374,6 +374,13 @@ class HolidayCalendar(Cited):
     state: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
+class Coordination(Cited):
+    """Where other payers come after this one: ``crossover_days`` are how long a claim that it has
+    forwarded is awaited before the next payer is billed by us."""
+
+    crossover_days: _Count
+
+
 class PromptPay(Cited):
     """A law by which the payer must decide in so many days, and what it owes when it does not.
 
@@ -528,6 +535,7 @@ class _Edition(Record):
     filing_limit: FilingLimit
     appeal_limit: AppealLimit
     corrections: Corrections
+    coordination: Coordination
     prompt_pay: PromptPay | None = None
     settings: ServiceSettings
     holidays: HolidayCalendar | None = None

@@ -329,8 +329,8 @@ def has_left(claim_number: ColumnElement[str]) -> ColumnElement[bool]:
     )
 
 
-async def _coverage(reading: Reading, patient_id: str, day: date) -> Coverage | None:
-    """The coverage that is billed first for a day."""
+async def coverages(reading: Reading, patient_id: str, day: date) -> tuple[Coverage, ...]:
+    """A patient's coverages of a day in the order in which they are billed."""
     covers = await open_all(
         reading,
         coverage,
@@ -338,7 +338,12 @@ async def _coverage(reading: Reading, patient_id: str, day: date) -> Coverage | 
         coverage.c.patient_id == patient_id,
         _in_force(coverage, day),
     )
-    return min(covers, key=lambda item: item.priority, default=None)
+    return tuple(sorted(covers, key=lambda item: item.priority))
+
+
+async def _coverage(reading: Reading, patient_id: str, day: date) -> Coverage | None:
+    """The coverage that is billed first for a day."""
+    return next(iter(await coverages(reading, patient_id, day)), None)
 
 
 def _in_force(table: Table, day: date) -> ColumnElement[bool]:

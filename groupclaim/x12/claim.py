@@ -182,6 +182,7 @@ class ProfessionalClaim:
     `original_reference`, the payer's claim number (REF*F8). `prior_authorization` is REF*G1.
     `diagnoses` are ICD-10-CM codes without point, the principal one first. `dependent` is None when
     the subscriber is the patient. `patient_paid_cents` is what the patient already paid (AMT*F5).
+    `insurance_type` (SBR05) says why Medicare pays after another payer.
     `unread` holds segments the reader keeps but does not understand; they are not written.
     """
 
@@ -204,6 +205,7 @@ class ProfessionalClaim:
     patient_paid_cents: int = 0
     note: str = field(default="", repr=False)
     responsibility: str = "P"
+    insurance_type: str = ""
     accepts_assignment: str = "A"
     benefits_assigned: str = "Y"
     release_of_information: str = "Y"
@@ -312,7 +314,9 @@ def _write_claim(writer: Writer, claim: ProfessionalClaim, level: int) -> int:
         claim.responsibility,
         "18" if dependent is None else "",
         subscriber.group_number,
-        *[None] * 5,
+        None,
+        claim.insurance_type,
+        *[None] * 3,
         claim.payer.filing_indicator,
     )
     insured = Person(

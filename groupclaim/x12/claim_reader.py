@@ -588,6 +588,7 @@ class _Reader:
             ),
             dependent=self._dependent(),
             responsibility=info.get(1) if info else "",
+            insurance_type=info.get(5) if info else "",
             other_payers=tuple(self.others),
         )
         if not self.groups:

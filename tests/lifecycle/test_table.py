@@ -160,6 +160,9 @@ CORRECTED_ATTENDANCE = {
 OTHER_COVERAGE = {
     stage: {"coverage": "eligibility -> check_eligibility"}
     for stage in (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
+} | {
+    stage: {"coverage": "{stage} -> settle_balance"}
+    for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
 }
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
@@ -246,8 +249,15 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     },
     "UNDERPAYMENT_REVIEW": TAKEN_BACK,
     "OVERPAYMENT_REVIEW": TAKEN_BACK,
-    "COORDINATION_REVIEW": {"denied": "correction -> decide_denial"},
-    "REFUND_DUE": {**TAKEN_BACK, "patient paid": "patient_balance -> settle_balance"},
+    "COORDINATION_REVIEW": {
+        "denied": "correction -> decide_denial",
+        "coverage": "crossover [COORDINATION_REVIEW]",
+    },
+    "REFUND_DUE": {
+        **TAKEN_BACK,
+        "patient paid": "patient_balance -> settle_balance",
+        "coverage": "patient_balance [REFUND_DUE]",
+    },
 }
 RELEASED = {
     **dict.fromkeys(
