@@ -123,12 +123,7 @@ async def prior_decision(
     left = list(rows)
     lines: list[PriorLine] = []
     for ours in version.lines:
-        row = next(
-            (item for item in left if item.line_control_number == ours.line_control_number), None
-        ) or next(
-            (item for item in left if (item.code, item.charge_cents) == (ours.code, ours.charge)),
-            None,
-        )
+        row = next((item for item in left if item.our_line == ours.line_control_number), None)
         if row is None or row.charge_cents != ours.charge:
             raise Unmatched(f"line {len(lines) + 1}")
         left.remove(row)
