@@ -11,6 +11,7 @@ from activities.messages import Messages
 from activities.on_file import connection_of
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import ClaimQueued
+from groupclaim.model.claim import ClaimVersion
 from groupclaim.store import batches, claims, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading
@@ -23,6 +24,18 @@ _TAKEN_AFTER_CUTOFF = timedelta(hours=4)
 """By then a batch cut at the cut-off has been taken, even if its first sending got no answer."""
 
 
+async def _stale(reading: Reading, version: ClaimVersion) -> bool:
+    """Whether payer, member or patient on file are others than the version names."""
+    facts, parties = await practice.claim_facts(reading, version.claim_number), version.parties
+    if facts.payer is None or facts.coverage is None or facts.payer.ref != parties.payer.ref:
+        return True
+    days = {"effective_from", "effective_to", "priority"}
+    person = {"last_name", "first_name", "birth_date", "sex", "address"}
+    return facts.coverage.model_dump(exclude=days) != parties.coverage.model_dump(
+        exclude=days
+    ) or facts.patient.model_dump(include=person) != parties.subscriber.model_dump(include=person)
+
+
 class Queue:
     def __init__(self, outside: Outside, messages: Messages) -> None:
         self._outside = outside
@@ -30,10 +43,15 @@ class Queue:
 
     @performs(steps.QUEUE_CLAIM)
     async def queue_claim(self, step: steps.ClaimStep) -> ClaimQueued:
-        """Let the version wait for the next batch, and see to it that there is one."""
+        """Let the version wait for the next batch, and see to it that there is one. One that does
+        not say what is on file by now is withdrawn, unless its batch has been cut."""
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             version = await claims.read_version(tx, step.claim_number, step.version)
+            if await _stale(tx, version):
+                await batches.withdraw(tx, step.claim_number, now)
+                if await batches.sent_claim(tx, version.control_number) is None:
+                    return ClaimQueued(at=now, stale=True)
             connection_id, _ = await connection_of(tx, version.parties.payer)
             await batches.queue_claim(tx, step.claim_number, step.version, connection_id, now)
             cutoff = await self._cutoff(tx, connection_id, now)

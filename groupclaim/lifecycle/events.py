@@ -69,9 +69,11 @@ class ClaimBuilt(Event):
 
 
 class ClaimQueued(Event):
-    """The claim waits for the next batch, which is cut at ``due_at``."""
+    """The claim waits for the next batch, which is cut at ``due_at``. ``stale``: it does not, for
+    payer, member or patient on file are not those that the version was made with."""
 
     kind: Literal["claim_queued"] = "claim_queued"
+    stale: bool = False
 
 
 class DenialDecided(Event):

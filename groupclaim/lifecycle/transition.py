@@ -275,6 +275,8 @@ def _claim_built(state: ClaimState, event: ClaimBuilt) -> Answer:
 
 
 def _claim_queued(state: ClaimState, event: ClaimQueued) -> Answer:
+    if event.stale:
+        return _go(state, Step.CHECK_ELIGIBILITY)
     return _wait(state, Stage.READY, event)
 
 
@@ -415,6 +417,9 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
     if event.fact is Fact.COVERAGE and hold is None and state.stage in _AFTER_A_PAYER:
         # Another payer may have been found, or another order of them.
         return _go(state, Step.SETTLE_BALANCE)
+    if event.fact is Fact.COVERAGE and state.stage is Stage.READY:
+        # It may still be taken back, unless its batch has been cut.
+        return _go(state, Step.QUEUE_CLAIM)
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
         return state, ()
     return _go(state, hold.redo)

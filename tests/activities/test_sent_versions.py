@@ -137,6 +137,39 @@ async def test_who_pays_a_sent_claim_does_not_change_with_the_coverage(house: Ho
     assert await payer_key() == before
 
 
+@pytest.mark.parametrize(("change", "member_id"), [(corrected, "CORRECTED999"), (moved, "OTHER1")])
+async def test_a_claim_whose_batch_is_not_cut_is_made_anew_of_what_was_corrected(
+    house: House, change: Callable[[dict[str, Any]], None], member_id: str
+) -> None:
+    number = await house.claim_of("S2", "P15")
+    await load(house, change)
+    learned = events.FactLearned(at=await house.clock.now(), key="c", fact="coverage")
+    await house.happens(number, learned)
+    batch = await house.cut("1")
+    assert batch is not None
+    rows = await house.rows(text("SELECT claim_number, version FROM batch_claim"))
+    taken = {row.claim_number: row.version for row in rows}
+    if house.states[number].hold is None:
+        assert taken.pop(number) == 2
+    async with house.database.reading() as reading:
+        facts = await practice.claim_facts(reading, number)
+    assert number not in taken, "the version with the former member id is never sent"
+    assert facts.coverage is not None
+    assert facts.coverage.member_id == member_id
+    assert set(taken.values()) == {1}
+
+
+async def test_a_claim_whose_batch_is_cut_stays_in_it(house: House) -> None:
+    number = await house.claim_of("S2", "P15")
+    assert await house.cut("1") is not None
+    await load(house, corrected)
+    learned = events.FactLearned(at=await house.clock.now(), key="c", fact="coverage")
+    await house.happens(number, learned)
+    state = house.states[number]
+    assert (state.stage, state.hold, state.version) == ("ready", None, 1)
+    assert state.due_at is not None
+
+
 # --- which member id a claim carries
 
 

@@ -163,7 +163,7 @@ OTHER_COVERAGE = {
 } | {
     stage: {"coverage": "{stage} -> settle_balance"}
     for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
-}
+} | {Stage.READY: {"coverage": "ready -> queue_claim"}}
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
     Step.CHECK_AUTHORIZATION: "authorization -> check_authorization",
@@ -343,6 +343,8 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
     (Step.BUILD_CLAIM, Stage.CLAIM_BUILD, events.ClaimBuilt(at=START, held=HELD),
      "claim_build [NO_RATE]"),
     (Step.QUEUE_CLAIM, Stage.READY, events.ClaimQueued(at=START), "ready"),
+    (Step.QUEUE_CLAIM, Stage.READY, events.ClaimQueued(at=START, stale=True),
+     "eligibility -> check_eligibility"),
     (Step.DECIDE_DENIAL, Stage.CORRECTION, events.DenialDecided(at=START), "correction [DENIED]"),
     (Step.DECIDE_DENIAL, Stage.CORRECTION, events.DenialDecided(at=START, held=HELD),
      "correction [NO_RATE]"),
