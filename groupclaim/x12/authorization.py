@@ -22,7 +22,6 @@ from groupclaim.x12.parts import (
     Period,
     Provider,
     Rejection,
-    date_or_blank,
     procedure,
     read_contact,
     read_dates,
@@ -32,6 +31,8 @@ from groupclaim.x12.parts import (
     write_address,
     write_contact,
     write_deliveries,
+    write_demographics,
+    write_member_name,
     write_organisation,
     write_provider,
     write_rejections,
@@ -236,23 +237,10 @@ def _write_people(
 
 
 def _write_member(writer: Writer, role: str, member: Member, relationship: str) -> None:
-    writer.add(
-        "NM1",
-        role,
-        "1",
-        plain_text(member.last_name, 60),
-        plain_text(member.first_name, 35),
-        plain_text(member.middle_name, 25),
-        None,
-        None,
-        "MI" if member.member_id else "",
-        member.member_id,
-    )
+    write_member_name(writer, role, member)
     if member.address is not None:
         write_address(writer, member.address)
-    if member.birth_date is not None or member.sex:
-        day = date_or_blank(member.birth_date)
-        writer.add("DMG", "D8" if day else "", day, member.sex)
+    write_demographics(writer, member)
     if relationship:
         writer.add("INS", "N", relationship)
 

@@ -32,6 +32,8 @@ from groupclaim.x12.parts import (
     read_procedure,
     write_address,
     write_deliveries,
+    write_demographics,
+    write_member_name,
     write_organisation,
     write_rejections,
 )
@@ -232,25 +234,12 @@ def _write_top(
 
 
 def _write_member(writer: Writer, role: str, member: Member, relationship: str = "") -> None:
-    writer.add(
-        "NM1",
-        role,
-        "1",
-        plain_text(member.last_name, 60),
-        plain_text(member.first_name, 35),
-        plain_text(member.middle_name, 25),
-        None,
-        None,
-        "MI" if member.member_id else "",
-        member.member_id,
-    )
+    write_member_name(writer, role, member)
     for reference in member.references:
         writer.add("REF", reference.qualifier, reference.value)
     if member.address is not None:
         write_address(writer, member.address)
-    if member.birth_date is not None or member.sex:
-        day = date_text(member.birth_date) if member.birth_date is not None else ""
-        writer.add("DMG", "D8" if day else "", day, member.sex)
+    write_demographics(writer, member)
     if relationship:
         writer.add("INS", "N", relationship)
     elif member.changed:

@@ -289,6 +289,29 @@ def write_provider(writer: Writer, role: str, provider: Provider) -> None:
     )
 
 
+def write_member_name(writer: Writer, role: str, member: Member) -> None:
+    """NM1 of an insured person, with the member id where one is known."""
+    writer.add(
+        "NM1",
+        role,
+        "1",
+        plain_text(member.last_name, 60),
+        plain_text(member.first_name, 35),
+        plain_text(member.middle_name, 25),
+        None,
+        None,
+        "MI" if member.member_id else "",
+        member.member_id,
+    )
+
+
+def write_demographics(writer: Writer, member: Member) -> None:
+    """DMG with birth date and sex, if either is known."""
+    if member.birth_date is not None or member.sex:
+        day = date_or_blank(member.birth_date)
+        writer.add("DMG", "D8" if day else "", day, member.sex)
+
+
 def read_party(segment: Segment) -> Party:
     get = segment.get
     name = f"{get(4)} {get(3)}" if get(4) else get(3)

@@ -26,13 +26,14 @@ from groupclaim.x12.parts import (
     read_procedure,
     read_statuses,
     status_elements,
+    write_demographics,
+    write_member_name,
     write_organisation,
 )
 from groupclaim.x12.values import (
     Quantity,
     amount_text,
     period_text,
-    plain_text,
     quantity_text,
 )
 from groupclaim.x12.writer import Envelope, Writer
@@ -220,25 +221,9 @@ def _write_people(
 
 
 def _write_person(writer: Writer, role: str, member: Member, demographics: bool) -> None:
-    if demographics and (member.birth_date is not None or member.sex):
-        writer.add(
-            "DMG",
-            "D8" if member.birth_date is not None else "",
-            date_or_blank(member.birth_date),
-            member.sex,
-        )
-    writer.add(
-        "NM1",
-        role,
-        "1",
-        plain_text(member.last_name, 60),
-        plain_text(member.first_name, 35),
-        plain_text(member.middle_name, 25),
-        None,
-        None,
-        "MI" if member.member_id else "",
-        member.member_id,
-    )
+    if demographics:
+        write_demographics(writer, member)
+    write_member_name(writer, role, member)
 
 
 def _write_references(writer: Writer, claim: ClaimStatusInquiry | ClaimStatusResponse) -> None:
