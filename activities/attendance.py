@@ -88,7 +88,7 @@ class Room:
             prepaid = max(0, -money[item.claim_number].patient_open) if item.not_billable else 0
             await self._messages.tell_claim(
                 claim.payer_key,
-                claim.state,
+                item.claim_number,
                 "attendance",
                 AttendanceRecorded(
                     at=now,

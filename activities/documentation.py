@@ -83,7 +83,7 @@ class Documentation:
             claim = known[number]
             await self._messages.tell_claim(
                 claim.payer_key,
-                claim.state,
+                number,
                 "fact",
                 FactLearned(
                     at=found.now,

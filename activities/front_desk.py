@@ -249,7 +249,9 @@ class FrontDesk:
         if known is None:
             raise practice.UnknownRecord(f"claim {number}")
         if known.state.sequence > 0:
-            await self._messages.tell_claim(known.payer_key, known.state, signal, event)
+            await self._messages.tell_claim(
+                known.payer_key, known.state.claim_number, signal, event
+            )
             return
         try:
             await self._client.get_workflow_handle(claim.workflow_id(number)).signal(signal, event)

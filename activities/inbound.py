@@ -208,7 +208,7 @@ class Inbound:
             await self._messages.tell_submission(batch_id, by, accepted=accepted)
         for told, event in route.news:
             signal = "ack_999" if event.by == "999" else "ack_277ca"
-            await self._messages.tell_claim(told.claim.payer_key, told.claim.state, signal, event)
+            await self._messages.tell_claim(told.claim.payer_key, told.claim_number, signal, event)
         return steps.Routed(
             claims=len(route.news), batches=len(route.batches), unmatched=route.unmatched
         )

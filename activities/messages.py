@@ -10,7 +10,6 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from groupclaim.lifecycle.events import OutsideEvent
-from groupclaim.lifecycle.state import ClaimState
 from workflows import batch, claim, dispute, submission
 
 
@@ -22,11 +21,10 @@ class Messages:
         self._task_queue = task_queue
 
     async def tell_claim(
-        self, payer_key: str, state: ClaimState, signal: str, event: OutsideEvent
+        self, payer_key: str, number: str, signal: str, event: OutsideEvent
     ) -> None:
-        """Signal the claim of ``state``. One whose workflow has ended is taken up again, and reads
-        for itself how the store keeps it: what was read here may be old by then."""
-        number = state.claim_number
+        """Signal the claim of this ``number``. One whose workflow has ended is taken up again, and
+        reads for itself how the store keeps it."""
         await self._client.start_workflow(
             claim.NAME,
             claim.ClaimStart(claim_number=number, payer_key=payer_key),

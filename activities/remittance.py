@@ -97,7 +97,9 @@ class Remittances:
                 if item.claim_number in known
             ]
         for claim, event in events:
-            await self._messages.tell_claim(claim.payer_key, claim.state, "remit_835", event)
+            await self._messages.tell_claim(
+                claim.payer_key, claim.state.claim_number, "remit_835", event
+            )
         return steps.Announced(claims=len(events))
 
 

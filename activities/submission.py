@@ -177,7 +177,9 @@ class Submission:
             told = known[row.claim_number]
             if row.detail["lapsed"]:
                 fact = FactLearned(at=row.at, key=f"left_behind:{batch_id}", fact=Fact.LEFT_BEHIND)
-                await self._messages.tell_claim(told.payer_key, told.state, "fact", fact)
+                await self._messages.tell_claim(
+                    told.payer_key, told.state.claim_number, "fact", fact
+                )
                 continue
             event = Acknowledged(
                 at=row.at,
@@ -187,7 +189,9 @@ class Submission:
                 accepted=False,
                 cause=CLAIM_REFUSED,
             )
-            await self._messages.tell_claim(told.payer_key, told.state, "ack_999", event)
+            await self._messages.tell_claim(
+                told.payer_key, told.state.claim_number, "ack_999", event
+            )
 
     @performs(steps.SEND_BATCH)
     async def send_batch(self, ref: steps.BatchRef) -> steps.Sent:
@@ -386,7 +390,7 @@ class Submission:
                         cause="refused",
                     ),
                 )
-            await self._messages.tell_claim(item.claim.payer_key, item.claim.state, signal, event)
+            await self._messages.tell_claim(item.claim.payer_key, item.claim_number, signal, event)
         return steps.Announced(claims=len(told))
 
     @performs(steps.FOLLOW_UP_BATCH)

@@ -86,7 +86,10 @@ def test_other_coverage_before_the_claim_is_built_is_asked_for_anew() -> None:
     assert told.learned("coverage") == BEFORE_ATTENDANCE
     told.attended()
     assert told.stage() is Stage.READY
-    assert told.learned("coverage") == []
+    assert told.learned("coverage") == [Step.QUEUE_CLAIM], "what waits is looked at"
+    assert told.stage() is Stage.READY
+    told.once(Step.QUEUE_CLAIM, lambda _, at: events.ClaimQueued(at=at, stale=True))
+    assert told.learned("coverage") == [Step.QUEUE_CLAIM, *BEFORE_ATTENDANCE, *TO_READY]
 
 
 def test_attendance_corrected_before_the_batch_is_cut_is_checked_anew() -> None:
