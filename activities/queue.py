@@ -48,7 +48,8 @@ class Queue:
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             version = await claims.read_version(tx, step.claim_number, step.version)
-            if await _stale(tx, version):
+            # A later payer's version follows from what the first decided, not from a 271.
+            if step.payer == 1 and await _stale(tx, version):
                 await batches.withdraw(tx, step.claim_number, now)
                 if await batches.sent_claim(tx, version.control_number) is None:
                     return ClaimQueued(at=now, stale=True)

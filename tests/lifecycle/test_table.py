@@ -157,13 +157,17 @@ CORRECTED_ATTENDANCE = {
         for stage in (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED)
     },
 }
-OTHER_COVERAGE = {
-    stage: {"coverage": "eligibility -> check_eligibility"}
-    for stage in (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
-} | {
-    stage: {"coverage": "{stage} -> settle_balance"}
-    for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
-} | {Stage.READY: {"coverage": "ready -> queue_claim"}}
+OTHER_COVERAGE = (
+    {
+        stage: {"coverage": "eligibility -> check_eligibility"}
+        for stage in (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
+    }
+    | {
+        stage: {"coverage": "{stage} -> settle_balance"}
+        for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
+    }
+    | {Stage.READY: {"coverage": "ready -> queue_claim"}}
+)
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
     Step.CHECK_AUTHORIZATION: "authorization -> check_authorization",
