@@ -101,6 +101,10 @@ class Inbound:
         async with self._outside.database.reading() as reading:
             now = await practice_now(reading)
             problem = await files.file_problem(reading, digest)
+            cleared = await files.is_cleared(reading, digest)
+        if cleared:
+            await self._acknowledge(connection_id, mailbox_id)
+            return
         if problem is not None and now < problem.at + _TRY_AGAIN:
             return
         ref = steps.FileRef(digest=digest, connection_id=connection_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
@@ -49,19 +50,26 @@ class Remittances:
             digest, position = await remittances.file_of(reading, ref.remittance_id)
             file = await files.read_file(reading, digest)
         payments, _ = await asyncio.to_thread(x12.read_835, file.content)
+        text = f"remittance {ref.remittance_id} is not in its file as it was registered"
+        if position >= len(payments):
+            raise invalid(text)
+        # The long part is done before anybody has to wait for this transaction.
+        async with self._outside.database.reading() as reading:
+            prepared = await remittances.prepare(reading, payments[position])
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             before = await tx.scalar(
                 select(remittance.c.state).where(remittance.c.id == ref.remittance_id)
             )
             try:
-                posted = await remittances.post(tx, ref.remittance_id, payments[position], now)
-            except (remittances.PaymentChanged, IndexError):
-                text = f"remittance {ref.remittance_id} is not in its file as it was registered"
+                posted = await remittances.post(
+                    tx, ref.remittance_id, payments[position], now, prepared
+                )
+            except remittances.PaymentChanged:
                 raise invalid(text) from None
             # Done again later, it must not free what a corrected claim has reserved meanwhile.
             if posted.state == "posted" and before != "posted":
-                await _move_units(tx, posted, now)
+                await move_units(tx, (*posted.claims, *posted.cleared), now)
         if posted.state == "duplicate":
             raise invalid(f"remittance {ref.remittance_id} is a duplicate and is never posted")
         return steps.Posted(
@@ -76,23 +84,14 @@ class Remittances:
         async with self._outside.database.reading() as reading:
             now = await practice_now(reading)
             posted = await remittances.posted(reading, ref.remittance_id)
-            concerned = [item for item in posted.claims if item.posting in _CONCERNING]
+            concerned = [
+                item for item in (*posted.claims, *posted.cleared) if item.posting in _CONCERNING
+            ]
             known = await known_claims(
                 reading, [item.claim_number for item in concerned if item.claim_number]
             )
             events = [
-                (
-                    known[item.claim_number],
-                    RemittancePosted(
-                        at=now,
-                        key=f"835:{ref.remittance_id}:{item.position}",
-                        version=item.version or 0,
-                        denied=item.posting == "denied",
-                        cause=await _cause(reading, item.claim_number, ref.remittance_id, item)
-                        if item.posting == "denied"
-                        else None,
-                    ),
-                )
+                (known[item.claim_number], await decision_event(reading, item, now))
                 for item in concerned
                 if item.claim_number in known
             ]
@@ -103,10 +102,26 @@ class Remittances:
         return steps.Announced(claims=len(events))
 
 
-async def _move_units(tx: Transaction, posted: remittances.Posted, now: datetime) -> None:
+async def decision_event(
+    reading: Reading, item: remittances.PostedClaim, now: datetime
+) -> RemittancePosted:
+    """What a claim is told of a payer's decision that stands in the ledger."""
+    denied = item.posting == "denied"
+    return RemittancePosted(
+        at=now,
+        key=f"835:{item.remittance_id}:{item.position}",
+        version=item.version or 0,
+        denied=denied,
+        cause=await _cause(reading, item) if denied else None,
+    )
+
+
+async def move_units(
+    tx: Transaction, claims: Iterable[remittances.PostedClaim], now: datetime
+) -> None:
     """What the payer decided of each claim's authorized units: paid, it used them; denied or taken
     back, they are free. In the payment's order, so a reversal comes before its correction."""
-    for item in posted.claims:
+    for item in claims:
         if item.claim_number is None:
             continue
         if item.posting == "applied":
@@ -115,14 +130,12 @@ async def _move_units(tx: Transaction, posted: remittances.Posted, now: datetime
             await authorizations.release(tx, item.claim_number, now, consumed=True)
 
 
-async def _cause(
-    reading: Reading, claim_number: str, remittance_id: int, item: remittances.PostedClaim
-) -> str | None:
+async def _cause(reading: Reading, item: remittances.PostedClaim) -> str | None:
     payment = next(
         (
             payment
-            for payment in await remittances.claim_payments(reading, claim_number)
-            if (payment.remittance_id, payment.position) == (remittance_id, item.position)
+            for payment in await remittances.claim_payments(reading, item.claim_number or "")
+            if (payment.remittance_id, payment.position) == (item.remittance_id, item.position)
         ),
         None,
     )

@@ -26,7 +26,15 @@ from groupclaim.model.session import AttendanceList
 from groupclaim.store import audit, ledger
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
-from worker import decision_commands, embedded, roster_commands, summary, telemetry, terminal
+from worker import (
+    cash_commands,
+    decision_commands,
+    embedded,
+    roster_commands,
+    summary,
+    telemetry,
+    terminal,
+)
 from worker import demo as demonstration
 from worker.console import serve_console
 from worker.patient_commands import commands as patient_papers
@@ -65,6 +73,7 @@ application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
+cash_commands.add_to(application, money)
 roster_commands.add_to(session)
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}

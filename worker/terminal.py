@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
+from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk, Refused
 from groupclaim.model.base import InputRefused, describe, parse
 from groupclaim.store.clock import PracticeClock
@@ -60,6 +61,15 @@ async def desk() -> AsyncIterator[FrontDesk]:
     async with books() as database:
         client = await connect(settings, database.keyring)
         yield FrontDesk(database, PracticeClock(database), client)
+
+
+@asynccontextmanager
+async def cash_desk() -> AsyncIterator[CashDesk]:
+    """The desk for payers' money, with a client of the Temporal server."""
+    settings = Settings()
+    async with books() as database:
+        client = await connect(settings, database.keyring)
+        yield CashDesk(database, PracticeClock(database), client)
 
 
 def fail(code: int, text: str) -> NoReturn:

@@ -120,7 +120,7 @@ def read_roster(content: bytes, known: OnFile, source: str = "roster") -> Roster
     if len(content) > MOST_BYTES:
         raise InputRefused(source, [f"file: larger than {MOST_BYTES // 1024**2} MB"])
     excel = content.startswith(b"PK\x03\x04")
-    records = list(_excel(content, source) if excel else _csv(content, source))
+    records = list(_excel(content, source) if excel else csv_rows(content, source))
     if not records:
         raise InputRefused(source, ["file: holds no row"])
     (first, header), *body = records
@@ -133,7 +133,7 @@ def read_roster(content: bytes, known: OnFile, source: str = "roster") -> Roster
 # --- cells
 
 
-def _csv(content: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(content: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

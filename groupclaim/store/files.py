@@ -107,6 +107,60 @@ async def file_problem(reading: Reading, digest: str) -> FileProblem | None:
     return FileProblem(row.problem, row.problem_at)
 
 
+@dataclass(frozen=True, slots=True)
+class StandingProblem:
+    """A file that waits for a person: ``digest`` names it."""
+
+    digest: str
+    kind: str
+    name: str
+    problem: str
+    since: datetime
+    size: int
+
+
+async def standing_problems(reading: Reading) -> tuple[StandingProblem, ...]:
+    """Every file that could not be dealt with, the oldest first."""
+    rows = await reading.rows(
+        select(x12_file)
+        .where(x12_file.c.problem.is_not(None))
+        .order_by(x12_file.c.created_at, x12_file.c.digest)
+    )
+    return tuple(
+        StandingProblem(row.digest, row.kind, row.name, row.problem, row.created_at, row.size)
+        for row in rows
+    )
+
+
+async def clear_problem(tx: Transaction, digest: str, at: datetime) -> bool:
+    """A person has dealt with what a file holds: it is acknowledged to its mailbox at the next
+    look into it and no longer stands as a problem. False when it does not stand as one.
+
+    ``digest`` may be its first characters. Raises :class:`UnknownRecord`.
+    """
+    found = await tx.rows(
+        select(x12_file.c.digest, x12_file.c.problem)
+        .where(x12_file.c.digest.startswith(digest, autoescape=True))
+        .limit(2)
+    )
+    if len(found) != 1 or len(digest) < 8:
+        raise UnknownRecord(f"one file whose digest begins with {digest}, of 8 characters or more")
+    if found[0].problem is None:
+        return False
+    await tx.execute(
+        update(x12_file)
+        .where(x12_file.c.digest == found[0].digest)
+        .values(problem=None, problem_at=None, cleared_at=at)
+    )
+    return True
+
+
+async def is_cleared(reading: Reading, digest: str) -> bool:
+    """Whether a person has said that a file is dealt with."""
+    cleared = select(x12_file.c.cleared_at).where(x12_file.c.digest == digest)
+    return await reading.scalar(cleared) is not None
+
+
 # --- the mailbox: what was fetched, and what we told the clearinghouse that we have
 
 

@@ -467,6 +467,18 @@ async def balances(reading: Reading, claim_numbers: Collection[str]) -> dict[str
     return found
 
 
+async def trial_balance(reading: Reading, before: datetime) -> dict[Account, Cents]:
+    """Debits less credits of every account by what was booked before a moment; they sum to zero."""
+    row = await reading.first(
+        select(*(_SIGNED[account].label(account.value) for account in Account)).where(
+            transfer.c.posted_at < before
+        )
+    )
+    if row is None:
+        raise AssertionError("a sum has a row")
+    return {account: Cents(int(getattr(row, account.value))) for account in Account}
+
+
 # --- what waits for a person
 
 
@@ -496,6 +508,20 @@ class UnappliedCash:
     cents: Cents
     remittances: tuple[int, ...]
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnappliedItem:
+    """One entry of unapplied cash. ``item`` names it: ``7/3`` is the third claim of remittance 7,
+    ``7/plb/1`` its first provider adjustment. ``claim`` as in :class:`UnappliedCash`."""
+
+    item: str
+    payer_id: str
+    trace: str
+    payment_date: date | None
+    claim: str | None
+    cents: Cents
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,6 +616,69 @@ async def _unapplied(reading: Reading) -> tuple[UnappliedCash, ...]:
         for (payer_id, named), parts in groups.items()
         if (total := sum(row.cents for row in parts))
     )
+
+
+async def unapplied_items(reading: Reading) -> tuple[UnappliedItem, ...]:
+    """Every entry of unapplied cash of payers that is not cleared, the oldest first."""
+    rows = await reading.rows(
+        select(
+            transfer.c.key,
+            transfer.c.debit,
+            transfer.c.cents,
+            transfer.c.remittance_id,
+            transfer.c.remittance_position,
+            transfer.c.kind,
+            remittance.c.payer_id,
+            remittance.c.trace,
+            remittance.c.payment_date,
+            remittance_claim.c.claim_number,
+            remittance_claim.c.control_number,
+            remittance_claim.c.reason,
+            remittance_claim.c.reversed_by,
+        )
+        .join(remittance, remittance.c.id == transfer.c.remittance_id)
+        .join(
+            remittance_claim,
+            (remittance_claim.c.remittance_id == transfer.c.remittance_id)
+            & (remittance_claim.c.position == transfer.c.remittance_position),
+            isouter=True,
+        )
+        .where(
+            (transfer.c.debit == Account.UNAPPLIED.value)
+            | (transfer.c.credit == Account.UNAPPLIED.value)
+        )
+        .order_by(transfer.c.id)
+    )
+    found: dict[str, list[Row[Any]]] = {}
+    taken_back: dict[str, str] = {}
+    for row in rows:
+        if row.remittance_position is None:
+            item = f"{row.remittance_id}/plb/{row.key.split('|')[3]}"
+        else:
+            item = f"{row.remittance_id}/{row.remittance_position}"
+            if row.reversed_by:
+                taken_back[row.reversed_by.replace("|", "/")] = item
+        found.setdefault(item, []).append(row)
+    for back, item in taken_back.items():
+        # What a later payment took back from unapplied cash is of that entry.
+        found[item] += found.pop(back, [])
+    items = []
+    for item, parts in found.items():
+        cents = sum(-row.cents if row.debit == Account.UNAPPLIED else row.cents for row in parts)
+        if cents:
+            first = parts[0]
+            items.append(
+                UnappliedItem(
+                    item,
+                    first.payer_id,
+                    first.trace,
+                    first.payment_date,
+                    first.claim_number or first.control_number,
+                    Cents(cents),
+                    first.reason or first.kind.replace("_", " "),
+                )
+            )
+    return tuple(items)
 
 
 async def _patient_credits(reading: Reading) -> tuple[PatientCredit, ...]:
@@ -719,6 +808,7 @@ async def _check_remittance_claims(reading: Reading) -> list[Violation]:
             remittance_claim.c.remittance_id,
             remittance_claim.c.position,
             remittance_claim.c.posting,
+            remittance_claim.c.reversed_by,
             remittance_claim.c.paid_cents,
             func.coalesce(shares.c.patient, 0).label("patient"),
             _SIGNED[Account.CLEARING].label("moved"),
@@ -740,10 +830,13 @@ async def _check_remittance_claims(reading: Reading) -> list[Violation]:
             remittance_claim.c.remittance_id,
             remittance_claim.c.position,
             remittance_claim.c.posting,
+            remittance_claim.c.reversed_by,
             remittance_claim.c.paid_cents,
             shares.c.patient,
         )
     )
+    # What a later payer had taken over from the patient goes back to them with its reversal.
+    given_back = {row.reversed_by: -int(row.to_patient) for row in rows if row.reversed_by}
     found = []
     for row in rows:
         subject = f"remittance {row.remittance_id} claim {row.position}"
@@ -752,6 +845,8 @@ async def _check_remittance_claims(reading: Reading) -> list[Violation]:
         if row.moved != paid:
             found.append(Violation("what is paid is moved", subject, paid, int(row.moved)))
         share = row.patient if row.posting == "applied" else 0
+        if row.posting == "reversal":
+            share = given_back.get(f"{row.remittance_id}|{row.position}", 0)
         if row.to_patient > max(share, 0):
             found.append(
                 Violation("only group PR reaches a patient", subject, share, int(row.to_patient))

@@ -67,21 +67,36 @@ class Matched:
 
 async def match_payment(reading: Reading, payment: Payment) -> Matched:
     """Find the claims and lines of ours that a payment speaks of. Reads only."""
-    named = [split_control_number(paid.control_number) for paid in payment.claims]
+    named = [_number(paid.control_number) for paid in payment.claims]
     versions = await _versions(reading, {ours[0] for ours in named if ours})
+    newest: dict[str, int] = {}
+    for number, version in versions:
+        newest[number] = max(version, newest.get(number, 0))
     found: dict[int, Match] = {}
-    for position, (paid, ours) in enumerate(zip(payment.claims, named, strict=True), 1):
+    for position, (paid, said) in enumerate(zip(payment.claims, named, strict=True), 1):
+        ours = said and (said[0], said[1] or newest.get(said[0], 0))
         if ours is not None and (known := versions.get(ours)) is not None:
             lines = match_lines(known.lines, paid.lines)
-            found[position] = Match(*ours, "claim_number", lines)
+            found[position] = Match(ours[0], ours[1], "claim_number", lines)
         elif (other := await _otherwise(reading, paid)) is not None:
             found[position] = other
-    withheld = {}
+    withheld: dict[int, str] = {}
     for position, item in enumerate(payment.provider_adjustments, 1):
-        number = await _claim_of_reference(reading, item.reference, payment, found)
-        if number is not None:
-            withheld[position] = number
+        about = await _claim_of_reference(reading, item.reference, payment, found)
+        if about is not None:
+            withheld[position] = about
     return Matched(found, withheld)
+
+
+def _number(control_number: str) -> tuple[str, int | None] | None:
+    """Claim and version of a CLM01 of ours. Without its letter, as some payers and people write it,
+    the newest version is meant."""
+    text = control_number.strip()
+    whole = split_control_number(text)
+    if whole is not None:
+        return whole
+    cut = split_control_number(f"{text}A")
+    return (cut[0], None) if cut is not None else None
 
 
 async def match_to(
@@ -191,7 +206,7 @@ async def _claim_of_reference(
             if position in found and part in (paid.payer_claim_number, paid.control_number):
                 return found[position].claim_number
         if len(part) <= _LONGEST and "\0" not in part:
-            number: str | None = await reading.scalar(
+            known: str | None = await reading.scalar(
                 select(remittance_claim.c.claim_number)
                 .where(
                     remittance_claim.c.payer_claim_number == part,
@@ -199,8 +214,8 @@ async def _claim_of_reference(
                 )
                 .limit(1)
             )
-            if number is not None:
-                return number
+            if known is not None:
+                return known
     return None
 
 
@@ -234,9 +249,10 @@ def _codes(paid: LinePayment) -> tuple[str, ...]:
 
 
 def _with_modifiers(ours: ClaimLine, paid: LinePayment) -> bool:
-    submitted = (paid.submitted_code or paid.code, sorted(paid.submitted_modifiers))
-    paid_as = (paid.code, sorted(paid.modifiers))
-    return (ours.code, sorted(ours.modifiers)) in (submitted, paid_as)
+    said = [(paid.code, sorted(paid.modifiers))]
+    if paid.submitted_code or paid.submitted_modifiers:
+        said.append((paid.submitted_code or paid.code, sorted(paid.submitted_modifiers)))
+    return (ours.code, sorted(ours.modifiers)) in said
 
 
 def _same_code(ours: ClaimLine, paid: LinePayment) -> bool:

@@ -16,11 +16,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Column, Row, String, bindparam, case, select, update
+from sqlalchemy import Column, Row, String, bindparam, case, delete, or_, select, update
 
 from groupclaim.model import claim as model
 from groupclaim.model.money import Cents
@@ -37,6 +37,7 @@ from groupclaim.store.ledger import (
 )
 from groupclaim.store.ledger import balance as ledger_balance
 from groupclaim.store.matching import (
+    ClaimMatchedBy,
     Match,
     Matched,
     match_payment,
@@ -98,17 +99,23 @@ class PostedClaim:
     posting: Posting
     paid: Cents
     reason: str
+    matched_by: ClaimMatchedBy | None
+    remittance_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """``difference_cents`` is what a suspended payment states beyond what its parts add up to."""
+    """``difference_cents`` is what a suspended payment states beyond what its parts add up to.
+
+    ``cleared`` are claims of earlier payments whose money stood in unapplied cash until this one.
+    """
 
     remittance_id: int
     state: Literal["posted", "suspended", "duplicate"]
     difference_cents: int
     reason: str
     claims: tuple[PostedClaim, ...]
+    cleared: tuple[PostedClaim, ...] = ()
 
 
 # --- registering
@@ -133,7 +140,7 @@ async def _register(
     values = {
         "payer_id": _fitting(remittance.c.payer_id, payment.payer_identifier),
         "trace": _fitting(remittance.c.trace, payment.trace_number),
-        "payment_date": payment.payment_date,
+        "payment_date": _paid_on(payment),
         "paid_cents": _paid(payment),
         "method": _fitting(remittance.c.method, payment.method),
         "content_digest": _content_digest(payment),
@@ -243,6 +250,11 @@ def _fitting(column: Column[Any], text: str) -> str:
 
 def _paid(payment: Payment) -> int:
     return -payment.paid_cents if payment.is_debit else payment.paid_cents
+
+
+def _paid_on(payment: Payment) -> date | None:
+    """BPR16; without it the day of which the payment speaks (DTM*405)."""
+    return payment.payment_date or payment.production_date
 
 
 def _content_digest(payment: Payment) -> str:
@@ -368,27 +380,37 @@ class CannotAccept(Exception):
 
 
 async def accept(
-    tx: Transaction, remittance_id: int, payment: Payment, at: datetime
-) -> tuple[Posted, bool]:
-    """Post a payment that was suspended only because another has its name, as a person decided.
+    tx: Transaction, remittance_id: int, payment: Payment, *, two_people: bool
+) -> bool:
+    """Let a payment be posted that was suspended only because another has its name, as people
+    decided; :func:`post` does it then. False when it was accepted before.
 
-    True beside it when that other one is posted too. A suspended one is replaced. Accepted again,
-    the stored result is given. Raises :class:`CannotAccept` for one that does not come out by
-    itself, however small the difference: what is missing is not invented.
+    It takes the place of one of which nothing is posted. Beside one that is posted it is a second
+    payment, which ``two_people`` have to say. Raises :class:`CannotAccept`, above all for one that
+    does not come out by itself, however small the difference: what is missing is not invented.
     """
     row = await _locked(tx, remittance_id)
     if row.content_digest != _content_digest(payment):
         raise PaymentChanged(f"remittance {remittance_id} was registered with other content")
-    if row.state == "posted":
-        return await posted(tx, remittance_id), row.identity is None
+    if row.state in ("registered", "posted"):
+        return False
     if row.state != "suspended" or row.returned_at is not None:
         raise CannotAccept("it does not stand in suspense")
     _, reason = _suspicion(payment)
     if reason:
         raise CannotAccept(f"{reason}. Ask the payer for a whole copy, or return the money")
-    values = {"identity": _identity(payment)}
-    holder = await tx.first(select(remittance).filter_by(**values))
-    replaces = holder is not None and holder.id != row.id and holder.state == "suspended"
+    identity = _identity(payment)
+    holder = await tx.first(
+        select(remittance).where(
+            remittance.c.identity == identity, remittance.c.id != remittance_id
+        )
+    )
+    replaces = holder is not None and holder.state == "suspended"
+    if holder is not None and not replaces and not two_people:
+        raise CannotAccept(
+            f"remittance {holder.id} of the same payer and trace is posted: that this is another "
+            "payment, a second person has to confirm"
+        )
     if holder is not None and replaces:
         await tx.execute(
             update(remittance)
@@ -400,12 +422,21 @@ async def accept(
                 reason=f"{holder.reason}; replaced by remittance {row.id}",
             )
         )
-    if holder is None or replaces:
-        await tx.execute(update(remittance).where(remittance.c.id == row.id).values(**values))
-    matched = await match_payment(tx, payment)
-    await _Poster(tx, row.id, at).post(payment, matched, kept=True)
-    await _conclude(tx, row.id, at, 0, "")
-    return await posted(tx, remittance_id), holder is not None and not replaces
+    # What it says was written as suspended; it is written anew with what becomes of it.
+    for table in (remittance_adjustment, remittance_line, remittance_claim, provider_adjustment):
+        await tx.execute(delete(table).where(table.c.remittance_id == row.id))
+    await tx.execute(
+        update(remittance)
+        .where(remittance.c.id == row.id)
+        .values(
+            state="registered",
+            posted_at=None,
+            difference_cents=0,
+            reason="",
+            identity=identity if holder is None or replaces else None,
+        )
+    )
+    return True
 
 
 async def return_suspended(tx: Transaction, remittance_id: int, reason: str, at: datetime) -> bool:
@@ -440,7 +471,7 @@ def _suspicion(payment: Payment) -> tuple[int, str]:
         return 0, f"codes longer than X12 allows: {', '.join(places[:20])}"
     if not payment.complete:
         return 0, "the transaction has no end: part of it may be missing"
-    if payment.payment_date is None or not payment.trace_number:
+    if _paid_on(payment) is None or not payment.trace_number:
         return 0, "the payment has no date or no trace number"
     return 0, ""
 
@@ -620,10 +651,8 @@ class _Poster:
 
     # --- the ledger
 
-    async def post(self, payment: Payment, matched: Matched, *, kept: bool = False) -> None:
-        """Write and deposit the payment, apply each claim, hold what belongs to no claim.
-
-        ``kept``: what it says is written already, because it stood in suspense."""
+    async def post(self, payment: Payment, matched: Matched) -> None:
+        """Write and deposit the payment, apply each claim, hold what belongs to no claim."""
         entries = self._entries(payment, matched)
         numbers = {entry.match.claim_number for entry in entries if entry.match}
         await self._begin(numbers)
@@ -641,13 +670,12 @@ class _Poster:
             account = account_of(item.reason_code)
             self._book(self._id, f"plb|{position}", f"provider_adjustment {item.reason_code}",
                        account, Account.CLEARING, item.cents)  # fmt: skip
-        if not kept:
-            undecided: tuple[Posting, str] = ("information", "")
-            rows = [
-                self._claim_row(entry, *self._decisions.pop((self._id, entry.position), undecided))
-                for entry in entries
-            ]
-            await self._write(payment, matched, rows)
+        undecided: tuple[Posting, str] = ("information", "")
+        rows = [
+            self._claim_row(entry, *self._decisions.pop((self._id, entry.position), undecided))
+            for entry in entries
+        ]
+        await self._write(payment, matched, rows)
         await self._flush()
         await self._settle(waiting, numbers)
 
@@ -1223,29 +1251,92 @@ async def posted(reading: Reading, remittance_id: int) -> Posted:
     row = await reading.first(select(remittance).where(remittance.c.id == remittance_id))
     if row is None or row.state == "registered":
         raise UnknownRecord(f"posted remittance {remittance_id}")
-    claims = await reading.rows(
+    rows = await reading.rows(
         select(remittance_claim)
-        .where(remittance_claim.c.remittance_id == remittance_id)
-        .order_by(remittance_claim.c.position)
+        .where(
+            or_(
+                remittance_claim.c.remittance_id == remittance_id,
+                remittance_claim.c.cleared_in == remittance_id,
+            )
+        )
+        .order_by(remittance_claim.c.remittance_id, remittance_claim.c.position)
     )
+    claims = [
+        PostedClaim(
+            item.position,
+            item.control_number,
+            item.claim_number,
+            item.version,
+            item.posting,
+            Cents(item.paid_cents),
+            item.reason,
+            item.matched_by,
+            item.remittance_id,
+        )
+        for item in rows
+    ]
     return Posted(
         remittance_id,
         row.state,
         row.difference_cents,
         row.reason,
-        tuple(
-            PostedClaim(
-                item.position,
-                item.control_number,
-                item.claim_number,
-                item.version,
-                item.posting,
-                Cents(item.paid_cents),
-                item.reason,
-            )
-            for item in claims
-        ),
+        tuple(item for item in claims if item.remittance_id == remittance_id),
+        tuple(item for item in claims if item.remittance_id != remittance_id),
     )
+
+
+async def of_file(reading: Reading, file_digest: str) -> tuple[Row[Any], ...]:
+    """The payments of a file as they stand, in its order."""
+    rows = await reading.rows(
+        select(remittance)
+        .where(remittance.c.file_digest == file_digest)
+        .order_by(remittance.c.file_position)
+    )
+    return tuple(rows)
+
+
+async def page(reading: Reading, remittance_id: int) -> dict[str, Any]:
+    """A payment with its claims and lines as they stand: ids, codes and amounts only.
+
+    Raises :class:`UnknownRecord`."""
+    here = {"remittance_id": remittance_id}
+    row = await reading.first(select(remittance).where(remittance.c.id == remittance_id))
+    if row is None:
+        raise UnknownRecord(f"remittance {remittance_id}")
+    claims = await reading.rows(
+        select(remittance_claim).filter_by(**here).order_by(remittance_claim.c.position)
+    )
+    lines = await reading.rows(
+        select(remittance_line)
+        .filter_by(**here)
+        .order_by(remittance_line.c.claim_position, remittance_line.c.line_position)
+    )
+    withheld = await reading.rows(
+        select(provider_adjustment).filter_by(**here).order_by(provider_adjustment.c.position)
+    )
+    return {
+        "payment": _chosen(row, "payer_id", "trace", "payment_date", "paid_cents", "method",
+                           "state", "difference_cents", "reason"),
+        "claims": [
+            _chosen(item, "position", "claim_number", "matched_by", "status", "charge_cents",
+                    "paid_cents", "patient_cents", "posting", "reason")
+            for item in claims
+        ],
+        "lines": [
+            _chosen(item, "claim_position", "line_position", "code", "modifiers", "submitted_code",
+                    "charge_cents", "paid_cents", "allowed_cents", "our_line", "matched_by")
+            for item in lines
+        ],
+        "provider_adjustments": [
+            _chosen(item, "position", "reason_code", "cents", "account", "claim_number",
+                    "settled_as")
+            for item in withheld
+        ],
+    }  # fmt: skip
+
+
+def _chosen(row: Row[Any], *columns: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in columns}
 
 
 async def claim_payments(reading: Reading, claim_number: str) -> tuple[model.ClaimPayment, ...]:
