@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from activities import steps
@@ -13,6 +13,11 @@ from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
 from groupclaim.lifecycle.state import Consent
 from groupclaim.model.money import Cents
+from groupclaim.model.session import Attendance
+from groupclaim.policy.patient_rights import patient_rights
+from groupclaim.rules.attendance import not_billable_reason
+from groupclaim.rules.coding import main_code
+from groupclaim.rules.pricing import fee_in_force
 from groupclaim.store import ledger
 from groupclaim.store.database import Transaction
 
@@ -27,6 +32,7 @@ class BalanceDesk:
         async with self._outside.database.transaction() as tx:
             found = await on_file(self._outside, tx, step.claim_number, step.version)
             await ledger.lock_claim(tx, step.claim_number)
+            await _charge_alone(tx, step, found)
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
             left = await ledger.balance(tx, step.claim_number)
@@ -37,8 +43,8 @@ class BalanceDesk:
                 self._outside, tx, found, left
             )
         due_at = found.look_again()
-        if left.payer_open == 0 and left.patient_open > 0 and found.billed is not None:
-            due_at = found.billed.deadlines.statement(found.now).at
+        if left.payer_open == 0 and left.patient_open > 0:
+            due_at = _statement_due(found)
         settled = left.payer_open == 0 and left.patient_open == 0
         return BalanceSettled(
             at=found.now,
@@ -47,6 +53,24 @@ class BalanceDesk:
             patient_open=left.patient_open,
             charge_card=charge_card,
         )
+
+
+async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:
+    """A patient who alone pays owes the fee of a session they attended, and nothing else."""
+    facts = found.facts
+    fee = fee_in_force(facts, main_code(facts))
+    billable = facts.attendance is Attendance.ATTENDED and (
+        not_billable_reason(facts.attendance, facts.group_size or 0) is None
+    )
+    due = fee.cents if step.payer == 0 and billable and fee is not None else Cents(0)
+    await ledger.book_self_pay(tx, step.claim_number, due, found.now)
+
+
+def _statement_due(found: OnFile) -> datetime:
+    """When a patient's balance is looked at again: as the payer's rules say, or our own."""
+    if found.billed is not None:
+        return found.billed.deadlines.statement(found.now).at
+    return found.now + timedelta(days=patient_rights().statement.days_to_pay)
 
 
 def _of_next(found: OnFile, left: ledger.Balance, following: NextPayer) -> BalanceSettled:

@@ -18,7 +18,8 @@ from groupclaim.lifecycle.events import EligibilityChecked
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.finding import Finding, Severity, blocking
 from groupclaim.model.practice import Payer
-from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, main_code
+from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.eligibility import (
     BenefitReading,
     carved_out_to,
@@ -29,6 +30,7 @@ from groupclaim.rules.eligibility import (
 )
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent, is_part2
+from groupclaim.rules.pricing import fee_in_force
 from groupclaim.store import claims, files, practice
 from groupclaim.store.database import Reading
 
@@ -52,6 +54,8 @@ class Eligibility:
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
             asked = await _coverage_payer(reading, found)
+        if found.facts.patient.self_pay:
+            return await self._self_pay(step, found)
         findings = found.lacks or check_consent(found.facts, today(found))
         if findings or asked is None:
             return await self._conclude(step, found, findings, None)
@@ -75,6 +79,31 @@ class Eligibility:
             silent = BenefitReading(answer=None, findings=(_unreachable(found),))
             said = with_call(silent, facts)
         return await self._conclude(step, found, said.findings, said.answer)
+
+    async def _self_pay(self, step: steps.ClaimStep, found: OnFile) -> EligibilityChecked:
+        """Nothing is asked of any payer: the patient has asked for that, and pays the fee."""
+        facts = found.facts
+        findings: tuple[Finding, ...] = ()
+        if fee_in_force(facts, main_code(facts)) is None:
+            findings = (
+                Finding(
+                    rule="no_fee",
+                    severity=Severity.BLOCK,
+                    sentence="The practice has no fee for the code on the day of service.",
+                    fix="Load the fee, then release.",
+                    evidence=(step.claim_number,),
+                    hold="NO_FEE",
+                ),
+            )
+        async with self._outside.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, step.claim_number, steps.CHECK_ELIGIBILITY.name, findings, found.now
+            )
+        hold = held(findings)
+        due_at = attendance_deadline(facts.session.ends_at).at
+        return EligibilityChecked(
+            at=found.now, held=hold, self_pay=True, due_at=found.look_again() if hold else due_at
+        )
 
     async def _ask_administrator(
         self, found: OnFile, first: BenefitReading, trace: str

@@ -85,6 +85,7 @@ class PatientPapers:
                     for line in due
                 ),
                 pending=sum(not line.settled for line in lines),
+                self_pay=person.self_pay,
                 dispute_cents=rights.estimate_dispute.cents_above,
                 dispute_days=rights.estimate_dispute.days_to_start,
             )

@@ -43,8 +43,11 @@ class Held(Message):
 
 
 class EligibilityChecked(Event):
+    """``self_pay``: nothing is told to any payer; attendance is expected until ``due_at``."""
+
     kind: Literal["eligibility_checked"] = "eligibility_checked"
     held: Held | None = None
+    self_pay: bool = False
 
 
 class AuthorizationChecked(Event):

@@ -66,6 +66,12 @@ HOLDS: dict[str, HoldKind] = {
         repair="Load the plan that the finding names as a payer and as the patient's first "
         "coverage with the plan's own member id; end the Medicare coverage the day before.",
     ),
+    "NO_FEE": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "contract owner: the practice's fee for a patient who pays themselves",
+        "release with a reason once it is loaded",
+        repair="Load the fee in force on the day of service, then release: it is looked at again.",
+    ),
     "NOT_COVERED": HoldKind(
         Step.CHECK_ELIGIBILITY,
         "front desk: the plan is active and excludes this service",

@@ -103,8 +103,9 @@ class ClaimState(Message):
     ``note_signed``: that has been told, perhaps before anyone said who came. ``consent`` belongs to
     the step under way alone: money that is open later is asked about anew.
     ``payer``: whose turn it is, in the order of the coverages: 1 is billed first, 2 for what the
-    first has left to the patient. ``sequence`` counts events taken. ``resume`` is the step under
-    way: a claim taken up again, after continue-as-new or from the store, does it again.
+    first has left to the patient, 0 where the patient alone pays. ``sequence`` counts events taken.
+    ``resume`` is the step under way: a claim taken up again, after continue-as-new or from the
+    store, does it again.
     """
 
     claim_number: str

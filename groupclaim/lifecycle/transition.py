@@ -64,6 +64,10 @@ _ADJUDICATED = (
 )
 
 _AWAITING_DECISION = (Stage.READY, *_ON_THE_WIRE, Stage.CROSSOVER)
+_NOBODY = 0
+"""The payer of a claim that the patient alone pays."""
+
+_SELF_PAID = (Stage.ATTENDANCE, Stage.PATIENT_BALANCE, Stage.NOT_BILLABLE)
 _AFTER_A_PAYER = (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
 _CHECKED = (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
 _BEFORE_BUILD = (Stage.AUTHORIZATION, Stage.ATTENDANCE, Stage.DOCUMENTATION, Stage.CODING)
@@ -218,7 +222,11 @@ def _ignored(state: ClaimState, event: Event) -> Answer:
 def _eligibility_checked(state: ClaimState, event: EligibilityChecked) -> Answer:
     if event.held:
         return _hold(state, event.held, event)
-    return _go(state, Step.CHECK_AUTHORIZATION)
+    if event.self_pay and state.attendance is Attendance.ATTENDED:
+        return _go(state, Step.SETTLE_BALANCE, payer=_NOBODY)
+    if event.self_pay:
+        return _wait(state, Stage.ATTENDANCE, event, payer=_NOBODY)
+    return _go(state, Step.CHECK_AUTHORIZATION, payer=state.payer or 1)
 
 
 def _authorization_checked(state: ClaimState, event: AuthorizationChecked) -> Answer:
@@ -231,6 +239,9 @@ def _authorization_checked(state: ClaimState, event: AuthorizationChecked) -> An
 
 def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer:
     known = state.model_copy(update={"attendance": event.attendance})
+    if state.payer == _NOBODY and state.stage in _SELF_PAID:
+        stage = Stage.NOT_BILLABLE if event.not_billable else Stage.PATIENT_BALANCE
+        return _go(known, Step.SETTLE_BALANCE, stage=stage, reason=event.not_billable)
     if event.not_billable is not None:
         if event.sent:
             return _hold_beside(known, Held(code="ATTENDANCE_CHANGED", releasable=True), event)
@@ -350,7 +361,7 @@ def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
 
 
 def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
-    unbilled = state.stage is Stage.NOT_BILLABLE
+    unbilled = state.stage is Stage.NOT_BILLABLE or state.payer == _NOBODY
     if event.next_payer is not None:
         return _next_payer(state, event)
     if event.payer_open != 0:
@@ -365,7 +376,10 @@ def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
         return _go(state, Step.CHARGE_CARD, stage=Stage.PATIENT_BALANCE, reason=reason)
     if event.patient_open > 0:
         return _wait(state, Stage.PATIENT_BALANCE, event, reason="PATIENT_BALANCE_DUE")
-    return _wait(state, Stage.NOT_BILLABLE if unbilled else Stage.CLOSED, event, due_at=None)
+    if not unbilled:
+        return _wait(state, Stage.CLOSED, event, due_at=None)
+    why = state.reason or ("SELF_PAY" if state.payer == _NOBODY else None)
+    return _wait(state, Stage.NOT_BILLABLE, event, due_at=None, reason=why)
 
 
 def _card_charged(state: ClaimState, event: CardCharged) -> Answer:

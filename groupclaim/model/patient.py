@@ -71,7 +71,8 @@ class CardConsent(Record):
 
 class Patient(Record):
     """``part2``: some of the patient's records are substance-use records under 42 CFR Part 2.
-    ``card``: what may be charged without asking again."""
+    ``card``: what may be charged without asking again. ``self_pay``: the patient pays for every
+    session and nothing is told to a payer, as 45 CFR 164.522(a)(1)(vi) lets them ask."""
 
     ref: Reference
     first_name: Name
@@ -82,6 +83,7 @@ class Patient(Record):
     part2: bool = False
     part2_consents: tuple[Part2Consent, ...] = ()
     card: CardConsent | None = None
+    self_pay: bool = False
 
 
 class Coverage(Dated):

@@ -8,6 +8,7 @@
     the patient pays what is open          patient_cash       <- patient_receivable
     the patient pays before that           patient_cash       <- unapplied
     ... and it becomes due                 unapplied          <- patient_receivable
+    the patient pays for the session alone patient_receivable <- charges
     a reduction beyond the contract        payer_receivable   <- contractual
     a shortfall given up, with a reason    write_off          <- payer_receivable
     an overpayment goes back to the payer  payer_receivable   <- payer_refund
@@ -206,6 +207,35 @@ async def book_charges(tx: Transaction, versions: Sequence[tuple[str, int]], at:
                 )
             )
     return await book_all(tx, bookings, at)
+
+
+async def book_self_pay(tx: Transaction, claim_number: str, due: Cents, at: datetime) -> bool:
+    """``due`` is what the patient owes in all for a session that no payer is billed for; a
+    correction books the rest. True when something was booked."""
+    await lock_claim(tx, claim_number)
+    rows = await tx.rows(
+        select(transfer.c.debit, transfer.c.cents).where(
+            transfer.c.claim_number == claim_number, transfer.c.kind == _SELF_PAY
+        )
+    )
+    booked = sum(
+        row.cents if row.debit == Account.PATIENT_RECEIVABLE else -row.cents for row in rows
+    )
+    booking = Booking(
+        f"{_SELF_PAY}|{claim_number}|{len(rows) + 1}",
+        _SELF_PAY,
+        Account.PATIENT_RECEIVABLE,
+        Account.CHARGES,
+        due - booked,
+        claim_number,
+    )
+    if not await book(tx, booking, at):
+        return False
+    await apply_prepaid(tx, [claim_number], booking.key, at)
+    return True
+
+
+_SELF_PAY = "self_pay"
 
 
 async def book_copay(tx: Transaction, claim_number: str, paid: Cents, at: datetime) -> bool:
@@ -420,6 +450,19 @@ _PREPAID = func.coalesce(
     0,
 )
 """Unapplied money of patients belongs to no remittance; that of payers does."""
+
+
+_OF_PATIENTS_ALONE = func.coalesce(
+    func.sum(
+        case(
+            (transfer.c.kind != _SELF_PAY, 0),
+            (transfer.c.credit == Account.CHARGES.value, transfer.c.cents),
+            else_=-transfer.c.cents,
+        )
+    ),
+    0,
+)
+"""What is charged for sessions that no payer is billed for."""
 
 
 async def balance(reading: Reading, claim_number: str) -> Balance:
@@ -862,6 +905,7 @@ async def _check_claims(reading: Reading) -> list[Violation]:
             claim.c.stage,
             claim.c.hold_code,
             _SIGNED[Account.CHARGES].label("charges"),
+            _OF_PATIENTS_ALONE.label("alone"),
             _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
             _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
             _PREPAID.label("prepaid"),
@@ -889,8 +933,9 @@ async def _check_claims(reading: Reading) -> list[Violation]:
                     int(row.payer + row.patient),
                 )
             )
-        if charge not in versions.get(row.claim_number, {0}):
-            found.append(Violation("the charge is a version's charge", subject, 0, charge))
+        billed = charge - int(row.alone)
+        if billed not in versions.get(row.claim_number, {0}):
+            found.append(Violation("the charge is a version's charge", subject, 0, billed))
         if row.prepaid < 0:
             found.append(Violation("what is held for a patient", subject, 0, int(row.prepaid)))
         if row.stage == "closed":

@@ -32,7 +32,9 @@ OPEN_CENTS = st.sampled_from([0, 0, 0, -100, 375])
 
 COMMON = {"at": HOURS, "key": KEYS, "due_at": DUE}
 RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
-    Step.CHECK_ELIGIBILITY: st.builds(events.EligibilityChecked, **COMMON, held=HELD),
+    Step.CHECK_ELIGIBILITY: st.builds(
+        events.EligibilityChecked, **COMMON, held=HELD, self_pay=st.booleans()
+    ),
     Step.CHECK_AUTHORIZATION: st.builds(events.AuthorizationChecked, **COMMON, held=HELD),
     Step.CHECK_DOCUMENTATION: st.builds(events.DocumentationChecked, **COMMON, held=HELD),
     Step.CHECK_CODING: st.builds(events.CodingChecked, **COMMON, held=HELD),

@@ -720,3 +720,45 @@ def test_a_review_decided_before_the_cut_changes_nothing() -> None:
     told.learned("note_copied")
     assert told.released("CLONE_REVIEW") == []
     assert (told.stage(), told.state.version) == (Stage.READY, 1)
+
+
+def self_paid(told: Telling, owed: int) -> None:
+    """The balance of a patient who alone pays says what they owe."""
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(
+            at=at, due_at=at + DAY, payer_open=0, patient_open=owed
+        ),
+    )
+
+
+def paying_alone() -> Telling:
+    state, _ = transition(
+        ClaimState(claim_number="GC0000000000X"),
+        events.EligibilityChecked(at=START, due_at=START + DAY, self_pay=True),
+    )
+    return Telling(state)
+
+
+def test_who_pays_alone_is_billed_to_nobody() -> None:
+    told = paying_alone()
+    assert (told.stage(), told.state.payer) == (Stage.ATTENDANCE, 0)
+    self_paid(told, 6000)
+    assert told.attended() == [Step.SETTLE_BALANCE]
+    assert told.stage() is Stage.PATIENT_BALANCE
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "SELF_PAY")
+    assert told.state.ended
+
+
+def test_who_pays_alone_and_did_not_come_gets_back_what_they_paid() -> None:
+    told = paying_alone()
+    told.attended()
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "SELF_PAY")
+    self_paid(told, -6000)
+    assert told.not_attended() == [Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
+    assert told.hold_code() == "REFUND_DUE"
+    assert told.patient_paid() == [Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
+    assert told.state.ended

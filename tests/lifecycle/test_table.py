@@ -37,6 +37,7 @@ HELD_AT = {
     "CARVE_OUT": Stage.ELIGIBILITY,
     "MEDICARE_ADVANTAGE": Stage.ELIGIBILITY,
     "NOT_COVERED": Stage.ELIGIBILITY,
+    "NO_FEE": Stage.ELIGIBILITY,
     "VISITS_EXHAUSTED": Stage.ELIGIBILITY,
     "REFERRAL_REQUIRED": Stage.ELIGIBILITY,
     "DIAGNOSIS_NOT_COVERED": Stage.ELIGIBILITY,
@@ -230,6 +231,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "NOT_DISTINCT": {"note": "coding -> check_coding"},
     "RENDERING_NOT_PAYABLE": {},
     "UNITS_OVER_MAX": {},
+    "NO_FEE": {},
     "MAC_COVERAGE_REVIEW": {},
     "TELEHEALTH_TABLE_CHECK": {},
     "DUPLICATE": {},
@@ -280,6 +282,7 @@ RELEASED = {
         AGAIN[Step.CHECK_ELIGIBILITY],
     ),
     "AUTH_MISMATCH": AGAIN[Step.CHECK_AUTHORIZATION],
+    "NO_FEE": AGAIN[Step.CHECK_ELIGIBILITY],
     **dict.fromkeys(
         ("PLAN_INVALID", "CLONED_NOTE", "MEMBER_NAMED", "EXCLUDED_ACTIVITY"),
         AGAIN[Step.CHECK_DOCUMENTATION],
@@ -329,6 +332,8 @@ HELD = events.Held(code="NO_RATE", releasable=True)
 RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
     (Step.CHECK_ELIGIBILITY, Stage.ELIGIBILITY, events.EligibilityChecked(at=START),
      "authorization -> check_authorization"),
+    (Step.CHECK_ELIGIBILITY, Stage.ELIGIBILITY, events.EligibilityChecked(at=START, self_pay=True),
+     "attendance"),
     (Step.CHECK_ELIGIBILITY, Stage.ELIGIBILITY, events.EligibilityChecked(at=START, held=HELD),
      "eligibility [NO_RATE]"),
     (Step.CHECK_AUTHORIZATION, Stage.AUTHORIZATION, events.AuthorizationChecked(at=START),

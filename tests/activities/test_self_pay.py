@@ -1,0 +1,110 @@
+"""A patient who pays alone: no payer hears of them, they owe the fee of what they attended."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import pypdf
+import pytest
+
+from activities import steps
+from activities.patient_papers import PatientPapers
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.state import Stage
+from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
+from groupclaim.store import ledger, practice
+from groupclaim.store.schema import fee
+from tests.activities.house import KEYRING, SAMPLES, House
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """P06 has coverage and has asked that it is not used; they have paid 15.00 so far."""
+    async with House(tmp_path, {"S1": ("P01", "P06")}) as made:
+        data = json.loads((SAMPLES / "practice.json").read_text())
+        for patient in data["patients"]:
+            patient["self_pay"] = patient["ref"] == "P06"
+        async with made.quietly() as tx:
+            await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
+        await made.open_sessions()
+        for item in made.happenings():
+            if item["kind"] == "attendance":
+                await made.move_to(datetime.fromisoformat(item["at"]))
+                await made.from_outside(item)
+        yield made
+
+
+async def _left(house: House, number: str) -> ledger.Balance:
+    async with house.database.reading() as reading:
+        assert await ledger.verify(reading) == ()
+        return await ledger.balance(reading, number)
+
+
+async def test_they_owe_the_fee_less_what_they_have_paid(house: House) -> None:
+    number = await house.claim_of("S1", "P06")
+    state = house.states[number]
+    assert (state.stage, state.payer, state.version) == (Stage.PATIENT_BALANCE, 0, 0)
+    left = await _left(house, number)
+    assert (left.charge, left.payer_open, left.patient_open) == (6000, 0, 4500)
+    asked = [item for item in house.wire() if b"P06" in json.dumps(item).encode()]
+    assert asked == []
+    questions = [item for item in house.wire() if item.get("path", "").startswith("/eligibility")]
+    assert len(questions) <= 1  # P01's alone
+    paper = await PatientPapers(house.database).statement("P06", "R. Lee")
+    text = pypdf.PdfReader(io.BytesIO(paper.pdf)).pages[0].extract_text()
+    assert "$60.00" in text
+    assert "You owe" in text
+    assert "$45.00" in text
+    assert "good-faith estimate" in " ".join(text.split())
+    async with house.quietly() as tx:
+        now = await house.clock.now()
+        await ledger.book_patient_payment(tx, number, Cents(4500), "R1", now)
+    await house.happens(number, events.PatientPaid(at=now, key="R1"))
+    state = house.states[number]
+    assert (state.stage, state.reason) == (Stage.NOT_BILLABLE, "SELF_PAY")
+    assert state.ended
+    assert (await _left(house, number)).patient_open == 0
+
+
+async def test_a_corrected_attendance_takes_the_fee_back(house: House) -> None:
+    number = await house.claim_of("S1", "P06")
+    await house.perform(
+        steps.RECORD_ATTENDANCE,
+        steps.RecordAttendance.model_validate(
+            {
+                "session_id": house.sessions["S1"],
+                "by": "front-desk",
+                "entries": [
+                    {"patient_id": KEYRING.patient_id("P01"), "status": "attended", "minutes": 60},
+                    {
+                        "patient_id": KEYRING.patient_id("P06"),
+                        "status": "no_show",
+                        "minutes": 0,
+                        "copay_cents": 1500,
+                    },
+                ],
+            }
+        ),
+    )
+    await house.settle()
+    state = house.states[number]
+    assert (state.stage, state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
+    assert state.hold is not None
+    assert state.hold.code == "REFUND_DUE"
+    left = await _left(house, number)
+    assert (left.charge, left.patient_open) == (0, -1500)
+
+
+async def test_without_a_fee_a_person_is_asked(house: House) -> None:
+    number = await house.claim_of("S1", "P06")
+    async with house.quietly() as tx:
+        await tx.execute(fee.delete())
+    step = steps.ClaimStep(claim_number=number, sequence=9)
+    checked = await house.perform(steps.CHECK_ELIGIBILITY, step)
+    assert checked.held is not None
+    assert checked.held.code == "NO_FEE"
