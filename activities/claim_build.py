@@ -20,7 +20,7 @@ from groupclaim.model.identity import VERSION_LETTERS, control_number
 from groupclaim.model.practice import Connection
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
-from groupclaim.rules.deadlines import check_filing
+from groupclaim.rules.deadlines import Deadline, check_filing
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
 from groupclaim.store import authorizations, batches, claims, remittances
@@ -49,6 +49,7 @@ class ClaimBuild:
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
             replaced = await _replaced(reading, step)
+            sent_at = await batches.first_unanswered_sending(reading, step.claim_number)
             elsewhere = await sessions_of_the_day(reading, found.facts)
         billed, coverage = found.billed, found.facts.coverage
         if billed is None or coverage is None:
@@ -72,6 +73,11 @@ class ClaimBuild:
             *_filing(step, found, billed),
             *coded.findings,
         )
+        again_from = None
+        if sent_at and step.frequency == ORIGINAL and step.payer == 1 and not step.corrections:
+            again_from = billed.deadlines.may_be_sent_again(sent_at)
+        if again_from is not None and found.now < again_from.at:
+            findings = (*findings, _duplicate(step.claim_number, again_from))
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
@@ -121,7 +127,9 @@ class ClaimBuild:
             if hold is None and version is not None:
                 version = await claims.make_version(tx, version, found.now)
         if hold is not None or version is None:
-            return ClaimBuilt(at=found.now, held=hold, due_at=found.look_again())
+            waits = again_from is not None and hold is not None and hold.code == "DUPLICATE_BLOCK"
+            due_at = again_from.at if waits and again_from else found.look_again()
+            return ClaimBuilt(at=found.now, held=hold, due_at=due_at)
         return ClaimBuilt(at=found.now, version=version.version)
 
     async def _held(
@@ -140,6 +148,19 @@ def _filing(step: steps.ClaimStep, found: OnFile, billed: Billed) -> tuple[Findi
     if step.frequency != ORIGINAL or step.payer != 1:
         return ()
     return check_filing(billed.deadlines, step.claim_number, found.facts.service_date, found.now)
+
+
+def _duplicate(claim_number: str, again_from: Deadline) -> Finding:
+    return Finding(
+        rule="duplicate_too_early",
+        severity=Severity.BLOCK,
+        sentence=f"The claim was sent before and nobody refused it: it may not come again yet "
+        f"({again_from.working}).",
+        fix="Nothing: it is built again on that day. A corrected claim may go at once.",
+        evidence=(claim_number,),
+        hold="DUPLICATE_BLOCK",
+        source=again_from.source,
+    )
 
 
 async def _reserve(tx: Transaction, found: OnFile) -> tuple[Finding, ...]:

@@ -94,9 +94,13 @@ class DeadlinesOf:
         deadlines = await self._of(told)
         return deadlines.acknowledgment_277ca(sent_at).at if deadlines else sent_at + LOOK_AGAIN
 
-    async def remittance(self, told: Told, received_at: datetime) -> datetime:
+    async def status_inquiry(self, told: Told, received_at: datetime) -> datetime:
+        """When a payer that took the claim is first asked what became of it; where it is not asked,
+        when it should have decided."""
         deadlines = await self._of(told)
-        return deadlines.remittance(received_at).at if deadlines else received_at + LOOK_AGAIN
+        if deadlines is None:
+            return received_at + LOOK_AGAIN
+        return (deadlines.status_inquiry(received_at) or deadlines.remittance(received_at)).at
 
     async def _of(self, told: Told) -> Deadlines | None:
         key = (told.policy, told.claim.service_date)

@@ -271,6 +271,36 @@ def _certified_units(
     return None
 
 
+# --- status
+
+
+def status_inquiry(
+    version: ClaimVersion, practice: Practice, receiver_id: str, trace: str, payer_number: str
+) -> x12.ClaimStatusInquiry:
+    """The question what became of one version of a claim."""
+    parties = version.parties
+    subscriber = parties.subscriber
+    return x12.ClaimStatusInquiry(
+        reference=trace,
+        trace_number=trace,
+        payer=x12.Party(parties.payer.name, parties.payer.payer_id, qualifier="PI"),
+        receiver=x12.Party(practice.name, receiver_id),
+        provider=x12.Party(practice.name, practice.npi, qualifier="XX"),
+        subscriber=x12.Member(
+            subscriber.last_name,
+            subscriber.first_name,
+            subscriber.member_id,
+            birth_date=subscriber.birth_date,
+            sex=subscriber.sex,
+        ),
+        patient_control_number=version.control_number,
+        payer_claim_number=payer_number,
+        charge_cents=version.charge,
+        service_date=min(line.service_date for line in version.lines),
+        last_service_date=max(line.service_date for line in version.lines),
+    )
+
+
 # --- claims
 
 

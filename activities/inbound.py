@@ -352,7 +352,7 @@ class _Route:
             return  # received or passed on: the payer's own answer is still to come
         if answer.accepted and new:
             await authorizations.consume(self._tx, told.claim_number, self._now)
-        due_at = await self._deadlines.remittance(told, self._now)
+        due_at = await self._deadlines.status_inquiry(told, self._now)
         self.news.append(
             (
                 told,

@@ -24,6 +24,7 @@ from activities.payment_audit import PaymentAudit
 from activities.progress import Progress
 from activities.queue import Queue
 from activities.remittance import Remittances
+from activities.status import ClaimStatus
 from activities.submission import Submission
 
 
@@ -47,6 +48,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         BalanceDesk(outside),
         CardDesk(outside),
         FollowUp(outside),
+        ClaimStatus(outside),
         Progress(outside),
     )
     return [activity for desk in desks for activity in performed_by(desk)]

@@ -162,6 +162,7 @@ SETTLE_BALANCE = Step(
 )
 CHARGE_CARD = Step(ClaimStepName.CHARGE_CARD.value, ClaimStep, events.CardCharged, GATEWAY)
 FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
+ASK_STATUS = Step(ClaimStepName.ASK_STATUS.value, ClaimStep, events.StatusAsked, GATEWAY)
 RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
 LOAD_CLAIM = Step("load_claim", ClaimRef, Kept, DATABASE)
 RECORD_PROGRESS = Step("record_progress", ClaimProgress, Recorded, DATABASE)
@@ -180,6 +181,7 @@ CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
         SETTLE_BALANCE,
         CHARGE_CARD,
         FOLLOW_UP,
+        ASK_STATUS,
     )
 }
 

@@ -121,6 +121,13 @@ class CardCharged(Event):
     outcome: Literal["charged", "declined", "not_charged"]
 
 
+class StatusAsked(Event):
+    """What the payer says of a claim that it was silent about; ``held`` where a person must act."""
+
+    kind: Literal["status_asked"] = "status_asked"
+    held: Held | None = None
+
+
 class FollowedUp(Event):
     kind: Literal["followed_up"] = "followed_up"
 
@@ -213,6 +220,7 @@ StepResult = (
     | BalanceSettled
     | CardCharged
     | FollowedUp
+    | StatusAsked
 )
 OutsideEvent = (
     AttendanceRecorded

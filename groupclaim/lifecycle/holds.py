@@ -363,6 +363,32 @@ HOLDS: dict[str, HoldKind] = {
         two_people=True,
     ),
     # --- on its way
+    "DUPLICATE_BLOCK": HoldKind(
+        Step.BUILD_CLAIM,
+        "payer: by law the same claim may not come again yet",
+        "the day from which it may be sent again",
+        repair="Nothing to do: it is built again on that day. A corrected claim is no duplicate.",
+        asked_again=True,
+    ),
+    "INFORMATION_REQUESTED": HoldKind(
+        Step.ASK_STATUS,
+        "biller: the payer asks for information before it decides",
+        "release once it is answered; the payer is asked again, or a remittance comes",
+        repair="Send what the finding names, never psychotherapy notes, then release.",
+    ),
+    "NOT_ON_FILE": HoldKind(
+        Step.BUILD_CLAIM,
+        "biller: the payer does not know the claim and never said that it took it",
+        "release sends it as a new claim",
+        repair="Check payer and member id and call the payer; release to send it again.",
+    ),
+    "PAYER_SILENT": HoldKind(
+        Step.ASK_STATUS,
+        "biller: the payer says nothing that ends the claim",
+        "release to ask by 276 again, or a remittance comes",
+        repair="Call the payer with its claim number from the 277CA; send a prompt-pay letter "
+        "where its time by law has passed.",
+    ),
     "TIMELY_FILING": HoldKind(
         Step.BUILD_CLAIM,
         "biller: the filing limit has passed",

@@ -53,6 +53,7 @@ class Step(StrEnum):
     SETTLE_BALANCE = "settle_balance"
     CHARGE_CARD = "charge_card"
     FOLLOW_UP = "follow_up"
+    ASK_STATUS = "ask_status"
 
 
 class Fact(StrEnum):

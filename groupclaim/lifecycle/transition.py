@@ -39,6 +39,7 @@ from groupclaim.lifecycle.events import (
     PatientPaid,
     PaymentAudited,
     RemittancePosted,
+    StatusAsked,
     StepResult,
     Submitted,
 )
@@ -495,8 +496,16 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
         follow_ups = state.follow_ups + 1
         again = {"due_at": None, "follow_ups": follow_ups, "resume": hold.redo}
         return state.model_copy(update=again), (hold.redo,)
-    update = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": Step.FOLLOW_UP}
-    return state.model_copy(update=update), (Step.FOLLOW_UP,)
+    step = Step.ASK_STATUS if hold is None and state.stage in _ON_THE_WIRE else Step.FOLLOW_UP
+    update = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": step}
+    return state.model_copy(update=update), (step,)
+
+
+def _status_asked(state: ClaimState, event: StatusAsked) -> Answer:
+    """The claim goes on waiting for the payer's decision, or for a person."""
+    if event.held:
+        return _hold(state, event.held, event)
+    return state.model_copy(update={"due_at": event.due_at, "resume": None}), ()
 
 
 def _followed_up(state: ClaimState, event: FollowedUp) -> Answer:
@@ -522,6 +531,7 @@ _STEP_OF: dict[type[Event], Step] = {
     BalanceSettled: Step.SETTLE_BALANCE,
     CardCharged: Step.CHARGE_CARD,
     FollowedUp: Step.FOLLOW_UP,
+    StatusAsked: Step.ASK_STATUS,
 }
 
 
@@ -545,4 +555,5 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     HoldReleased: _hold_released,
     DeadlinePassed: _deadline_passed,
     FollowedUp: _followed_up,
+    StatusAsked: _status_asked,
 }

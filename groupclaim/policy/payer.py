@@ -192,6 +192,15 @@ class AuthorizationRequests(Cited):
     days_after_service: Annotated[int, Field(ge=0)] = 0
 
 
+class StatusInquiries(Cited):
+    """When a payer that says nothing of a claim it took is asked by 276: first after
+    ``first_after_days``, then every ``every_days``, at most ``most`` times without a person."""
+
+    first_after_days: _Count
+    every_days: _Count
+    most: _Count
+
+
 class Visits(Cited):
     """How many visits a calendar year allows before an authorization is needed, over all
     behavioral clinicians, and how many more one request gives."""
@@ -525,6 +534,7 @@ class _Edition(Record):
     excluded_activities: ExcludedActivities
     authorization: AuthorizationRule
     authorization_requests: AuthorizationRequests | None = None
+    status_inquiries: StatusInquiries | None = None
     visits: Visits | None = None
     eligibility: EligibilityRule | None = None
     referral: ReferralRule | None = None

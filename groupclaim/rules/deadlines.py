@@ -137,6 +137,14 @@ class Deadlines:
             update={"working": f"{deadline.working}; no payment before {earliest}, day {floor}"}
         )
 
+    def status_inquiry(self, waiting_since: datetime) -> Deadline | None:
+        """When a payer that has said nothing since is first asked by 276; None where it is not."""
+        rule = self._policy.status_inquiries
+        if rule is None:
+            return None
+        working = f"{rule.first_after_days} days without an answer"
+        return self._deadline(self._later(waiting_since, rule.first_after_days), working, rule)
+
     def authorization_decision(self, asked_at: datetime, *, urgent: bool) -> Deadline | None:
         """By when the payer should have decided on an authorization; None where nobody knows."""
         rule, requests = self._policy.authorization, self._policy.authorization_requests
@@ -250,6 +258,16 @@ class Deadlines:
         law = self._policy.prompt_pay
         before = law.no_duplicate_before_day if law else None
         return first_sent + timedelta(days=before or 0)
+
+    def may_be_sent_again(self, first_sent_at: datetime) -> Deadline | None:
+        """From when the same claim may be sent again; None where no law says so."""
+        law = self._policy.prompt_pay
+        if law is None or law.no_duplicate_before_day is None:
+            return None
+        first_sent = first_sent_at.astimezone(self._zone).date()
+        day = self.duplicate_allowed_from(first_sent)
+        working = f"day {law.no_duplicate_before_day} after {first_sent}: {day}"
+        return self._deadline(datetime.combine(day, _START_OF_WORK, self._zone), working, law)
 
     def refund(self, found_on: date) -> Deadline:
         """By when a payment found not to be due must be back with the payer."""

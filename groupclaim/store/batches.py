@@ -416,6 +416,27 @@ async def record_acknowledgment(
     )
 
 
+async def first_unanswered_sending(reading: Reading, claim_number: str) -> datetime | None:
+    """When the claim was first sent, of its versions that nobody has refused."""
+    refused = (
+        select(acknowledgment.c.id)
+        .where(
+            acknowledgment.c.claim_number == batch_claim.c.claim_number,
+            acknowledgment.c.version == batch_claim.c.version,
+            acknowledgment.c.accepted.is_(False),
+        )
+        .exists()
+    )
+    found: datetime | None = await reading.scalar(
+        select(batch.c.sent_at)
+        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
+        .where(batch_claim.c.claim_number == claim_number, batch.c.sent_at.is_not(None), ~refused)
+        .order_by(batch.c.sent_at)
+        .limit(1)
+    )
+    return found
+
+
 async def was_acknowledged(reading: Reading, batch_id: str) -> bool:
     """Whether a TA1 or 999 proves that the clearinghouse has this batch."""
     row = await reading.first(

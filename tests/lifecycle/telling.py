@@ -31,6 +31,7 @@ AS_HOPED: dict[Step, Answer] = {
         at=at, due_at=at + DAY, outcome="charged"
     ),
     Step.FOLLOW_UP: lambda state, at: events.FollowedUp(at=at, due_at=at + DAY),
+    Step.ASK_STATUS: lambda state, at: events.StatusAsked(at=at, due_at=at + DAY),
 }
 """What each step answers when nothing is wrong."""
 

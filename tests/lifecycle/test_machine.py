@@ -69,6 +69,7 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         outcome=st.sampled_from(["charged", "declined", "not_charged"]),
     ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
+    Step.ASK_STATUS: st.builds(events.StatusAsked, **COMMON, held=HELD),
 }
 OUTSIDE = st.one_of(
     st.builds(
@@ -249,8 +250,14 @@ class Driven(Claim):
             if crossover:  # the next payer is billed instead of waiting longer
                 assert effect is Step.SETTLE_BALANCE
                 return self._carry_out((effect,), data)
-            assert effect is Step.FOLLOW_UP
-            effects = self.take(events.FollowedUp(at=next_due, due_at=next_due))
+            answer: events.Event = events.FollowedUp(at=next_due, due_at=next_due)
+            if effect is Step.ASK_STATUS:
+                answer = events.StatusAsked(at=next_due, due_at=next_due)
+            elif effect is not Step.FOLLOW_UP:  # what asks again by itself
+                assert self.state.hold is not None
+                assert HOLDS[self.state.hold.code].redo is effect
+                return self._carry_out((effect,), data)
+            effects = self.take(answer)
             assert self.state.due_at == next_due
             self._carry_out(effects, data)
         return None

@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Consent, Stage, Step
@@ -504,7 +506,7 @@ def test_a_denial_of_an_earlier_version_means_nothing() -> None:
 def test_a_deadline_is_followed_up_each_time_it_passes() -> None:
     told = waiting_for_payment()
     for count in (1, 2, 3):
-        assert told.deadline_passes() == [Step.FOLLOW_UP]
+        assert told.deadline_passes() == [Step.ASK_STATUS]
         assert told.state.follow_ups == count
         assert told.state.due_at is not None
         assert told.stage() is Stage.ACCEPTED
@@ -514,6 +516,45 @@ def test_a_deadline_that_moved_meanwhile_has_not_passed() -> None:
     told = waiting_for_payment()
     assert told.state.due_at is not None
     assert told.happens(events.DeadlinePassed(at=told.state.due_at - DAY)) == []
+
+
+@given(told=st.lists(st.sampled_from(range(3)), min_size=3, max_size=9))
+def test_acknowledgments_doubled_late_or_missing_end_where_the_last_word_leads(
+    told: list[int],
+) -> None:
+    """However often and in whatever order: the claim stands where the furthest word has led, and
+    its deadline is that word's."""
+    words = [
+        events.Submitted(at=START, version=1, key="a", due_at=START + DAY),
+        events.Acknowledged(
+            at=START, by="999", version=1, accepted=True, key="b", due_at=START + 3 * DAY
+        ),
+        events.Acknowledged(
+            at=START, by="277CA", version=1, accepted=True, key="c", due_at=START + 14 * DAY
+        ),
+    ]
+    stages = [Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED]
+    claim = Telling()
+    claim.attended()
+    for place in told:
+        assert claim.happens(words[place]) == []
+    assert claim.state.stage is stages[max(told)]
+    assert claim.state.due_at == words[max(told)].due_at
+
+
+@given(order=st.permutations(range(4)), doubled=st.integers(0, 3))
+def test_a_rejection_among_acknowledgments_is_mended_once(order: list[int], doubled: int) -> None:
+    """The file was taken and the claim refused: whatever comes first or twice, one new version."""
+    words = [
+        events.Submitted(at=START, version=1, key="a", due_at=START + DAY),
+        events.Acknowledged(at=START, by="999", version=1, accepted=True, key="b"),
+        events.Acknowledged(at=START, by="277CA", version=1, accepted=False, key="c", cause="A7:1"),
+        events.Acknowledged(at=START, by="277CA", version=1, accepted=False, key="c", cause="A7:1"),
+    ]
+    claim = Telling()
+    claim.attended()
+    asked = [step for place in (*order, doubled) for step in claim.happens(words[place])]
+    assert asked.count(Step.DECIDE_DENIAL) == 1
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))

@@ -33,6 +33,10 @@ HELD_AT = {
     "AUTH_REQUIRED": Stage.AUTHORIZATION,
     "AUTH_EXHAUSTED": Stage.AUTHORIZATION,
     "AUTH_PENDED": Stage.AUTHORIZATION,
+    "DUPLICATE_BLOCK": Stage.CLAIM_BUILD,
+    "INFORMATION_REQUESTED": Stage.ACCEPTED,
+    "NOT_ON_FILE": Stage.SUBMITTED,
+    "PAYER_SILENT": Stage.ACCEPTED,
     "AUTH_REFUSED": Stage.AUTHORIZATION,
     "CARVE_OUT": Stage.ELIGIBILITY,
     "MEDICARE_ADVANTAGE": Stage.ELIGIBILITY,
@@ -124,6 +128,7 @@ ON_THE_WIRE = {
     "277CA refused": "correction -> decide_denial",
     "denied": "correction -> decide_denial",
 }
+ASKED = {**ON_THE_WIRE, "deadline": "{stage} -> ask_status"}
 TAKEN_BACK = {"denied": "payment_audit -> audit_payment"}
 AT_STAGE: dict[Stage, dict[str, str]] = {
     Stage.ATTENDANCE: {"attended": "documentation -> check_documentation"},
@@ -132,9 +137,9 @@ AT_STAGE: dict[Stage, dict[str, str]] = {
         "submitted": "submitted",
         "left behind": "eligibility -> check_eligibility",
     },
-    Stage.SUBMITTED: ON_THE_WIRE,
-    Stage.ACKNOWLEDGED: ON_THE_WIRE,
-    Stage.ACCEPTED: {**ON_THE_WIRE, "999": "accepted"},
+    Stage.SUBMITTED: ASKED,
+    Stage.ACKNOWLEDGED: ASKED,
+    Stage.ACCEPTED: {**ASKED, "999": "accepted"},
     Stage.CROSSOVER: {
         "denied": "correction -> decide_denial",
         "deadline": "crossover -> settle_balance",
@@ -180,6 +185,10 @@ AGAIN = {
     Step.SETTLE_BALANCE: "underpayment_review -> settle_balance",
 }
 UNDER_HOLD: dict[str, dict[str, str]] = {
+    "DUPLICATE_BLOCK": {"deadline": "claim_build -> build_claim [DUPLICATE_BLOCK]"},
+    "INFORMATION_REQUESTED": {**ON_THE_WIRE, "999": "accepted [INFORMATION_REQUESTED]"},
+    "PAYER_SILENT": {**ON_THE_WIRE, "999": "accepted [PAYER_SILENT]"},
+    "NOT_ON_FILE": ON_THE_WIRE,
     "COVERAGE_INACTIVE": {"coverage": "eligibility -> check_eligibility"},
     "COVERAGE_UNKNOWN": {"coverage": "eligibility -> check_eligibility"},
     "AUTH_REQUIRED": {"authorization": "authorization -> check_authorization"},
@@ -266,6 +275,10 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     },
 }
 RELEASED = {
+    "DUPLICATE_BLOCK": AGAIN[Step.BUILD_CLAIM],
+    "NOT_ON_FILE": AGAIN[Step.BUILD_CLAIM],
+    "INFORMATION_REQUESTED": "accepted -> ask_status",
+    "PAYER_SILENT": "accepted -> ask_status",
     **dict.fromkeys(
         (
             "CARVE_OUT",
@@ -410,6 +423,9 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
      events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="changed", payer=2),
      "crossover [COORDINATION_REVIEW]"),
     (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
+    (Step.ASK_STATUS, Stage.ACCEPTED, events.StatusAsked(at=START), "accepted"),
+    (Step.ASK_STATUS, Stage.SUBMITTED, events.StatusAsked(at=START, held=HELD),
+     "submitted [NO_RATE]"),
 ]  # fmt: skip
 
 

@@ -133,6 +133,9 @@ class Outside:
     def _follow_up(self, step: steps.ClaimStep) -> events.FollowedUp:
         return events.FollowedUp(at=self.now, due_at=self.now + DAY)
 
+    def _ask_status(self, step: steps.ClaimStep) -> events.StatusAsked:
+        return events.StatusAsked(at=self.now, due_at=self.now + DAY)
+
     def _record_decision(self, decision: steps.ClaimDecision) -> steps.DecisionRecorded:
         return steps.DecisionRecorded(at=self.now)
 

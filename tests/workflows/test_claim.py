@@ -126,8 +126,8 @@ async def test_rejections_and_denials_are_corrected(scene: Scene, number: str) -
 async def test_deadlines_pass_by_timers(scene: Scene, number: str) -> None:
     (handle,) = (await paths.claim_overdue(scene, number)).values()
     assert (await handle.result()).stage is Stage.CLOSED
-    levels = [given.follow_ups for given in scene.outside.inputs(steps.FOLLOW_UP)]
-    assert levels == [1, 1, 2]
+    assert [given.follow_ups for given in scene.outside.inputs(steps.FOLLOW_UP)] == [1]
+    assert [given.follow_ups for given in scene.outside.inputs(steps.ASK_STATUS)] == [1, 2]
 
 
 async def test_deadlines_pass_by_a_stored_clock(scene: Scene, number: str) -> None:
@@ -135,6 +135,27 @@ async def test_deadlines_pass_by_a_stored_clock(scene: Scene, number: str) -> No
     assert len(scene.outside.inputs(steps.FOLLOW_UP)) == 1
     history = await handle.fetch_history()
     assert not [e for e in history.events if e.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
+
+
+async def test_a_pended_authorization_is_asked_after_by_the_durable_deadline(
+    scene: Scene, number: str
+) -> None:
+    outside = scene.outside
+    pended = events.Held(code="AUTH_PENDED", releasable=False)
+
+    async def decided_at_last(given: steps.ClaimStep) -> events.AuthorizationChecked:
+        asked = len(outside.inputs(steps.CHECK_AUTHORIZATION))
+        held = pended if asked < 3 else None
+        return events.AuthorizationChecked(at=outside.now, held=held, due_at=outside.now + DAY)
+
+    outside.answer(steps.CHECK_AUTHORIZATION, decided_at_last)
+    handle = await scene.claim(number)
+    await eventually(lambda: len(outside.inputs(steps.CHECK_AUTHORIZATION)) == 1)
+    await scene.fast_forward(handle, DAY)
+    await eventually(lambda: len(outside.inputs(steps.CHECK_AUTHORIZATION)) == 2)
+    await scene.fast_forward(handle, DAY)
+    await outside.rests(number, Stage.ATTENDANCE)
+    assert not outside.inputs(steps.FOLLOW_UP)
 
 
 async def test_a_wake_up_that_comes_while_a_step_is_under_way_is_not_lost(
