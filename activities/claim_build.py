@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from activities import composing, steps
@@ -74,9 +74,10 @@ class ClaimBuild:
             *coded.findings,
         )
         again_from = None
-        if sent_at and step.frequency == ORIGINAL and step.payer == 1 and not step.corrections:
+        if sent_at is not None and step.frequency == ORIGINAL and not step.corrections:
             again_from = billed.deadlines.may_be_sent_again(sent_at)
-        if again_from is not None and found.now < again_from.at:
+        too_early = again_from is not None and found.now < again_from.at
+        if again_from is not None and too_early:
             findings = (*findings, _duplicate(step.claim_number, again_from))
         hold = held(findings, step.waivers)
         version = None
@@ -91,7 +92,8 @@ class ClaimBuild:
                     ),
                 )
                 version = draft.version
-        return await self._kept(step, found, version, findings)
+        look_at = again_from.at if again_from is not None and too_early else None
+        return await self._kept(step, found, version, findings, look_at)
 
     async def _build_for_next(self, step: steps.ClaimStep) -> ClaimBuilt:
         """The version for a payer after the first: what that one got, with its decision."""
@@ -114,8 +116,10 @@ class ClaimBuild:
         found: OnFile,
         version: ClaimVersion | None,
         findings: tuple[Finding, ...],
+        look_at: datetime | None = None,
     ) -> ClaimBuilt:
-        """Keep the version, unless something holds it."""
+        """Keep the version, unless something holds it; then it is looked at again, where
+        ``look_at`` is given then."""
         hold = held(findings, step.waivers)
         async with self._outside.database.transaction() as tx:
             if hold is None and version is not None and version.prior_authorization is not None:
@@ -127,8 +131,7 @@ class ClaimBuild:
             if hold is None and version is not None:
                 version = await claims.make_version(tx, version, found.now)
         if hold is not None or version is None:
-            waits = again_from is not None and hold is not None and hold.code == "DUPLICATE_BLOCK"
-            due_at = again_from.at if waits and again_from else found.look_again()
+            due_at = min(found.look_again(), look_at) if look_at else found.look_again()
             return ClaimBuilt(at=found.now, held=hold, due_at=due_at)
         return ClaimBuilt(at=found.now, version=version.version)
 
