@@ -113,7 +113,7 @@ class PaymentAudit:
             audit_lines(found.facts, billed.policy, outside.fees, outside.edits, version, payment)
         )
         settled = await _settled(tx, found, billed, version, payment)
-        interest = await _interest(tx, payment)
+        interest = await _interest(tx, version.claim_number, payment)
         if settled.received_on is not None and interest is not None:
             late = audit_interest(
                 billed.policy,
@@ -212,7 +212,7 @@ async def _received_on(tx: Reading, version: ClaimVersion, zone: ZoneInfo) -> da
     return taken.at.astimezone(zone).date() if taken is not None else None
 
 
-async def _interest(tx: Reading, payment: ClaimPayment) -> Cents | None:
+async def _interest(tx: Reading, claim_number: str, payment: ClaimPayment) -> Cents | None:
     """The interest that came with the claim; None when the remittance has interest that names no
     claim, so that nobody can say whose it is."""
     rows = await tx.rows(
@@ -220,10 +220,9 @@ async def _interest(tx: Reading, payment: ClaimPayment) -> Cents | None:
             remittance_id=payment.remittance_id, reason_code=_INTEREST
         )
     )
-    if any(not row.reference for row in rows):
+    if any(row.claim_number is None for row in rows):
         return None
-    ours = {payment.control_number, payment.payer_claim_number}
-    return Cents(-sum(row.cents for row in rows if row.reference in ours))
+    return Cents(-sum(row.cents for row in rows if row.claim_number == claim_number))
 
 
 def _paid(payments: Sequence[ClaimPayment]) -> ClaimPayment | None:

@@ -30,6 +30,7 @@ from worker import (
     cash_commands,
     decision_commands,
     embedded,
+    report_commands,
     roster_commands,
     summary,
     telemetry,
@@ -75,6 +76,7 @@ application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 cash_commands.add_to(application, money)
 roster_commands.add_to(session)
+application.command("report")(report_commands.report)
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}
 

@@ -156,6 +156,7 @@ async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> Cla
             "control_number": made.control_number,
             "payer_key": tx.keyring.payer_key(made.parties.payer.ref),
             "policy": made.parties.payer.policy,
+            "codes": ";".join(line.code for line in made.lines),
             "frequency": made.frequency,
             "charge_cents": int(made.charge),
             "created_at": at,

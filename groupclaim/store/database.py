@@ -238,7 +238,7 @@ def _upgrade(connection: Connection) -> None:
     if MigrationContext.configure(connection).get_current_revision() == wanted:
         return
     # Views are made anew for the newest tables, so no migration has to carry an old one.
-    for view in VIEWS:
+    for view in reversed(VIEWS):
         connection.execute(text(f"DROP VIEW IF EXISTS {view}"))
     command.upgrade(config, "head")
     for statement in view_ddl(connection.dialect.name):

@@ -809,3 +809,16 @@ async def _contracts(reading: Reading, payer_key: str) -> tuple[Contract, ...]:
         _CONTRACT.validate_json(reading.keyring.fields.open("contract.document", row.document))
         for row in rows
     )
+
+
+async def names(reading: Reading) -> dict[str, str]:
+    """What payers, clinicians and locations are called, by their opaque ids."""
+    found = {}
+    for row in await reading.rows(select(payer)):
+        found[row.id] = reading.unseal(payer, row.document, Payer).name
+    for row in await reading.rows(select(location)):
+        found[row.id] = reading.unseal(location, row.document, Location).name
+    for row in await reading.rows(select(clinician)):
+        person = reading.unseal(clinician, row.document, Clinician)
+        found[row.id] = f"{person.last_name}, {person.first_name}"
+    return found

@@ -287,6 +287,7 @@ claim_version = Table(
     Column("control_number", _CONTROL, nullable=False, unique=True),
     Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False, index=True),
     Column("policy", String(80), nullable=False),
+    Column("codes", String(330), nullable=False, server_default=""),
     Column("frequency", String(1), nullable=False),
     Column("charge_cents", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -791,6 +792,29 @@ def _sum(expression: str) -> str:
     return f"CAST(COALESCE(SUM({expression}), 0) AS BIGINT)"
 
 
+def figures_by(column: str, where: str = "") -> str:
+    """The query that adds up ``claim_figures`` by one of its columns. Rates are in hundredths of a
+    percent, NULL where there is nothing to divide by."""
+
+    def rate(part: str, whole: str) -> str:
+        return f"CAST(ROUND(10000.0 * SUM({part}) / NULLIF(SUM({whole}), 0)) AS BIGINT)"
+
+    amounts = (
+        "billed", "allowed", "paid", "patient_paid", "contractual", "denied", "underpaid",
+        "overpaid", "recovered", "payer_open", "patient_open",
+    )  # fmt: skip
+    sums = ", ".join(f"CAST(SUM({name}_cents) AS BIGINT) AS {name}_cents" for name in amounts)
+    collected, due = "paid_cents + patient_paid_cents", "billed_cents - contractual_cents"
+    return (
+        f"SELECT {column} AS group_key, COUNT(*) AS claims, {sums}, "  # noqa: S608 - constants only
+        f"{rate(collected, due)} AS net_collection_rate, "
+        f"{rate('first_pass', 'decided')} AS first_pass_rate, "
+        f"{rate('denied', 'decided')} AS denial_rate, "
+        f"{rate('clean', '1')} AS clean_claim_rate "
+        f"FROM claim_figures {where} GROUP BY {column}"
+    )
+
+
 VIEWS = {
     # One row per roster row ever put on a roster. A hold after billing shows as billed, with the
     # hold as its reason; nothing is the reason of a closed claim.
@@ -834,6 +858,98 @@ SELECT c.claim_number,
   {_sum(_balance("payer_receivable"))} AS payer_open_cents
 FROM claim c LEFT JOIN transfer t ON t.claim_number = c.claim_number
 GROUP BY c.claim_number""",  # noqa: S608 - constants only
+    # One row per claim that was charged, with what the reports add up. `codes` are those billed,
+    # with ; between them; `underpaid_cents` and `overpaid_cents` what is off in decisions that
+    # stand. `first_pass`: paid as expected by its first decision, which stands. `clean`: neither
+    # rejected nor released by a person before it was taken.
+    "claim_figures": """CREATE VIEW claim_figures AS
+SELECT m.claim_number, g.clinician_id, g.location_id, c.service_date, c.stage,
+  COALESCE(p.payer_key, n.payer_key, c.payer_key) AS payer_key,
+  COALESCE(p.codes, n.codes, '') AS codes,
+  b.first_billed_at,
+  m.charge_cents AS billed_cents,
+  COALESCE(d.allowed_cents, 0) AS allowed_cents,
+  m.paid_cents, m.patient_paid_cents, m.contractual_cents,
+  CASE WHEN f.posting = 'denied' THEN m.charge_cents ELSE 0 END AS denied_cents,
+  m.payer_open_cents, m.patient_open_cents,
+  COALESCE(a.underpaid_cents, 0) AS underpaid_cents,
+  COALESCE(a.overpaid_cents, 0) AS overpaid_cents,
+  COALESCE(a.recovered_cents, 0) AS recovered_cents,
+  CASE WHEN f.posting IS NULL THEN 0 ELSE 1 END AS decided,
+  CASE WHEN f.posting = 'denied' THEN 1 ELSE 0 END AS denied,
+  CASE WHEN f.posting = 'applied' AND f.reversed_by IS NULL AND NOT EXISTS (
+    SELECT 1 FROM audited_line l WHERE l.remittance_id = f.remittance_id
+      AND l.claim_position = f.position AND l.shortfall_cents <> 0
+  ) THEN 1 ELSE 0 END AS first_pass,
+  CASE WHEN EXISTS (
+    SELECT 1 FROM acknowledgment k WHERE k.claim_number = m.claim_number AND k.accepted = {false}
+  ) OR EXISTS (
+    SELECT 1 FROM claim_event e WHERE e.claim_number = m.claim_number AND e.kind = 'decision'
+      AND e.at <= t.charged_at
+  ) THEN 0 ELSE 1 END AS clean
+FROM claim_money m
+JOIN claim c ON c.claim_number = m.claim_number
+JOIN group_session g ON g.id = c.session_id
+JOIN (
+  SELECT claim_number, MIN(posted_at) AS charged_at FROM transfer WHERE kind = 'charge'
+  GROUP BY claim_number
+) t ON t.claim_number = m.claim_number
+LEFT JOIN (
+  SELECT x.claim_number, MIN(y.sent_at) AS first_billed_at
+  FROM batch_claim x JOIN batch y ON y.id = x.batch_id GROUP BY x.claim_number
+) b ON b.claim_number = m.claim_number
+LEFT JOIN (
+  SELECT r.*, ROW_NUMBER() OVER (
+    PARTITION BY r.claim_number ORDER BY r.remittance_id, r.position) AS place
+  FROM remittance_claim r WHERE r.posting IN ('applied', 'denied')
+) f ON f.claim_number = m.claim_number AND f.place = 1
+LEFT JOIN (
+  SELECT r.claim_number, MIN(r.version) AS version, CAST(SUM(COALESCE(r.allowed_cents,
+    r.paid_cents + COALESCE((
+      SELECT SUM(j.cents) FROM remittance_adjustment j
+      WHERE j.remittance_id = r.remittance_id AND j.claim_position = r.position AND (
+        (j.group_code = 'PR' AND j.reason_code IN ('1', '2', '3', '66', '122'))
+        OR (j.group_code IN ('CO', 'OA')
+            AND j.reason_code IN ('104', '144', '161', '237', '245', '253')))
+    ), 0))) AS BIGINT) AS allowed_cents
+  FROM remittance_claim r
+  WHERE r.posting = 'applied' AND r.reversed_by IS NULL
+    AND r.status NOT IN ('2', '3', '20', '21')
+  GROUP BY r.claim_number
+) d ON d.claim_number = m.claim_number
+LEFT JOIN claim_version p ON p.claim_number = m.claim_number AND p.version = d.version
+LEFT JOIN claim_version n ON n.claim_number = m.claim_number AND n.version = (
+  SELECT MAX(w.version) FROM claim_version w WHERE w.claim_number = m.claim_number
+)
+LEFT JOIN (
+  SELECT l.claim_number,
+    CAST(SUM(CASE WHEN r.reversed_by IS NULL AND l.shortfall_cents > 0
+      THEN l.shortfall_cents - l.recovered_cents ELSE 0 END) AS BIGINT) AS underpaid_cents,
+    CAST(SUM(CASE WHEN r.reversed_by IS NULL AND l.shortfall_cents < 0
+      THEN -l.shortfall_cents - l.recovered_cents ELSE 0 END) AS BIGINT) AS overpaid_cents,
+    CAST(SUM(CASE WHEN l.shortfall_cents > 0 THEN l.recovered_cents ELSE 0 END) AS BIGINT)
+      AS recovered_cents
+  FROM audited_line l LEFT JOIN remittance_claim r
+    ON r.remittance_id = l.remittance_id AND r.position = l.claim_position
+  GROUP BY l.claim_number
+) a ON a.claim_number = m.claim_number""",
+    # One row per line that a payer underpaid, as long as nothing is known of it but the amount.
+    "underpayments": """CREATE VIEW underpayments AS
+SELECT l.claim_number, c.service_date, d.payer_key, l.code, l.pattern,
+  l.expected_cents, l.allowed_cents, l.shortfall_cents AS underpaid_cents, l.recovered_cents,
+  d.id AS dispute_id, d.state
+FROM audited_line l
+JOIN claim c ON c.claim_number = l.claim_number
+JOIN dispute_case d ON d.id = l.case_id
+WHERE d.kind = 'underpayment'""",
+} | {
+    f"{group}_figures": f"CREATE VIEW {group}_figures AS {figures_by(column)}"
+    for group, column in (
+        ("payer", "payer_key"),
+        ("provider", "clinician_id"),
+        ("location", "location_id"),
+        ("service_line", "codes"),
+    )
 }
 
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import base64
 import csv
 from collections import Counter, defaultdict
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from groupclaim.store import ledger
+from groupclaim.store import ledger, reports
 from groupclaim.x12 import read_837p
 from tests.activities.house import SAMPLES, SMALL, House, Reaper
 
@@ -114,6 +114,14 @@ async def test_each_kind_of_claim_ends_as_worked_out_by_hand(tmp_path: Path) -> 
         await run_to_the_end(house)
         assert await differences(house) == []
         assert sum(len(names) for names in SMALL.values()) == len(house.states)
+        # Exactly the planted underpayment: 22.10 for 28.15, which no known mistake explains.
+        async with house.database.reading() as reading:
+            found = await reports.report(reading, "underpayments", date(2026, 4, 30))
+        planted = await house.claim_of("S3", "P17")
+        assert [
+            (row["claim_number"], row["pattern"], row["expected_cents"], row["underpaid_cents"])
+            for row in found
+        ] == [(planted, "unexplained", 2815, 605)]
         async with house.database.reading() as reading:
             assert await ledger.verify(reading) == ()
 

@@ -1,0 +1,147 @@
+"""Reports: what was billed, allowed, paid and left open, by whom and for how long.
+
+All amounts are whole cents, rates hundredths of a percent. They add up the views ``claim_figures``
+and ``underpayments``; dashboards may read the views themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, get_args
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.types import Date
+
+from groupclaim.store import practice
+from groupclaim.store.database import Reading
+from groupclaim.store.schema import figures_by
+
+Kind = Literal["payer", "provider", "location", "service-line", "ageing", "underpayments"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_COLUMNS = {
+    "payer": "payer_key",
+    "provider": "clinician_id",
+    "location": "location_id",
+    "service-line": "codes",
+}
+_BUCKETS = (("0_to_30", 0, 30), ("31_to_60", 31, 60), ("61_to_90", 61, 90), ("91_to_120", 91, 120))
+_REVENUE_DAYS = 90
+
+Rows = list[dict[str, Any]]
+
+
+async def report(
+    reading: Reading,
+    kind: Kind,
+    as_of: date,
+    first: date | None = None,
+    last: date | None = None,
+) -> Rows:
+    """One report of the claims whose service was from ``first`` to ``last``, as of ``as_of``.
+
+    Days in A/R are what is open of all claims over the net revenue of a day, taken from the
+    services of the last 90 days; None without revenue.
+    """
+    span = {"first": first or date.min, "last": last or date.max}
+    names = await practice.names(reading)
+    if kind == "ageing":
+        return await _ageing(reading, as_of, span, names)
+    if kind == "underpayments":
+        return await _underpayments(reading, span, names)
+    column = _COLUMNS[kind]
+    within = figures_by(column, "WHERE service_date BETWEEN :first AND :last")
+    days = await _days_in_receivables(reading, column, as_of)
+    rows = []
+    for row in await _select(reading, f"{within} ORDER BY {column}", span):
+        figures = dict(row)
+        key = figures.pop("group_key")
+        rows.append(
+            {kind.replace("-", "_"): names.get(key, key), **figures, "days_in_ar": days.get(key)}
+        )
+    return rows
+
+
+async def _days_in_receivables(reading: Reading, column: str, as_of: date) -> dict[str, float]:
+    """By group: (open with payers and patients) / (net revenue of 90 days / 90), to a tenth."""
+    rows = await _select(
+        reading,
+        f"SELECT {column} AS group_key, SUM(payer_open_cents + patient_open_cents) AS open_cents, "  # noqa: S608 - constants only
+        "SUM(CASE WHEN service_date > :first AND service_date <= :last "
+        "THEN billed_cents - contractual_cents ELSE 0 END) AS revenue_cents "
+        f"FROM claim_figures GROUP BY {column}",
+        {"first": as_of - timedelta(days=_REVENUE_DAYS), "last": as_of},
+    )
+    return {
+        row["group_key"]: round(int(row["open_cents"]) * _REVENUE_DAYS / int(revenue), 1)
+        for row in rows
+        if (revenue := row["revenue_cents"]) and revenue > 0
+    }
+
+
+async def _ageing(
+    reading: Reading, as_of: date, span: dict[str, date], names: dict[str, str]
+) -> Rows:
+    """What is open by payer and age, counted from the service and from the first billing."""
+    rows = await _select(
+        reading,
+        "SELECT payer_key, service_date, first_billed_at, "
+        "payer_open_cents + patient_open_cents AS open_cents FROM claim_figures "
+        "WHERE service_date BETWEEN :first AND :last "
+        "AND payer_open_cents + patient_open_cents <> 0 ORDER BY payer_key",
+        span,
+    )
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        for basis, since in (
+            ("service", _day(row["service_date"])),
+            ("first billed", _day(row["first_billed_at"])),
+        ):
+            payer = names.get(row["payer_key"], row["payer_key"])
+            buckets = found.setdefault(
+                (payer, basis),
+                {
+                    "payer": payer,
+                    "counted_from": basis,
+                    **{f"{name}_cents": 0 for name, _, _ in _BUCKETS},
+                    "over_120_cents": 0,
+                    "open_cents": 0,
+                },
+            )
+            age = max((as_of - since).days, 0) if since else 0
+            bucket = next((name for name, _, most in _BUCKETS if age <= most), "over_120")
+            buckets[f"{bucket}_cents"] += int(row["open_cents"])
+            buckets["open_cents"] += int(row["open_cents"])
+    return list(found.values())
+
+
+async def _underpayments(reading: Reading, span: dict[str, date], names: dict[str, str]) -> Rows:
+    rows = await _select(
+        reading,
+        "SELECT dispute_id, payer_key, code, pattern, claim_number, service_date, expected_cents, "
+        "allowed_cents, underpaid_cents, recovered_cents, state FROM underpayments "
+        "WHERE service_date BETWEEN :first AND :last "
+        "ORDER BY dispute_id, service_date, claim_number",
+        span,
+    )
+    found = []
+    for row in rows:
+        values = dict(row)
+        payer = values.pop("payer_key")
+        values["service_date"] = _day(values["service_date"])
+        found.append({"payer": names.get(payer, payer), **values})
+    return found
+
+
+async def _select(reading: Reading, query: str, days: dict[str, date]) -> list[Any]:
+    statement = text(query).bindparams(*(bindparam(name, type_=Date()) for name in days))
+    return list((await reading.execute(statement, days)).mappings())
+
+
+def _day(value: Any) -> date | None:
+    """A day as one database gives it, or as text as the other does; of an instant, its UTC day."""
+    if isinstance(value, str):
+        return date.fromisoformat(value[:10])
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).date()
+    return value if isinstance(value, date) else None
