@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from temporalio.client import Client, WithStartWorkflowOperation
@@ -31,7 +32,7 @@ from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.rules.patient_account import card_refusal
-from groupclaim.store import audit, cards, claims, ledger, practice
+from groupclaim.store import audit, cards, claims, ledger, practice, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
 from workflows import claim, session
@@ -39,6 +40,17 @@ from workflows import claim, session
 
 class Refused(Exception):
     """What was asked for cannot be done; the text says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkAct:
+    """What somebody does with a work item. ``revision``: what they saw of it; None: as it is."""
+
+    kind: Literal["assign", "pend", "reopen", "resolve", "comment"]
+    to: str | None = None
+    until: datetime | None = None
+    text: str = ""
+    revision: int | None = None
 
 
 _OTHER_AMOUNT = "receipt: recorded before with another amount"
@@ -351,6 +363,39 @@ class FrontDesk:
             claim.Progress,
         )
         return progress.model_dump(mode="json")
+
+    # --- the work list
+
+    async def act_on(self, item_id: str, act: WorkAct, by: str) -> work.WorkItem:
+        """Take, put off, put back, finish or comment one item.
+
+        Raises :class:`work.ChangedMeanwhile` when somebody else was first, InputRefused, and
+        UnknownRecord.
+        """
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            item = await work.read_item(tx, item_id)
+            revision = item.revision if act.revision is None else act.revision
+            match act.kind:
+                case "assign":
+                    item = await work.assign(tx, item_id, act.to, revision)
+                case "pend":
+                    if act.until is None:
+                        raise InputRefused("pend", ["until: by when to look again"])
+                    item = await work.pend(tx, item_id, act.until, revision, now)
+                case "reopen":
+                    item = await work.resume(tx, item_id, revision)
+                case "resolve":
+                    item = await work.resolve(tx, item_id, by, revision, now)
+                case "comment":
+                    pass
+            if act.text:
+                await work.comment(tx, item_id, act.text, by, now)
+            elif act.kind in ("comment", "pend", "resolve"):
+                raise InputRefused(act.kind, ["text: say why, or what was found"])
+            detail = {"to": act.to, "until": act.until.isoformat() if act.until else None}
+            await audit.record(tx, now, by, f"work_{act.kind}", item.subject, detail)
+        return item
 
     async def _update(self, workflow_id: str, name: str, given: Any, result: type[Any]) -> Any:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from activities import steps
 from activities.outside import Outside, performs
-from groupclaim.store import audit, authorizations, claims, ledger
+from groupclaim.store import audit, authorizations, claims, ledger, practice, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from workflows import claim
 
@@ -29,6 +29,11 @@ class Progress:
             kept = await claims.load_state(tx, state.claim_number)
             await sleep_until(tx, claim.workflow_id(state.claim_number), kept.due_at)
             left = await ledger.balance(tx, state.claim_number)
+            if kept.hold is not None and not left.charge:
+                at_stake = await practice.usual_charge(tx, state.claim_number)
+            else:
+                at_stake = left.payer_open + left.patient_open
+            await work.follow_hold(tx, kept, abs(at_stake), now)
             return steps.Recorded(
                 timer_seconds=await timer_seconds(tx, state.due_at) if state.due_at else None,
                 billed=left.charge,

@@ -45,6 +45,7 @@ from worker.settings import Settings
 from worker.tables import table
 from worker.terminal import AsJson, By, books, desk, fail, read, run
 from worker.user_commands import commands as users
+from worker.work_commands import commands as work_items
 from worker.x12_commands import commands as x12_files
 
 Result = TypeVar("Result")
@@ -72,6 +73,7 @@ for name, group in (
     application.add_typer(group, name=name)
 application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
+application.add_typer(work_items, name="work")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 cash_commands.add_to(application, money)

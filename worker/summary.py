@@ -14,7 +14,6 @@ from temporalio.client import Client
 
 from groupclaim.lifecycle.why import why
 from groupclaim.model.money import Cents
-from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import ledger, practice
 from groupclaim.store.claims import load_state, read_findings
 from groupclaim.store.database import Database, Reading
@@ -106,7 +105,7 @@ async def outcome(database: Database, client: Client) -> dict[str, Any]:
             for row in claims
         }
         held_back = {
-            row.claim_number: await _charge(reading, row.claim_number)
+            row.claim_number: await practice.usual_charge(reading, row.claim_number)
             for row in claims
             if row.standing == "held"
         }
@@ -140,15 +139,6 @@ async def outcome(database: Database, client: Client) -> dict[str, Any]:
         "reasons": _reasons(claims),
         "history_events_per_claim": {"p50": int(median(lengths)), "max": max(lengths)},
     }
-
-
-async def _charge(reading: Reading, claim_number: str) -> int:
-    """What a claim not yet made would charge by the practice's own fees."""
-    facts = await practice.claim_facts(reading, claim_number)
-    day = facts.service_date
-    return sum(
-        fee.cents for fee in facts.fees if fee.code == GROUP_PSYCHOTHERAPY and fee.in_force(day)
-    )
 
 
 def _money(claims: Sequence[Row[Any]], held_back: Mapping[str, int]) -> dict[str, int]:

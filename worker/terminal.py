@@ -26,6 +26,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.work import ChangedMeanwhile
 from worker.embedded import StartFailed
 from worker.process import SettingsRefused, connect
 from worker.settings import Settings
@@ -86,7 +87,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         fail(2, str(error))
     except UnknownRecord as error:
         fail(2, f"not known: {error}")
-    except Refused as error:
+    except (Refused, ChangedMeanwhile) as error:
         fail(1, str(error))
     except WorkflowUpdateFailedError as error:
         fail(1, f"refused: {getattr(error.cause, 'message', error.cause)}")

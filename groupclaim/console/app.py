@@ -34,6 +34,7 @@ from groupclaim.store import people
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
 from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.work import ChangedMeanwhile
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_BODY = 10_000_000
@@ -172,8 +173,9 @@ def _handle_errors(app: FastAPI) -> None:
     async def _input(request: Request, error: InputRefused) -> Response:
         return error_page(request, 422, str(error))
 
+    @app.exception_handler(ChangedMeanwhile)
     @app.exception_handler(Refused)
-    async def _refused(request: Request, error: Refused) -> Response:
+    async def _refused(request: Request, error: Exception) -> Response:
         return error_page(request, 409, str(error))
 
     @app.exception_handler(WorkflowUpdateFailedError)

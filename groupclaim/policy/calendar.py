@@ -106,6 +106,13 @@ class BusinessCalendar:
             day = self.next_business_day(day + timedelta(days=1))
         return day
 
+    def business_days_until(self, day: date, end: date) -> int:
+        """Business days after ``day`` up to and with ``end``; below zero when ``end`` is past."""
+        if end < day:
+            return -self.business_days_until(end, day)
+        span = (end - day).days
+        return sum(self.is_business_day(day + timedelta(days=n)) for n in range(1, span + 1))
+
     def next_cutoff(self, now: datetime, cutoff_local: time, time_zone: str) -> datetime:
         """The first cutoff strictly after ``now``: at ``cutoff_local`` on a business day there."""
         zone = ZoneInfo(time_zone)

@@ -39,6 +39,7 @@ from groupclaim.model.practice import (
 )
 from groupclaim.model.roster_file import OnFile
 from groupclaim.model.session import Attendance, GroupSession, OtherService, RemotePart
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import authorizations
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
@@ -614,6 +615,16 @@ async def read_practice(reading: Reading) -> Practice:
     """The practice of this database. Raises :class:`UnknownRecord` before it is loaded."""
     practice_id = await reading.scalar(select(practice.c.id))
     return await _open(reading, practice, practice_id or "", Practice)
+
+
+async def usual_charge(reading: Reading, claim_number: str) -> Cents:
+    """What a claim not yet made would charge by the practice's own fees for group therapy."""
+    facts = await claim_facts(reading, claim_number)
+    day = facts.service_date
+    prices = [
+        fee.cents for fee in facts.fees if fee.code == GROUP_PSYCHOTHERAPY and fee.in_force(day)
+    ]
+    return sum(prices, start=Cents(0))
 
 
 async def time_zone(reading: Reading) -> str:

@@ -666,6 +666,44 @@ audited_line = Table(
     ),
 )
 
+# --- what people have to do
+
+work_item = Table(
+    "work_item",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("subject", String(200), nullable=False, index=True),
+    _claim(index=True),
+    Column("session_id", _ID, ForeignKey("group_session.id"), index=True),
+    Column("payer_key", _ID),
+    Column("code", _CODE, nullable=False),
+    Column("queue", _CODE, nullable=False),
+    Column("cents", BigInteger, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("due_at", Moment),
+    Column("state", String(8), nullable=False),
+    Column("assignee", String(80)),
+    Column("pended_until", Moment),
+    Column("resolved_at", Moment),
+    Column("resolution", String(80)),
+    Column("revision", Integer, nullable=False),
+    CheckConstraint("state IN ('open', 'pended', 'resolved')", name="state"),
+    CheckConstraint("(state = 'pended') = (pended_until IS NOT NULL)", name="pended"),
+    CheckConstraint("(state = 'resolved') = (resolved_at IS NOT NULL)", name="resolved"),
+    Index(None, "state", "due_at"),
+    Index(None, "state", "code"),
+)
+work_note = Table(
+    "work_note",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("work_item_id", _ID, ForeignKey("work_item.id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(80), nullable=False),
+    _document(),
+)
+
 # --- people at the console
 
 console_user = Table(

@@ -236,7 +236,7 @@ async def test_a_limit_to_a_location_hides_the_claims_of_others(practice: Practi
     browser = await practice.signed_in("elsewhere")
     number = await practice.house.claim_of("S1", "P01")
     assert (await browser.get(f"/claims/{number}")).status_code == 404
-    assert "Nothing waits" in (await browser.get("/")).text
+    assert "Nothing here waits" in (await browser.get("/")).text
 
 
 async def test_emergency_access_shows_more_is_noted_and_ends_by_itself(practice: Practice) -> None:

@@ -30,10 +30,11 @@ async def test_the_list_names_each_held_claim_with_its_reason(practice: Practice
     page = (await biller.get("/")).text
     assert number in page
     assert state.hold.code in page
-    filtered = (await biller.get(f"/?hold={state.hold.code}")).text
+    filtered = (await biller.get(f"/?code={state.hold.code}")).text
     assert number in filtered
-    assert number not in (await biller.get("/?hold=GROUP_SIZE_REVIEW")).text
-    assert (await biller.get("/?hold=' OR 1=1")).status_code == 422
+    assert number not in (await biller.get("/?code=GROUP_SIZE_REVIEW")).text
+    assert number not in (await biller.get("/?code=' OR 1=1")).text
+    assert (await biller.get("/?view=' OR 1=1")).status_code == 422
     assert (await biller.get("/?sort=; DROP TABLE claim")).status_code == 422
 
 

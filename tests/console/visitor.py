@@ -6,10 +6,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from temporalio.client import Client
 
@@ -17,6 +19,9 @@ from activities.front_desk import FrontDesk
 from groupclaim.console.app import Console, create_app
 from groupclaim.store import people
 from tests.activities.house import House
+
+people._hasher = cache(lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+"""Hashing is meant to be slow; these tests make hundreds."""
 
 ORIGIN = "http://127.0.0.1:8300"
 PASSWORD = "a long enough password"

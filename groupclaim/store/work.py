@@ -1,0 +1,387 @@
+"""What people have to do: who, by when, why, and what it is about.
+
+An item opens by itself when something begins to wait for a person, and is resolved by itself when
+that has ended; what people do in between is to take it, put it off to a day, and write down what
+they found. Whatever changes an item names the revision that it was read at, so that of two people
+who act at once one is told that the other was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
+
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import ClaimState
+from groupclaim.model.base import InputRefused, Record
+from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.schema import claim, work_item, work_note
+
+BY_ITSELF = "groupclaim"
+"""Who resolved an item whose cause has ended."""
+
+
+class WorkState(StrEnum):
+    OPEN = "open"
+    PENDED = "pended"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something for a person to do. ``key`` tells it from the next one about the same ``subject``.
+
+    ``kind`` says where it is acted on (``hold``: at the claim); ``code`` why; ``queue`` who acts;
+    ``cents`` what is at stake.
+    """
+
+    kind: str
+    subject: str
+    key: str
+    code: str
+    queue: str
+    cents: int = 0
+    due_at: datetime | None = None
+    claim_number: str | None = None
+    session_id: str | None = None
+    payer_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    id: str
+    kind: str
+    subject: str
+    claim_number: str | None
+    session_id: str | None
+    payer_key: str | None
+    code: str
+    queue: str
+    cents: int
+    opened_at: datetime
+    due_at: datetime | None
+    state: WorkState
+    assignee: str | None
+    pended_until: datetime | None
+    resolved_at: datetime | None
+    resolution: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    at: datetime
+    actor: str
+    text: str
+
+
+class _Text(Record):
+    text: str
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody else was first; the text says what the item is now."""
+
+
+# --- opening and closing, by what happens
+
+
+async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
+    """Put something on the list, once; a deadline or amount that has changed is brought up to
+    date. Returns the item's id."""
+    key = tx.keyring.opaque("work", f"{task.kind}|{task.subject}|{task.key}")
+    new = await tx.insert_new(
+        work_item,
+        {
+            "id": key,
+            "kind": task.kind,
+            "subject": task.subject,
+            "claim_number": task.claim_number,
+            "session_id": task.session_id,
+            "payer_key": task.payer_key,
+            "code": task.code,
+            "queue": task.queue,
+            "cents": task.cents,
+            "opened_at": at,
+            "due_at": task.due_at,
+            "state": WorkState.OPEN.value,
+            "revision": 0,
+        },
+    )
+    if not new:
+        await tx.execute(
+            update(work_item)
+            .where(work_item.c.id == key, work_item.c.state != WorkState.RESOLVED.value)
+            .values(due_at=task.due_at, cents=task.cents)
+        )
+    return key
+
+
+async def close_items(
+    tx: Transaction, kind: str, subject: str, at: datetime, *, keeping: str | None = None
+) -> None:
+    """Resolve what stands on the list about ``subject``, but for the item ``keeping``."""
+    await tx.execute(
+        update(work_item)
+        .where(
+            work_item.c.kind == kind,
+            work_item.c.subject == subject,
+            work_item.c.state != WorkState.RESOLVED.value,
+            work_item.c.id != (keeping or ""),
+        )
+        .values(
+            state=WorkState.RESOLVED.value,
+            pended_until=None,
+            resolved_at=at,
+            resolution=BY_ITSELF,
+            revision=work_item.c.revision + 1,
+        )
+    )
+
+
+async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: datetime) -> None:
+    """A claim's hold is an item for as long as it stands, unless it is asked again without people.
+
+    ``cents``: what the claim is about, charged or still open.
+    """
+    hold = state.hold
+    kept = None
+    if hold is not None and not HOLDS[hold.code].asked_again:
+        row = await tx.first(
+            select(claim.c.session_id, claim.c.payer_key).where(
+                claim.c.claim_number == state.claim_number
+            )
+        )
+        if row is None:
+            raise UnknownRecord(f"claim {state.claim_number}")
+        kept = await open_item(
+            tx,
+            Task(
+                kind="hold",
+                subject=state.claim_number,
+                key=f"{hold.code}|{hold.since.isoformat()}",
+                code=hold.code,
+                queue=HOLDS[hold.code].waits_for.split(":")[0],
+                cents=cents,
+                due_at=state.due_at,
+                claim_number=state.claim_number,
+                session_id=row.session_id,
+                payer_key=row.payer_key,
+            ),
+            at,
+        )
+    await close_items(tx, "hold", state.claim_number, at, keeping=kept)
+
+
+# --- what people do
+
+
+async def assign(tx: Transaction, item_id: str, to: str | None, revision: int) -> WorkItem:
+    """Give an item to somebody, or to nobody. Raises :class:`ChangedMeanwhile`."""
+    return await _change(tx, item_id, revision, {"assignee": to}, WorkState.RESOLVED)
+
+
+async def pend(
+    tx: Transaction, item_id: str, until: datetime, revision: int, at: datetime
+) -> WorkItem:
+    """Put an item off: it is out of the way until then, never past its deadline.
+
+    Raises :class:`InputRefused` for a day that has passed or lies behind the deadline, and
+    :class:`ChangedMeanwhile`.
+    """
+    item = await read_item(tx, item_id)
+    if until <= at:
+        raise InputRefused("pend", ["until: lies in the past"])
+    if item.due_at is not None and until > item.due_at > at:
+        raise InputRefused("pend", ["until: behind the deadline"])
+    values = {"state": WorkState.PENDED.value, "pended_until": until}
+    return await _change(tx, item_id, revision, values, WorkState.RESOLVED)
+
+
+async def resume(tx: Transaction, item_id: str, revision: int) -> WorkItem:
+    """Put an item back on the list: one put off, or one resolved by a person by mistake.
+
+    An item whose cause has ended is not reopened: raises :class:`InputRefused`.
+    """
+    item = await read_item(tx, item_id)
+    if item.state is WorkState.RESOLVED and (item.resolution == BY_ITSELF or item.kind == "hold"):
+        raise InputRefused("reopen", ["item: what it was about has ended"])
+    values = {
+        "state": WorkState.OPEN.value,
+        "pended_until": None,
+        "resolved_at": None,
+        "resolution": None,
+    }
+    return await _change(tx, item_id, revision, values, WorkState.OPEN)
+
+
+async def resolve(tx: Transaction, item_id: str, by: str, revision: int, at: datetime) -> WorkItem:
+    """Say that an item is done. A hold's is done by releasing the claim, never here."""
+    item = await read_item(tx, item_id)
+    if item.kind == "hold":
+        raise InputRefused("resolve", ["item: a hold is resolved by releasing its claim"])
+    values = {
+        "state": WorkState.RESOLVED.value,
+        "pended_until": None,
+        "resolved_at": at,
+        "resolution": by,
+    }
+    return await _change(tx, item_id, revision, values, WorkState.RESOLVED)
+
+
+async def _change(
+    tx: Transaction, item_id: str, revision: int, values: dict[str, Any], not_when: WorkState
+) -> WorkItem:
+    changed = await tx.execute(
+        update(work_item)
+        .where(
+            work_item.c.id == item_id,
+            work_item.c.revision == revision,
+            work_item.c.state != not_when.value,
+        )
+        .values(**values, revision=work_item.c.revision + 1)
+    )
+    item = await read_item(tx, item_id)
+    if changed.rowcount == 0:
+        whose = f" by {item.assignee}" if item.assignee else ""
+        raise ChangedMeanwhile(f"changed meanwhile{whose}: it is {item.state.value} now")
+    return item
+
+
+async def comment(tx: Transaction, item_id: str, text: str, by: str, at: datetime) -> None:
+    """Write down what was found. The words are encrypted: they may name a person."""
+    if not 0 < len(text.strip()) <= 2000:
+        raise InputRefused("comment", ["text: 1 to 2000 characters"])
+    await read_item(tx, item_id)
+    await tx.execute(
+        work_note.insert().values(
+            work_item_id=item_id,
+            at=at,
+            actor=by,
+            document=tx.seal(work_note, _Text(text=text.strip())),
+        )
+    )
+
+
+# --- what there is to do
+
+
+async def read_item(reading: Reading, item_id: str) -> WorkItem:
+    """One item. Raises :class:`UnknownRecord`."""
+    row = await reading.first(select(work_item).where(work_item.c.id == item_id))
+    if row is None:
+        raise UnknownRecord("a work item of that id")
+    return _item(row)
+
+
+def _item(row: Row[Any]) -> WorkItem:
+    values = dict(row._mapping)
+    return WorkItem(**{**values, "state": WorkState(values["state"])})
+
+
+async def comments(reading: Reading, item_id: str) -> tuple[Comment, ...]:
+    rows = await reading.rows(
+        select(work_note).where(work_note.c.work_item_id == item_id).order_by(work_note.c.id)
+    )
+    return tuple(
+        Comment(row.at, row.actor, reading.unseal(work_note, row.document, _Text).text)
+        for row in rows
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which items: each criterion that is given must hold. ``assignee`` "" means nobody's;
+    ``due_before`` what is due by then; ``pended`` those put off, which are else left out; ``item``
+    that one alone, in whatever state."""
+
+    code: str | None = None
+    queue: str | None = None
+    payer_key: str | None = None
+    assignee: str | None = None
+    due_before: datetime | None = None
+    pended: bool = False
+    resolved: bool = False
+    item: str | None = None
+    sessions: Any = None
+    """Subquery of the sessions that the reader may see; None: all, and what is of no session."""
+
+
+def _matching(wanted: Wanted, now: datetime) -> ColumnElement[bool]:
+    at_hand = or_(
+        work_item.c.state == WorkState.OPEN.value,
+        and_(work_item.c.state == WorkState.PENDED.value, work_item.c.pended_until <= now),
+    )
+    if wanted.resolved:
+        at_hand = work_item.c.state == WorkState.RESOLVED.value
+    elif wanted.pended:
+        at_hand = and_(work_item.c.state == WorkState.PENDED.value, work_item.c.pended_until > now)
+    terms: list[ColumnElement[bool]] = [at_hand]
+    for column in ("code", "queue", "payer_key"):
+        value = getattr(wanted, column)
+        if value is not None:
+            terms.append(work_item.c[column] == value)
+    if wanted.assignee is not None:
+        mine = work_item.c.assignee
+        terms.append(mine == wanted.assignee if wanted.assignee else mine.is_(None))
+    if wanted.due_before is not None:
+        terms.append(work_item.c.due_at <= wanted.due_before)
+    if wanted.item is not None:
+        terms = [work_item.c.id == wanted.item]
+    if wanted.sessions is not None:
+        terms.append(work_item.c.session_id.in_(wanted.sessions))
+    return and_(true(), *terms)
+
+
+ORDERS: dict[str, tuple[ColumnElement[Any], ...]] = {
+    "due": (work_item.c.due_at.is_(None), work_item.c.due_at, work_item.c.id),
+    "amount": (work_item.c.cents.desc(), work_item.c.id),
+    "oldest": (work_item.c.opened_at, work_item.c.id),
+}
+
+
+async def items(
+    reading: Reading,
+    wanted: Wanted,
+    now: datetime,
+    *,
+    order: str = "due",
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[WorkItem, ...]:
+    """What is wanted, at most ``limit`` of it."""
+    rows = await reading.rows(
+        select(work_item)
+        .where(_matching(wanted, now))
+        .order_by(*ORDERS[order])
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(_item(row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """How many items of one reason, and the cents at stake."""
+
+    code: str
+    items: int
+    cents: int
+
+
+async def counters(reading: Reading, wanted: Wanted, now: datetime) -> Sequence[Counter]:
+    """What is wanted, counted by reason, the most money first."""
+    total = func.sum(work_item.c.cents)
+    rows = await reading.rows(
+        select(work_item.c.code, func.count().label("items"), total.label("cents"))
+        .where(_matching(wanted, now))
+        .group_by(work_item.c.code)
+        .order_by(total.desc(), work_item.c.code)
+    )
+    return tuple(Counter(row.code, row.items, int(row.cents)) for row in rows)
