@@ -38,6 +38,7 @@ from groupclaim.store.work import ChangedMeanwhile
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_BODY = 10_000_000
+_SIGN_INS_A_MINUTE = 20
 
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -77,6 +78,7 @@ def create_app(console: Console) -> FastAPI:
     """The application. Raises :class:`UnguardedRoute` while any route is open by mistake."""
     app = FastAPI(title="groupclaim", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
+    app.state.sign_ins = RateLimit(_SIGN_INS_A_MINUTE, timedelta(minutes=1))
     for router in (sign_in.router, today.router, claims.router):
         # Not include_router: the walk below must see every single route.
         app.router.routes.extend(router.routes)

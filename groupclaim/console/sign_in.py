@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from groupclaim.console.access import Allow, Permission, Person, Public
-from groupclaim.console.limits import RateLimit
 from groupclaim.console.oidc import Attempt, SignInFailed
 from groupclaim.console.show import page
 from groupclaim.model.base import InputRefused
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from groupclaim.console.app import Console
 
 router = APIRouter()
-_TRIES = RateLimit(20, timedelta(minutes=1))
 
 Anyone = Annotated[Person | None, Depends(Public())]
 Viewer = Annotated[Person, Depends(Allow(Permission.VIEW))]
@@ -80,7 +78,7 @@ async def sign_in(
 ) -> Response:
     console = _console(request)
     now = console.wall()
-    if not _TRIES.admits(request.client.host if request.client else "", now):
+    if not request.app.state.sign_ins.admits(request.client.host if request.client else "", now):
         return _form(request, next, "Too many attempts. Wait a minute.", 429)
     async with console.database.transaction() as tx:
         found = await people.check_password(tx, name, password, now)

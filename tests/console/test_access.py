@@ -259,3 +259,11 @@ async def test_emergency_access_shows_more_is_noted_and_ends_by_itself(practice:
     assert (await browser.get(f"/claims/{number}")).status_code == 404
     async with practice.house.database.reading() as reading:
         assert await people.emergencies(reading, practice.wall()) == 0
+
+
+async def test_one_address_may_try_to_sign_in_twenty_times_a_minute(practice: Practice) -> None:
+    browser = practice.browser()
+    answers = [await browser.sign_in(f"name {number}", "wrong") for number in range(21)]
+    assert [answer.status_code for answer in answers] == [403] * 20 + [429]
+    practice.wall.pass_(timedelta(minutes=1))
+    assert (await browser.sign_in("biller")).status_code == 303
