@@ -24,6 +24,7 @@ from groupclaim.rules.deadlines import Deadline, check_filing
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
 from groupclaim.store import authorizations, batches, claims, remittances
+from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 
 _MOST_PROBLEMS = 20
@@ -51,6 +52,10 @@ class ClaimBuild:
             replaced = await _replaced(reading, step)
             sent_at = await batches.first_unanswered_sending(reading, step.claim_number)
             elsewhere = await sessions_of_the_day(reading, found.facts)
+        async with outside.database.transaction() as tx:
+            number = await claims.begin_version(
+                tx, step.claim_number, step.version, step.sequence, found.now
+            )
         billed, coverage = found.billed, found.facts.coverage
         if billed is None or coverage is None:
             return await self._held(step, found, found.lacks)
@@ -82,7 +87,7 @@ class ClaimBuild:
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
-            draft = _draft(step, found, coded, parties, replaced)
+            draft = _draft(step, number, found, coded, parties, replaced)
             findings = (*findings, *draft.findings)
             if draft.version is not None:
                 findings = (
@@ -98,8 +103,12 @@ class ClaimBuild:
     async def _build_for_next(self, step: steps.ClaimStep) -> ClaimBuilt:
         """The version for a payer after the first: what that one got, with its decision."""
         outside = self._outside
+        async with outside.database.transaction() as tx:
+            number = await claims.begin_version(
+                tx, step.claim_number, step.version, step.sequence, await practice_now(tx)
+            )
         async with outside.database.reading() as reading:
-            draft = await draft_for_next(outside, reading, step)
+            draft = await draft_for_next(outside, reading, step, number)
             version, findings = draft.version, draft.findings
             if version is not None:
                 _, connection = await connection_of(reading, version.parties.payer)
@@ -204,12 +213,13 @@ async def _replaced(reading: Reading, step: steps.ClaimStep) -> str | None:
 
 def _draft(
     step: steps.ClaimStep,
+    number: int,
     found: OnFile,
     coded: Coded,
     parties: ClaimParties,
     replaced: str | None,
 ) -> _Draft:
-    facts, number = found.facts, step.version + 1
+    facts = found.facts
     if step.frequency != ORIGINAL and replaced is None:
         return _Draft(
             version=None,
@@ -242,6 +252,7 @@ def _draft(
                 "claim_number": step.claim_number,
                 "version": number,
                 "control_number": control,
+                "made_by": step.sequence,
                 "parties": parties,
                 "frequency": step.frequency,
                 "original_reference": replaced,

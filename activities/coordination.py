@@ -171,9 +171,11 @@ class DraftForNext:
     findings: tuple[Finding, ...]
 
 
-async def draft_for_next(outside: Outside, reading: Reading, step: steps.ClaimStep) -> DraftForNext:
+async def draft_for_next(
+    outside: Outside, reading: Reading, step: steps.ClaimStep, version_number: int
+) -> DraftForNext:
     """The claim as the first payer got it, for the payer at ``step.payer``, with the figures of
-    those before."""
+    those before, as that version."""
     number = step.claim_number
     found = await on_file(outside, reading, number, step.version)
     facts = found.facts
@@ -197,7 +199,7 @@ async def draft_for_next(outside: Outside, reading: Reading, step: steps.ClaimSt
         return _stopped(found, "prior_decision_unmatched")
     if payer.filing_indicator == _MEDICARE and cover.medicare_secondary is None:
         return _stopped(found, "medicare_secondary_reason")
-    if step.version + 1 > len(VERSION_LETTERS):
+    if version_number > len(VERSION_LETTERS):
         return _stopped(found, "too_many_versions")
     parties = await _parties(reading, base.parties, cover, policy)
     found = await on_file(outside, reading, number, parties=parties)
@@ -206,12 +208,13 @@ async def draft_for_next(outside: Outside, reading: Reading, step: steps.ClaimSt
         replaced = await coordination.payers_number(reading, number, step.version, cover.payer)
     if step.frequency != ORIGINAL and replaced is None:
         return _stopped(found, "no_original_reference")
-    control = control_number(number, step.version + 1)
+    control = control_number(number, version_number)
     permit = fitting_authorization(found.facts, GROUP_PSYCHOTHERAPY)
     version = ClaimVersion.model_validate(
         {
             **dict(base),
-            "version": step.version + 1,
+            "version": version_number,
+            "made_by": step.sequence,
             "control_number": control,
             "parties": parties,
             "payer_sequence": step.payer,

@@ -118,10 +118,11 @@ class PriorDecision(Record):
 
 
 class ClaimVersion(Record):
-    """What one version of a claim says; a version that is kept never changes.
+    """What one version of a claim says; one that has been put into a batch never changes.
 
     ``payer_sequence``: 1 where the payer is billed first, 2 where after one other; ``prior`` are
-    the decisions of those before it, the first payer's first.
+    the decisions of those before it, the first payer's first. ``made_by`` is the number of the
+    claim's step that made it.
     """
 
     claim_number: str
@@ -137,6 +138,7 @@ class ClaimVersion(Record):
     place_of_service: str
     patient_paid: Annotated[Cents, Field(ge=0)] = Cents(0)
     lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=50)]
+    made_by: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _refers_to_what_it_replaces(self) -> ClaimVersion:

@@ -146,8 +146,51 @@ async def timeline(reading: Reading, claim_number: str) -> tuple[ClaimEvent, ...
 # --- versions
 
 
+async def begin_version(
+    tx: Transaction, claim_number: str, last: int, step: int, at: datetime
+) -> int:
+    """The number of the version that ``step`` makes after ``last``: the same again where no batch
+    has taken that one, so that no letter is missing on the wire. It waits for none any longer."""
+    kept = await tx.scalar(
+        select(claim_version.c.document).filter_by(claim_number=claim_number, version=last)
+    )
+    if kept is None:
+        return last + 1
+    if tx.unseal(claim_version, kept, ClaimVersion).made_by == step:
+        return last
+    waits = (
+        ready_claim.c.claim_number == claim_number,
+        ready_claim.c.version == last,
+        ready_claim.c.batch_id.is_(None),
+    )
+    unsent = await tx.first(
+        select(ready_claim.c.version).where(*waits).with_for_update(key_share=True)
+    )
+    if unsent is None:
+        return last + 1
+    await tx.execute(
+        update(ready_claim)
+        .where(*waits, ready_claim.c.withdrawn_at.is_(None))
+        .values(withdrawn_at=at)
+    )
+    return last
+
+
 async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> ClaimVersion:
-    """Keep a claim version. One that is kept never changes: made again, the kept one comes back."""
+    """Keep a claim version, in place of one of that number that was withdrawn unsent. Else one that
+    is kept never changes: made again, the kept one comes back."""
+    withdrawn = await tx.execute(
+        delete(ready_claim).where(
+            ready_claim.c.claim_number == made.claim_number,
+            ready_claim.c.version == made.version,
+            ready_claim.c.batch_id.is_(None),
+            ready_claim.c.withdrawn_at.is_not(None),
+        )
+    )
+    if withdrawn.rowcount:
+        await tx.execute(
+            delete(claim_version).filter_by(claim_number=made.claim_number, version=made.version)
+        )
     new = await tx.insert_new(
         claim_version,
         {

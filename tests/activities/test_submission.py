@@ -96,7 +96,7 @@ async def test_a_claim_that_cannot_be_sent_leaves_its_batch_and_the_rest_goes(
     assert house.states[sent].stage == "submitted"
 
 
-async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_as_its_next_version(
+async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_under_its_own_letter(
     house: House,
 ) -> None:
     cut = await cut_one(house)
@@ -113,7 +113,7 @@ async def test_a_claim_taken_out_is_held_until_it_is_mended_and_goes_as_its_next
     await house.send(again)
     assert house.states[refused].stage == "submitted"
     assert [refused.encode() in content for content in arrived(house)] == [False, True]
-    assert f"{control_number(refused, 2)}".encode() in arrived(house)[1]
+    assert f"{control_number(refused, 1)}".encode() in arrived(house)[1]
 
 
 async def test_a_batch_of_which_no_claim_can_be_sent_ends(house: House) -> None:

@@ -7,13 +7,16 @@ from sqlalchemy import select
 from groupclaim.lifecycle.state import ClaimState, Hold, Stage, Step
 from groupclaim.model.base import InputRefused
 from groupclaim.model.finding import Finding, Severity, Source
+from groupclaim.model.identity import control_number
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 from groupclaim.store import batches, ledger
+from groupclaim.store.batches import cut_batch, queue_claim, waiting_claims
 from groupclaim.store.claims import (
     AttendanceEntry,
     amend_roster,
     append_event,
+    begin_version,
     load_state,
     make_version,
     open_claims,
@@ -25,7 +28,7 @@ from groupclaim.store.claims import (
     replace_findings,
     timeline,
 )
-from groupclaim.store.database import Reading
+from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.practice import UnknownRecord, claim_facts, session_roster
 from groupclaim.store.schema import claim, finding, group_session
 from tests.store.world import NOW, World, attended, make_ready, send_all, trial_balance, version_of
@@ -37,6 +40,32 @@ def _state(number: str, sequence: int, **changes: object) -> ClaimState:
     return ClaimState.model_validate(
         {"claim_number": number, "sequence": sequence, "stage": Stage.CODING, **changes}
     )
+
+
+async def test_a_version_that_no_batch_has_taken_makes_room_for_the_next(world: World) -> None:
+    number = world.claims[0]
+
+    async def begun(tx: Transaction, step: int) -> int:
+        return await begin_version(tx, number, 1, step, LATER)
+
+    async with world.database.transaction() as tx:
+        await record_attendance(tx, world.session_id, attended(world), NOW)
+        assert await begin_version(tx, number, 0, 5, NOW) == 1
+        await make_version(tx, version_of(number, charge=6500, made_by=5), NOW)
+        await queue_claim(tx, number, 1, world.connection_id, NOW)
+        assert await begun(tx, 5) == 1  # a late attempt of the same step changes nothing
+        assert await waiting_claims(tx, world.connection_id) == 1
+        assert await begun(tx, 9) == 1
+        assert await waiting_claims(tx, world.connection_id) == 0
+        made = await make_version(tx, version_of(number, charge=9900, made_by=9), LATER)
+        assert (made.charge, made.control_number) == (9900, control_number(number, 1))
+        assert await read_version(tx, number, 1) == made
+        assert await begun(tx, 9) == 1
+        assert await queue_claim(tx, number, 1, world.connection_id, LATER)
+        batch = await cut_batch(tx, world.connection_id, "k", LATER, 10)
+        assert batch is not None
+        assert batch.claims == 1
+        assert await begun(tx, 12) == 2  # this one has left
 
 
 async def test_progress_is_kept_and_read_back(world: World) -> None:

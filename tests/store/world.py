@@ -250,12 +250,15 @@ def parties(ref: str = PATIENTS[0], payer: str = "first") -> ClaimParties:
     )
 
 
-def version_of(number: str, version: int = 1, charge: int = CHARGE) -> ClaimVersion:
+def version_of(
+    number: str, version: int = 1, charge: int = CHARGE, made_by: int = 0
+) -> ClaimVersion:
     return ClaimVersion(
         claim_number=number,
         version=version,
         control_number=control_number(number, version),
         parties=parties(),
+        made_by=made_by,
         frequency="1",
         diagnoses=("F331",),
         place_of_service="11",
