@@ -29,7 +29,7 @@ from groupclaim.rules.part2 import notice_for
 
 _MENTAL_HEALTH, _PSYCHOTHERAPY = "MH", "A6"
 _GROUP_NUMBER = "6P"
-_MEMBER_ID = "MI"
+_MEMBER_ID, _MEMBER_THERE = "MI", "1W"
 _RANGES, _BEGINS, _ENDS = ("291", "292", "307"), ("346", "348", "356"), ("347", "349", "357")
 """DTP01 of plan, benefit and eligibility: as a range (or its first day alone), begin and end."""
 
@@ -120,21 +120,22 @@ def _benefit(item: x12.Benefit, plan: _Days) -> Benefit:
         procedure_code=item.procedure_code,
         first_day=first,
         last_day=last,
-        administrator=_administrator(item.entities),
+        administrator=_administrator(item),
     )
 
 
-def _administrator(entities: Sequence[x12.RelatedEntity]) -> Administrator | None:
-    """The other entity of a benefit, one that administers it before any other; the carve-out's
-    member id may stand where its own identifier would."""
+def _administrator(item: x12.Benefit) -> Administrator | None:
+    """The other entity of a benefit, one that administers it before any other; the member id there
+    may stand where its own identifier would, or with the benefit."""
+    with_it = next((one.value for one in item.references if one.qualifier == _MEMBER_THERE), None)
     named = [
         Administrator(
             role=entity.role,
             name=entity.name,
             payer_id=entity.identifier or None if entity.qualifier != _MEMBER_ID else None,
-            member_id=entity.identifier or None if entity.qualifier == _MEMBER_ID else None,
+            member_id=entity.identifier or None if entity.qualifier == _MEMBER_ID else with_it,
         )
-        for entity in entities
+        for entity in item.entities
     ]
     return next((item for item in named if item.administers), named[0] if named else None)
 

@@ -36,11 +36,11 @@ from groupclaim.rules.deadlines import Deadlines, check_filing
 from groupclaim.rules.documentation import Company, OtherNote, check_documentation
 from groupclaim.rules.eligibility import (
     BenefitReading,
-    carved_out_to,
     coverage_limits,
     coverage_on_file,
     judge_answer,
     read_benefits,
+    referred_to,
     with_call,
 )
 from groupclaim.rules.holding import held
@@ -467,10 +467,7 @@ class _DryRun:
                     "member_id": other.member_id or first.answer.member_id,
                 }
             ),
-            findings=(
-                *(item for item in first.findings if item.rule != "carve_out"),
-                carved_out_to(administrator, facts),
-            ),
+            findings=referred_to(administrator, first.findings, facts),
         )
 
     async def _company(

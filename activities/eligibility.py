@@ -22,10 +22,10 @@ from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, main_code
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.eligibility import (
     BenefitReading,
-    carved_out_to,
     coverage_limits,
     read_benefits,
     referred_again,
+    referred_to,
     with_call,
 )
 from groupclaim.rules.holding import held
@@ -49,7 +49,8 @@ class Eligibility:
         """Ask the payer and keep its answer. Asked again, the same question has the same trace.
 
         Nothing is asked about substance-use records without the patient's consent. Where the payer
-        leaves mental health to another one on file, that one is asked too and billed.
+        leaves mental health to another one on file, or Medicare its part to a plan, that one is
+        asked too and billed.
         """
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
@@ -108,8 +109,8 @@ class Eligibility:
     async def _ask_administrator(
         self, found: OnFile, first: BenefitReading, trace: str
     ) -> BenefitReading:
-        """The second question, to whom the payer leaves mental health; the first answer as it is
-        when that one is not on file."""
+        """The second question, to whom the payer leaves mental health, or to Medicare's plan; the
+        first answer as it is when that one is not on file."""
         other = first.administrator
         if other is None or first.answer is None:
             return first
@@ -126,9 +127,6 @@ class Eligibility:
             return second
         if second.administrator is not None:
             return BenefitReading(answer=second.answer, findings=(referred_again(found.facts),))
-        kept = tuple(
-            item for item in first.findings if item.rule not in ("carve_out", "member_id_changed")
-        )
         return BenefitReading(
             answer=second.answer.model_copy(
                 update={
@@ -137,7 +135,7 @@ class Eligibility:
                     "member_id": second.answer.member_id or member_id,
                 }
             ),
-            findings=(*kept, carved_out_to(administrator, facts), *second.findings),
+            findings=(*referred_to(administrator, first.findings, facts), *second.findings),
         )
 
     async def _ask(

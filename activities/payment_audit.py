@@ -55,16 +55,22 @@ class PaymentAudit:
         """Compare the payment in force with the contract; what was taken off beyond it is
         receivable again, and each line that is off joins the dispute of its pattern. Without a
         rate the claim is compared with the others of its room, and a person decides. A version
-        that still waits for its batch is withdrawn: what is paid is not billed again."""
+        that still waits for its batch is withdrawn: what is paid is not billed again. Where nothing
+        is in force any more, the payer has reversed it all."""
         outside = self._outside
         async with outside.database.transaction() as tx:
-            paid = _paid(await remittances.claim_payments(tx, step.claim_number))
+            payments = await remittances.claim_payments(tx, step.claim_number)
+            paid = _paid(payments)
             number = _paid_version(step, paid) if paid else step.version
             found = await on_file(outside, tx, step.claim_number, number)
             findings: tuple[Finding, ...] = ()
-            outcome = "as_expected"
+            outcome, due_at = "as_expected", None
             cases: set[int] = set()
-            if paid:
+            if not payments:
+                outcome, due_at = "reversed", found.look_again()
+                if found.billed is not None:
+                    due_at = found.billed.deadlines.remittance(found.now).at
+            elif paid:
                 await batches.withdraw(tx, step.claim_number, found.now)
                 version = await claims.read_version(tx, step.claim_number, number)
                 billed = found.billed
@@ -97,7 +103,9 @@ class PaymentAudit:
             )
         for case_id in sorted(cases):
             await self._messages.tell_dispute(case_id)
-        return PaymentAudited.model_validate({"at": found.now, "outcome": outcome})
+        return PaymentAudited.model_validate(
+            {"at": found.now, "outcome": outcome, "due_at": due_at}
+        )
 
     async def _keep(
         self,

@@ -90,10 +90,11 @@ class DenialDecided(Event):
 
 
 class PaymentAudited(Event):
-    """``unpriced``: no rate is on file to compare with."""
+    """``unpriced``: no rate is on file to compare with. ``reversed``: the payer has taken back all
+    that it had decided, and its new decision is awaited until ``due_at``."""
 
     kind: Literal["payment_audited"] = "payment_audited"
-    outcome: Literal["as_expected", "underpaid", "overpaid", "unpriced"]
+    outcome: Literal["as_expected", "underpaid", "overpaid", "unpriced", "reversed"]
 
 
 class BalanceSettled(Event):

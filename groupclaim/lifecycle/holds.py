@@ -60,11 +60,11 @@ HOLDS: dict[str, HoldKind] = {
     ),
     "MEDICARE_ADVANTAGE": HoldKind(
         Step.CHECK_ELIGIBILITY,
-        "front desk: a Medicare Advantage plan covers the day, not Medicare",
-        "the plan recorded as the patient's coverage",
+        "front desk: a Medicare Advantage plan that is not on file covers the day, not Medicare",
+        "the plan on file",
         Fact.COVERAGE,
-        repair="Load the plan that the finding names as a payer and as the patient's first "
-        "coverage with the plan's own member id; end the Medicare coverage the day before.",
+        repair="Load the plan that the finding names as a payer; it is then asked and billed. "
+        "Record it as the patient's first coverage too, with the plan's own member id.",
     ),
     "NO_FEE": HoldKind(
         Step.CHECK_ELIGIBILITY,

@@ -354,7 +354,10 @@ _AUDIT_HOLDS = {"overpaid": "OVERPAYMENT_REVIEW", "unpriced": "PAYMENT_UNPRICED"
 
 
 def _payment_audited(state: ClaimState, event: PaymentAudited) -> Answer:
-    """A shortfall is found in the balance; the other surprises wait for a person here."""
+    """A shortfall is found in the balance; the other surprises wait for a person here. What was
+    reversed and not corrected is with the payer again: a reversal is no denial."""
+    if event.outcome == "reversed":
+        return _wait(state, Stage.ACCEPTED, event)
     code = _AUDIT_HOLDS.get(event.outcome)
     if code is not None and code not in state.waivers:
         return _hold(state, Held(code=code, releasable=True), event)

@@ -68,7 +68,8 @@ _EXCLUDED = re.compile(
     r"games? night|movie|film night|outings?|field trips?|picnic|barbecue|meals? together|"
     r"(?:shared|group) (?:meal|lunch|dinner)|birthday|part(?:y|ies)|sociali[sz]ing|social hour|"
     r"sensory stimulation|cognitive stimulation|travel(?:ing)?|self[- ]help (?:materials?|group)|"
-    r"report writing|paperwork|exercise class|yoga class|"
+    r"report writing|(?:doing|do|did|filling (?:in|out)|filled (?:in|out)) (?:the )?paperwork|"
+    r"exercise class|yoga class|"
     r"(?:medication|nutrition|health|psycho)?[- ]?education(?:al)? (?:class|group|session|only)|"
     r"education on \w+|class on \w+|lecture|handouts? (?:were )?(?:given|read)|"
     r"support group|peer support|12[- ]step|orientation to the program)\b",

@@ -124,7 +124,8 @@ class BenefitResponse(Record):
 
 class BenefitReading(Record):
     """``answer`` is None when the payer's system did not answer: ask again later.
-    ``administrator`` is whom to ask next, when the payer refers mental health to another."""
+    ``administrator`` is whom to ask next, when the payer refers mental health to another, or
+    Medicare to a plan."""
 
     answer: EligibilityAnswer | None
     findings: tuple[Finding, ...]
@@ -230,6 +231,8 @@ def read_benefits(
             )
         )
     findings += _told_besides(response, current, plan, answer, facts)
+    if plan is not None:
+        administrator = plan.administrator
     return BenefitReading(answer=answer, findings=tuple(findings), administrator=administrator)
 
 
@@ -249,15 +252,25 @@ def carve_out(administrator: Administrator, facts: ClaimFacts) -> Finding:
     )
 
 
-def carved_out_to(administrator: Payer, facts: ClaimFacts) -> Finding:
-    """Says that the claim goes to another payer than that of the coverage on file."""
-    return _finding(
-        "carved_out",
-        f"The payer leaves mental health to {administrator.name}, which was asked and is billed.",
-        "Record it as a coverage of the patient, so that authorizations are asked of it too.",
+def referred_to(
+    administrator: Payer, first: tuple[Finding, ...], facts: ClaimFacts
+) -> tuple[Finding, ...]:
+    """What the ``first`` payer's answer found, once the one that it refers to is on file: the claim
+    goes there, and not to the payer of the coverage."""
+    by_medicare = any(item.rule == "medicare_advantage" for item in first)
+    told = _finding(
+        "medicare_advantage_billed" if by_medicare else "carved_out",
+        f"Medicare names the plan {administrator.name}, which is billed in its place."
+        if by_medicare
+        else f"The payer leaves mental health to {administrator.name}, which is billed.",
+        "Record it as a coverage of the patient, with its own member id and dates.",
         facts,
         severity=Severity.WARN,
     )
+    return (*(item for item in first if item.rule not in _OF_THE_FIRST_ALONE), told)
+
+
+_OF_THE_FIRST_ALONE = frozenset({"carve_out", "medicare_advantage", "member_id_changed"})
 
 
 def referred_again(facts: ClaimFacts) -> Finding:
@@ -579,7 +592,8 @@ def _other_plan(item: Benefit, facts: ClaimFacts) -> Finding:
     return _finding(
         "medicare_advantage",
         f"Medicare says that a Medicare Advantage plan covers the day: {name}{identified}.",
-        "Load the plan as a payer and as the patient's first coverage, with the plan's member id.",
+        "Load the plan as a payer, its policy and contract; it is then asked and billed. Record it "
+        "as the patient's first coverage too.",
         facts,
         hold="MEDICARE_ADVANTAGE",
     )

@@ -34,6 +34,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from groupclaim.lifecycle.holds import HOLDS
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -830,6 +832,9 @@ def _sum(expression: str) -> str:
     return f"CAST(COALESCE(SUM({expression}), 0) AS BIGINT)"
 
 
+_STANDING_HOLDS = ", ".join(f"'{code}'" for code, kind in HOLDS.items() if kind.redo is None)
+
+
 def figures_by(column: str, where: str = "") -> str:
     """The query that adds up ``claim_figures`` by one of its columns. Rates are in hundredths of a
     percent, NULL where there is nothing to divide by."""
@@ -855,14 +860,16 @@ def figures_by(column: str, where: str = "") -> str:
 
 VIEWS = {
     # One row per roster row ever put on a roster. A hold after billing shows as billed, with the
-    # hold as its reason; nothing is the reason of a closed claim.
-    "participant_standing": """CREATE VIEW participant_standing AS
+    # hold as its reason; nothing is the reason of a claim that is closed, or that its payer has. A
+    # hold that stands beside whatever else happens is the claim's stage too.
+    "participant_standing": f"""CREATE VIEW participant_standing AS
 SELECT r.session_id, r.patient_id, r.claim_number, r.attendance, r.standing,
   CASE WHEN r.hold_code IS NOT NULL THEN r.hold_code
        WHEN r.reason IS NOT NULL THEN r.reason
-       WHEN r.stage = 'closed' THEN ''
+       WHEN r.standing = 'billed' OR r.stage = 'closed' THEN ''
        ELSE r.stage END AS reason,
-  CASE WHEN r.standing = 'held' THEN 'held' ELSE r.stage END AS stage
+  CASE WHEN r.standing = 'held' OR r.hold_code IN ({_STANDING_HOLDS}) THEN 'held'
+       ELSE r.stage END AS stage
 FROM (
   SELECT p.session_id, p.patient_id, p.claim_number,
     COALESCE(p.attendance, 'expected') AS attendance, c.hold_code, c.reason, c.stage,
@@ -874,17 +881,17 @@ FROM (
          ) AND NOT EXISTS (
            SELECT 1 FROM acknowledgment a
            WHERE a.claim_number = c.claim_number AND a.version = c.version
-             AND a.accepted = {false}
+             AND a.accepted = {{false}}
          ) THEN 'billed'
          WHEN c.hold_code IS NOT NULL THEN 'held'
          ELSE 'in_progress' END AS standing
   FROM participant p JOIN claim c ON c.claim_number = p.claim_number
-) r""",
+) r""",  # noqa: S608 - constants only
     "claim_money": f"""CREATE VIEW claim_money AS
 SELECT c.claim_number,
   {_sum(_net("payer_receivable", "charges"))} AS charge_cents,
-  (SELECT CAST(SUM(r.allowed_cents) AS BIGINT) FROM remittance_claim r
-    WHERE r.claim_number = c.claim_number AND r.posting = 'applied' AND r.reversed_by IS NULL
+  (SELECT CAST(SUM(CASE WHEN r.reversed_by IS NULL THEN r.allowed_cents ELSE 0 END) AS BIGINT)
+    FROM remittance_claim r WHERE r.claim_number = c.claim_number AND r.posting = 'applied'
   ) AS allowed_cents,
   {_sum(_net("clearing", "payer_receivable"))}
     + {_sum(_net("payer_refund", "payer_receivable"))} AS paid_cents,

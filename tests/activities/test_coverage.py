@@ -175,6 +175,34 @@ async def test_the_member_id_may_stand_where_the_administrators_own_would(
     assert payers.asked[1] == ("ELSE1", "ANOTHERID9")
 
 
+async def test_the_member_id_there_may_stand_with_the_benefit(house: House, claim: str) -> None:
+    await sample(house, add_administrator)
+    elsewhere = eb("U", "MH", entities=(entity(),), references=(x12.Reference("1W", "THEIRS7"),))
+    payers = Payers(house, {"SIMPLC": (elsewhere,), "ELSE1": (eb("1", "MH"),)})
+    assert (await check(house, claim)).held is None
+    assert payers.asked[1] == ("ELSE1", "THEIRS7")
+
+
+async def test_the_plan_that_medicare_names_is_asked_and_billed(house: House) -> None:
+    claim = await house.claim_of("S1", "P01")
+    named = eb("R", "30", insurance_type="HN", entities=(entity(role="PRP"),))
+    answers = {"SIMMB": (eb("1", "30", insurance_type="MB"), named), "ELSE1": (eb("1", "MH"),)}
+    payers = Payers(house, answers)
+    assert (await check(house, claim)).held.code == "MEDICARE_ADVANTAGE"
+    await sample(house, add_administrator)
+    assert (await check(house, claim, 2)).held is None
+    assert [asked for asked, _ in payers.asked] == ["SIMMB", "SIMMB", "ELSE1"]
+    async with house.database.reading() as reading:
+        facts = await practice.claim_facts(reading, claim)
+        rules = {
+            item.rule for item in await claims.read_findings(reading, claim, "check_eligibility")
+        }
+    assert facts.payer is not None
+    assert facts.payer.ref == "elsewhere"
+    assert "medicare_advantage_billed" in rules
+    assert "medicare_advantage" not in rules
+
+
 async def test_an_administrator_that_refers_again_is_not_followed(house: House, claim: str) -> None:
     await sample(house, add_administrator)
     payers = Payers(

@@ -168,17 +168,27 @@ async def test_money_for_nobody_of_ours_is_told_to_nobody(house: House) -> None:
     assert [row.posting for row in rows] == ["unapplied"]
 
 
-async def test_a_reversal_takes_a_closed_claim_up_again(house: House) -> None:
+async def test_a_reversal_without_correction_leaves_the_claim_with_its_payer(
+    house: House,
+) -> None:
     claim = await house.claim_of("S1", "P04")
     await house.take_in(await arrives(house, x835(paid(claim, 2520, ("CO", "45", 3480)))))
     await house.settle()
     reversal = taken_back(paid(claim, 2520, ("CO", "45", 3480)))
     await house.take_in(await arrives(house, x835(reversal, trace="T2")))
     await house.settle()
-    hold = house.states[claim].hold
-    assert hold is not None
-    assert hold.code == "UNDERPAYMENT_REVIEW"
+    state = house.states[claim]
+    assert (state.stage, state.hold) == ("accepted", None)
+    assert state.due_at is not None  # the payer's new decision is awaited
     assert (await balance(house, claim)).payer_open == 6000
+    (shown,) = await house.rows(
+        text(f"SELECT reason, stage FROM participant_standing WHERE claim_number = '{claim}'")
+    )
+    assert (shown.reason, shown.stage) == ("", "accepted")
+    (money,) = await house.rows(
+        text(f"SELECT allowed_cents, paid_cents FROM claim_money WHERE claim_number = '{claim}'")
+    )
+    assert (money.allowed_cents, money.paid_cents) == (0, 0)
 
 
 async def release(house: House, claim: str, key: str) -> None:
@@ -205,15 +215,13 @@ async def test_every_released_shortfall_is_written_off_and_each_once(house: Hous
         assert (await house.perform(steps.SETTLE_BALANCE, step)).payer_open == open_now
     async with house.database.transaction() as tx:
         await ledger.write_off(tx, claim, Cents(605), "given up by hand", START)
-    # The payer takes everything back: as much is open again, and is released again.
-    await house.take_in(await arrives(house, x835(taken_back(short), trace="T2")))
+    # The payer takes everything back and decides as before: as much is open again, and released.
+    await house.take_in(await arrives(house, x835(taken_back(short), short, trace="T2")))
     await house.settle()
     await release(house, claim, "release:two")
     after = await balance(house, claim)
-    assert (after.payer_open, after.patient_open) == (0, -1500)
-    hold = house.states[claim].hold
-    assert hold is not None
-    assert hold.code == "REFUND_DUE"  # the copay that is no longer due
+    assert (after.payer_open, after.patient_open) == (0, 0)
+    assert house.states[claim].stage == "closed"
 
 
 async def test_no_more_is_written_off_than_was_shown(house: House) -> None:

@@ -384,6 +384,8 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
      events.PaymentAudited(at=START, outcome="overpaid"), "payment_audit [OVERPAYMENT_REVIEW]"),
     (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
      events.PaymentAudited(at=START, outcome="unpriced"), "payment_audit [PAYMENT_UNPRICED]"),
+    (Step.AUDIT_PAYMENT, Stage.PAYMENT_AUDIT,
+     events.PaymentAudited(at=START, outcome="reversed", due_at=START), "accepted"),
     (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
      events.BalanceSettled(at=START, payer_open=0, patient_open=0), "closed"),
     (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,

@@ -333,6 +333,8 @@ def test_a_remote_part_needs_place_and_consent() -> None:
         ("Managing low mood", "Behavioral activation with a weekly plan.", None),
         ("Psychoeducation and skills", "CBT skills training with role play.", None),
         ("Grief", "Two-chair work.", None),
+        ("Managing money", "Filling in paperwork for the housing office.", Severity.BLOCK),
+        ("Asking for help", "Letting others help with paperwork.", None),
     ],
 )
 def test_what_is_no_psychotherapy(topic: str, intervention: str, severity: Severity | None) -> None:

@@ -253,6 +253,7 @@ def test_medicare_advantage_found_on_a_medicare_inquiry(
     reading = medicare(eb("1", "30", insurance_type="MB"), named)
     assert rules(reading) == ["medicare_advantage"]
     assert "Madeup Advantage, payer id MADV" in reading.findings[0].sentence
+    assert reading.administrator == plan
     hold = held(reading.findings)
     assert hold is not None
     assert (hold.code, hold.releasable) == ("MEDICARE_ADVANTAGE", False)
