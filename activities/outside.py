@@ -14,6 +14,7 @@ from activities.notes import NoteSource
 from activities.steps import Step
 from groupclaim.cards.port import CardProcessor
 from groupclaim.clearinghouse.port import Clearinghouse
+from groupclaim.delivery.port import Delivery
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
@@ -38,6 +39,7 @@ class Outside:
     edits: CodeEdits
     calendar: BusinessCalendar
     playbook: Playbook
+    letters: Delivery
     client: Client
     task_queue: str
     cards: CardProcessor | None = None

@@ -13,6 +13,7 @@ from activities.cards import CardDesk
 from activities.claim_build import ClaimBuild
 from activities.coding import Coding
 from activities.denial import Denial
+from activities.denial_work import DenialWork
 from activities.dispute import DisputeDesk
 from activities.documentation import Documentation
 from activities.eligibility import Eligibility
@@ -43,6 +44,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         Inbound(outside, messages),
         Remittances(outside, messages),
         Denial(outside),
+        DenialWork(outside, messages),
         PaymentAudit(outside, messages),
         DisputeDesk(outside, messages),
         BalanceDesk(outside),

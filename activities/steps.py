@@ -264,6 +264,70 @@ AMEND_ROSTER = Step("amend_roster", AmendRoster, Roster, DATABASE)
 RECORD_SESSION = Step("record_session", SessionProgress, Recorded, DATABASE)
 FOLLOW_UP_ATTENDANCE = Step("follow_up_attendance", SessionAlert, NextLook, DATABASE)
 
+# --- one denial
+
+
+class DenialRef(Message):
+    """``news`` makes a plan asked for after something happened a step of its own."""
+
+    claim_number: str
+    denial: int
+    news: int = 0
+
+
+class DenialPlan(Message):
+    """What comes next for a denial, by the playbook, with what is on file.
+
+    ``next``: a letter is to be drafted (``draft``), an approved one to be sent (``send``), a person
+    acts (``person``), somebody else answers (``wait``), or it has ended (``conclude``). A person
+    may take each of ``choices``; ``people`` must agree to a letter or a bill, and
+    ``people_to_write_off`` to giving it up. ``due_at`` is when somebody is told of it next.
+    """
+
+    at: Instant
+    next: Literal["draft", "send", "person", "wait", "conclude"]
+    action: str | None = None
+    who: str = "groupclaim"
+    what: str = ""
+    choices: tuple[str, ...] = ()
+    people: int = 0
+    people_to_write_off: int = 1
+    due_at: Instant | None = None
+    timer_seconds: float | None = None
+    otherwise: str = ""
+
+
+class DenialChoice(Message):
+    """A person's decision on a denial. ``reference``: of a receipt or of the payer's answer.
+    ``request`` is the same when the same click comes twice."""
+
+    claim_number: str
+    denial: int
+    choice: str
+    by: str
+    reason: str
+    request: str
+    second: str | None = None
+    reference: str | None = None
+
+
+class DenialAlert(Message):
+    claim_number: str
+    denial: int
+    follow_ups: int
+
+
+class Told(Message):
+    """That something has been told, or done, and nothing needs to be known of it."""
+
+
+PLAN_DENIAL = Step("plan_denial", DenialRef, DenialPlan, DATABASE)
+DRAFT_LETTER = Step("draft_letter", DenialRef, Told, FILES)
+SEND_LETTER = Step("send_letter", DenialRef, Told, FILES)
+RECORD_DENIAL_CHOICE = Step("record_denial_choice", DenialChoice, DecisionRecorded, DATABASE)
+FOLLOW_UP_DENIAL = Step("follow_up_denial", DenialAlert, Told, DATABASE)
+ANNOUNCE_DENIAL = Step("announce_denial", DenialRef, Told, DATABASE)
+
 # --- batches and their submission
 
 

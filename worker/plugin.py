@@ -21,6 +21,7 @@ from worker import telemetry
 from worker.codec import data_converter
 from workflows.batch import BatchWorkflow
 from workflows.claim import ClaimWorkflow
+from workflows.denial import DenialWorkflow
 from workflows.dispute import DisputeWorkflow
 from workflows.inbound import InboundFileWorkflow
 from workflows.mailbox import MailboxWorkflow
@@ -31,6 +32,7 @@ from workflows.submission import SubmissionWorkflow
 WORKFLOWS: tuple[type, ...] = (
     GroupSessionWorkflow,
     ClaimWorkflow,
+    DenialWorkflow,
     BatchWorkflow,
     SubmissionWorkflow,
     InboundFileWorkflow,

@@ -25,6 +25,8 @@ from groupclaim.cards.stripe import StripeCards
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
 from groupclaim.clearinghouse.sftp import LoginRefused, SftpFiles, SftpLogin
+from groupclaim.delivery.folder import PickUpFolder
+from groupclaim.delivery.port import ByHand
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
@@ -117,6 +119,7 @@ async def run_worker(settings: Settings) -> None:
         edits=CodeEdits.load(settings.policies),
         calendar=BusinessCalendar(),
         playbook=Playbook.load(settings.policies),
+        letters=PickUpFolder(settings.letters) if settings.letters else ByHand(),
         client=client,
         task_queue=TASK_QUEUE,
         production=settings.production,

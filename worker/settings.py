@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     policies: Path | None = Field(
         None, description="folder of policies and imported tables; empty: those of groupclaim"
     )
+    letters: Path | None = Field(
+        None,
+        description="folder from which packets to payers are picked up; empty: they go by hand",
+    )
     production: bool = Field(False, description="false marks every interchange as a test")
     audit_head: Path | None = Field(
         None, description="file that the audit log's head is exported to; keep it elsewhere"

@@ -7,6 +7,7 @@ one durable deadline, and tells people where the claim stands.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -15,7 +16,10 @@ from temporalio.common import (
     SearchAttributePair,
     SearchAttributeUpdate,
     TypedSearchAttributes,
+    WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
@@ -25,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle.transition import opened, transition
     from groupclaim.lifecycle.why import Why, why
     from groupclaim.model.base import Instant, Message
+    from workflows import denial as denials
     from workflows import search
     from workflows.perform import Alarm, Wake, perform, perform_here
 
@@ -87,6 +92,7 @@ class ClaimWorkflow:
         self._inbox: deque[events.OutsideEvent] = deque(start.inbox)
         self._alarm = Alarm(start.woken_at)
         self._shown: dict[str, Any] = {}
+        self._denials: set[int] = set()
 
     @workflow.run
     async def run(self, start: ClaimStart) -> ClaimEnd:
@@ -104,6 +110,7 @@ class ClaimWorkflow:
                 event = self._inbox.popleft()
             else:
                 recorded = await self._record()
+                await self._follow_denials()
                 if self._inbox:
                     continue
                 if self._state.ended and workflow.all_handlers_finished():
@@ -116,8 +123,11 @@ class ClaimWorkflow:
                 if not await self._something_happens(recorded):
                     continue
                 event = self._inbox.popleft()
+            before = self._state.denial
             self._state, effects = transition(self._state, event)
             to_do.extend(effects)
+            if isinstance(event, events.DenialDecided) or before != self._state.denial:
+                self._denials |= {before, self._state.denial} - {0}
 
     async def _carry_out(self, step: Step) -> events.Event:
         state = self._state
@@ -158,6 +168,30 @@ class ClaimWorkflow:
             workflow.upsert_search_attributes(changed)
         workflow.set_current_details(_told(why(state)))
         return recorded
+
+    async def _follow_denials(self) -> None:
+        """Have a denial worked by a workflow of its own; tell one under way that there is news."""
+        for number in sorted(self._denials):
+            await self._work(number)
+        self._denials.clear()
+
+    async def _work(self, number: int) -> None:
+        claim_number = self._state.claim_number
+        denial_id = denials.workflow_id(claim_number, number)
+        if number == self._state.denial:
+            with contextlib.suppress(WorkflowAlreadyStartedError):
+                await workflow.start_child_workflow(
+                    denials.NAME,
+                    denials.DenialStart(claim_number=claim_number, denial=number),
+                    id=denial_id,
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=f"denial {number} of claim {claim_number}",
+                )
+                return
+        # One that has ended needs no news.
+        with contextlib.suppress(FailureError):
+            await workflow.get_external_workflow_handle(denial_id).signal("look_again")
 
     async def _something_happens(self, recorded: steps.Recorded) -> bool:
         """True when an event is in the inbox: one from outside, or the deadline."""
@@ -210,6 +244,10 @@ class ClaimWorkflow:
 
     @workflow.signal(name="remit_835", description="A remittance stands in the ledger")
     def remit_835(self, event: events.RemittancePosted) -> None:
+        self._inbox.append(event)
+
+    @workflow.signal(name="denial", description="What has become of a denial")
+    def denial(self, event: events.DenialAdvanced) -> None:
         self._inbox.append(event)
 
     @workflow.signal(name="patient_paid", description="The patient has paid")

@@ -80,9 +80,11 @@ class ClaimQueued(Event):
 
 
 class DenialDecided(Event):
-    """What to do about a rejection or denial: go back to ``restart`` and send ``frequency``."""
+    """What to do about a rejection or denial: go back to ``restart`` and send ``frequency``; or
+    wait for what becomes of ``denial``, the number under which people and the payer work it."""
 
     kind: Literal["denial_decided"] = "denial_decided"
+    denial: int = 0
     held: Held | None = None
     correction: str | None = None
     restart: Step | None = None
@@ -197,6 +199,19 @@ class RemittancePosted(Event):
     cause: str | None = None
 
 
+class DenialAdvanced(Event):
+    """What has become of ``denial``: it is ``held`` for another, the claim is to be sent again from
+    ``restart``, or (``settled``) nothing of it is open with the payer any more."""
+
+    kind: Literal["denial_advanced"] = "denial_advanced"
+    denial: int
+    held: Held | None = None
+    correction: str | None = None
+    restart: Step | None = None
+    frequency: Literal["1", "7", "8"] = "1"
+    settled: bool = False
+
+
 class PatientPaid(Event):
     """Money came from the patient, or went back to them."""
 
@@ -230,6 +245,7 @@ OutsideEvent = (
     | Submitted
     | Acknowledged
     | RemittancePosted
+    | DenialAdvanced
     | PatientPaid
     | DeadlinePassed
 )

@@ -416,6 +416,13 @@ HOLDS: dict[str, HoldKind] = {
         Fact.AUTHORIZATION,
         repair="Follow the finding's advice: correct, appeal within the limit, or write off.",
     ),
+    "APPEALED": HoldKind(
+        Step.DECIDE_DENIAL,
+        "payer: its answer to the letter about the denial",
+        "the payer's payment or its next decision; release to decide again",
+        Fact.AUTHORIZATION,
+        repair="Record the payer's answer when it comes by letter (`groupclaim denial decide`).",
+    ),
     "ATTENDANCE_CHANGED": HoldKind(
         None,
         "biller: attendance was corrected after the claim was sent",

@@ -101,6 +101,7 @@ class ClaimState(Message):
     ``corrections`` names each correction already tried, ``waivers`` each hold code a person has
     released, ``waived_until`` when such a release ends, ``seen`` the keys of the last events taken,
     so that a repeated one changes nothing.
+    ``denial``: the number of the denial that is being worked, 0 when none is.
     ``note_signed``: that has been told, perhaps before anyone said who came. ``consent`` belongs to
     the step under way alone: money that is open later is asked about anew.
     ``payer``: whose turn it is, in the order of the coverages: 1 is billed first, 2 for what the
@@ -124,6 +125,7 @@ class ClaimState(Message):
     frequency: str = "1"
     payer: int = 1
     cause: str | None = None
+    denial: int = 0
     corrections: tuple[str, ...] = ()
     waivers: tuple[str, ...] = ()
     waived_until: dict[str, Instant] = Field(default_factory=dict)

@@ -28,6 +28,7 @@ from groupclaim.lifecycle.events import (
     ClaimQueued,
     CodingChecked,
     DeadlinePassed,
+    DenialAdvanced,
     DenialDecided,
     DocumentationChecked,
     EligibilityChecked,
@@ -138,6 +139,7 @@ def _go(state: ClaimState, step: Step, **changes: Any) -> Answer:
         "reason": None,
         "resume": step,
         "consent": None,
+        "denial": state.denial if step is Step.DECIDE_DENIAL else 0,
         **changes,
     }
     return state.model_copy(update=update), (step,)
@@ -152,6 +154,7 @@ def _wait(state: ClaimState, stage: Stage, event: Event, **changes: Any) -> Answ
         "follow_ups": 0,
         "resume": None,
         "consent": None,
+        "denial": 0,
         **changes,
     }
     return state.model_copy(update=update), ()
@@ -317,14 +320,33 @@ def _acknowledged(state: ClaimState, event: Acknowledged) -> Answer:
 def _denial_decided(state: ClaimState, event: DenialDecided) -> Answer:
     correction, restart = event.correction, event.restart
     if event.held or correction is None or restart is None:
-        return _hold(state, event.held or Held(code="DENIED", releasable=True), event)
+        held = event.held or Held(code="DENIED", releasable=True)
+        return _hold(state, held, event, denial=event.denial)
+    return _corrected(state, event, correction, restart)
+
+
+def _denial_advanced(state: ClaimState, event: DenialAdvanced) -> Answer:
+    """Only what concerns the denial that the claim waits for; anything else is old news."""
+    if event.denial == 0 or event.denial != state.denial or state.resume is not None:
+        return _ignored(state, event)
+    if event.settled:
+        return _go(state, Step.SETTLE_BALANCE)
+    if event.correction is not None and event.restart is not None:
+        return _corrected(state, event, event.correction, event.restart)
+    return _hold(state, event.held or Held(code="DENIED", releasable=True), event)
+
+
+def _corrected(
+    state: ClaimState, event: DenialDecided | DenialAdvanced, correction: str, restart: Step
+) -> Answer:
+    """Send it again, mended: so often and never the same way twice."""
     tried = f"{state.cause}:{correction}"
     if (
         tried in state.corrections
         or len(state.corrections) >= MAX_CORRECTIONS
         or state.payer > 1  # what was checked before the claim was made concerned the first
     ):
-        return _hold(state, Held(code="DENIED", releasable=True), event)
+        return _hold(state, Held(code="DENIED", releasable=True), event, denial=event.denial)
     return _go(
         state,
         restart,
@@ -341,7 +363,7 @@ def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
     """Money is looked at whatever the state; a denial counts for the version now on its way, or
     takes back what had been paid. What a person said of earlier money does not hold for new."""
     current = event.version == state.version
-    if event.denied and current and state.stage in _AWAITING_DECISION:
+    if event.denied and current and (state.stage in _AWAITING_DECISION or state.denial):
         return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
     if event.denied and state.stage not in _ADJUDICATED:
         return _ignored(state, event)
@@ -549,6 +571,7 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     Submitted: _submitted,
     Acknowledged: _acknowledged,
     DenialDecided: _denial_decided,
+    DenialAdvanced: _denial_advanced,
     RemittancePosted: _remittance_posted,
     PaymentAudited: _payment_audited,
     BalanceSettled: _balance_settled,

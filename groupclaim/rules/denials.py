@@ -249,9 +249,11 @@ class _Climb:
         if action.kind == "write_off":
             people = self._playbook.people_to_write_off(int(denied.cents))
         left = min(self._days_left(), default=None)
-        escalated = (left is not None and left < self._playbook.escalate_days_left) or len(
-            denied.tried
-        ) + denied.appeals >= self._playbook.escalate_after_failures
+        limits = (denied.days_to_correct, denied.days_to_appeal)
+        failed = len(denied.tried) + denied.appeals
+        escalated = failed >= self._playbook.escalate_after_failures or any(
+            days is not None and days < self._playbook.escalate_days_left for days in limits
+        )
         evidence = reason.evidence if reason else ()
         missing = tuple(item for item in evidence if item not in denied.evidence)
         return DenialDecision(

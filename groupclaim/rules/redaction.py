@@ -38,11 +38,19 @@ def redact(
 
 
 def refuse_other_members(
-    pages: str, patient: Named, others: Iterable[Named], staff: Iterable[Named] = ()
+    pages: str,
+    patient: Named,
+    others: Iterable[Named],
+    staff: Iterable[Named] = (),
+    ours: Iterable[str] = (),
 ) -> None:
     """Raise :class:`OtherMemberNamed` where the text of finished ``pages`` holds the name of one of
-    the ``others``, other than as the patient's or a clinician's own. Names no one."""
+    the ``others``, other than as the patient's or a clinician's own. ``ours`` are names of
+    organisations and streets, in which a last name means nobody. Names no one."""
     words = _words(pages)
+    people = " ".join(pages.split())
+    for name in ours:
+        people = people.replace(" ".join(name.split()), " ")
     known = {
         word for person in (patient, *staff) for name in (person.first_name, person.last_name)
         for word in _words(name)
@@ -52,7 +60,7 @@ def refuse_other_members(
         whole = [*first, *last]
         if _follows(words, whole) or _follows(words, [*last, *first]):
             raise OtherMemberNamed("the packet names another member of the group")
-        if not known.issuperset(last) and len("".join(last)) > 2 and _stands_alone(pages, other):
+        if not known.issuperset(last) and len("".join(last)) > 2 and _stands_alone(people, other):
             raise OtherMemberNamed("the packet has the last name of another member of the group")
 
 

@@ -746,6 +746,81 @@ emergency_access = Table(
     _document(),
 )
 
+# --- denials
+
+denial_case = Table(
+    "denial_case",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("scope", String(13), nullable=False),
+    Column("scope_id", String(120), nullable=False),
+    Column("payer_key", _ID, nullable=False, index=True),
+    Column("cause", _CODE, nullable=False),
+    Column("category", String(20), nullable=False),
+    Column("prevented_by", _CODE),
+    Column("opened_at", Moment, nullable=False),
+    CheckConstraint("scope IN ('claim', 'session', 'clinician', 'authorization')", name="scope"),
+)
+denial = Table(
+    "denial",
+    metadata,
+    _claim(primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("case_id", _ID, ForeignKey("denial_case.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("cause", _CODE, nullable=False),
+    Column("cents", BigInteger, nullable=False),
+    Column("decided_on", Date, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("rule", String(80), nullable=False),
+    Column("playbook", String(12), nullable=False),
+    Column("action", _CODE),
+    Column("who", String(40), nullable=False),
+    Column("done", JSON, nullable=False),
+    Column("due_at", Moment, index=True),
+    Column("limit_at", Moment),
+    Column("limit_working", Text, nullable=False),
+    Column("outcome", String(20)),
+    Column("correction", _CODE),
+    Column("restart", _CODE),
+    Column("frequency", String(1)),
+    Column("concluded_at", Moment),
+    CheckConstraint("(outcome IS NULL) = (concluded_at IS NULL)", name="concluded"),
+    CheckConstraint(
+        "outcome IN ('corrected', 'written_off', 'patient', 'paid', 'superseded')", name="outcome"
+    ),
+)
+denial_letter = Table(
+    "denial_letter",
+    metadata,
+    Column("claim_number", _CLAIM, primary_key=True),
+    Column("denial_number", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", String(14), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("channel", String(6), nullable=False),
+    Column("delivery_key", String(64), nullable=False, unique=True),
+    Column("digest", _DIGEST, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("drafted_at", Moment, nullable=False),
+    Column("approved_by", String(80)),
+    Column("approved_at", Moment),
+    Column("send_started_at", Moment),
+    Column("receipt", String(120)),
+    Column("received_at", Moment),
+    Column("answered_at", Moment),
+    ForeignKeyConstraint(
+        ["claim_number", "denial_number"], ["denial.claim_number", "denial.number"]
+    ),
+    CheckConstraint("kind IN ('appeal', 'send_documents')", name="kind"),
+    CheckConstraint(
+        "state IN ('drafted', 'approved', 'in_doubt', 'received', 'upheld', 'overturned')",
+        name="state",
+    ),
+    CheckConstraint("(receipt IS NULL) = (received_at IS NULL)", name="receipt"),
+)
+
 # --- audit, clock, counting
 
 audit_entry = Table(

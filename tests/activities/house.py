@@ -28,6 +28,7 @@ from activities.notes import JsonNotes
 from activities.outside import Outside
 from activities.registry import every_activity
 from groupclaim.clearinghouse.http import HttpClearinghouse
+from groupclaim.delivery.folder import PickUpFolder
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.lifecycle.transition import opened, transition
@@ -173,6 +174,7 @@ class House:
         careless: bool = False,
     ) -> None:
         self._folder = folder
+        (folder / "letters").mkdir(exist_ok=True)
         self.rosters = rosters
         self._careless = careless
         self.failing = timedelta(0)
@@ -211,6 +213,7 @@ class House:
             edits=_EDITS,
             calendar=_CALENDAR,
             playbook=_PLAYBOOK,
+            letters=PickUpFolder(self._folder / "letters"),
             client=cast(Client, self.switchboard),
             task_queue="tests",
         )

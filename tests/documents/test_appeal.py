@@ -210,6 +210,15 @@ def test_words_that_are_no_names_may_leave(pages: str) -> None:
     refuse_other_members(pages, facts().patient, OTHERS)
 
 
+def test_a_last_name_in_the_practices_own_name_means_nobody() -> None:
+    patient = facts().patient
+    pages = "Fabricated Group\nTherapy Associates"
+    refuse_other_members(pages, patient, OTHERS, ours=("Fabricated Group Therapy Associates",))
+    with pytest.raises(OtherMemberNamed):
+        refuse_other_members(f"{pages} Fabricated", patient, OTHERS,
+                             ours=("Fabricated Group Therapy Associates",))  # fmt: skip
+
+
 def test_a_name_shared_with_patient_or_clinician_is_theirs() -> None:
     patient = facts().patient
     sibling = member("P4", "Other", patient.last_name)

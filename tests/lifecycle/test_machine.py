@@ -44,6 +44,7 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         events.DenialDecided,
         **COMMON,
         held=HELD,
+        denial=st.integers(0, 2),
         correction=st.none() | st.sampled_from(["one", "two", "three", "four"]),
         restart=st.none() | st.sampled_from([Step.CHECK_ELIGIBILITY, Step.CHECK_CODING]),
         frequency=st.sampled_from(["1", "7", "8"]),
@@ -97,6 +98,15 @@ OUTSIDE = st.one_of(
     st.builds(
         events.RemittancePosted, **COMMON, version=VERSIONS, denied=st.booleans(), cause=CAUSES
     ),
+    st.builds(
+        events.DenialAdvanced,
+        **COMMON,
+        denial=st.integers(0, 2),
+        held=HELD,
+        correction=st.none() | st.sampled_from(["one", "two", "five"]),
+        restart=st.none() | st.just(Step.CHECK_CODING),
+        settled=st.booleans(),
+    ),
     st.builds(events.PatientPaid, **COMMON),
     st.builds(events.DeadlinePassed, **COMMON),
 )
@@ -122,6 +132,7 @@ def test_the_machines_know_every_event() -> None:
         "Submitted",
         "Acknowledged",
         "RemittancePosted",
+        "DenialAdvanced",
         "PatientPaid",
         "DeadlinePassed",
     } == {kind.__name__ for kind in get_args(events.OutsideEvent)}

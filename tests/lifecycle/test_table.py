@@ -6,6 +6,8 @@ not only a new line: see ``TABLE_VERSION``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from groupclaim.lifecycle import events
@@ -77,6 +79,7 @@ HELD_AT = {
     "CLAIM_REFUSED": Stage.CLAIM_BUILD,
     "REJECTED": Stage.CORRECTION,
     "DENIED": Stage.CORRECTION,
+    "APPEALED": Stage.CORRECTION,
     "ATTENDANCE_CHANGED": Stage.ACCEPTED,
     "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
@@ -253,6 +256,7 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "CLAIM_REFUSED": {},
     "REJECTED": {},
     "DENIED": {"authorization": "correction -> decide_denial"},
+    "APPEALED": {"authorization": "correction -> decide_denial"},
     "ATTENDANCE_CHANGED": {
         "note copied": "accepted [ATTENDANCE_CHANGED]",
         "no show": "not_billable [ATTENDANCE_CHANGED]",
@@ -334,6 +338,7 @@ RELEASED = {
     "CLAIM_REFUSED": AGAIN[Step.BUILD_CLAIM],
     "REJECTED": AGAIN[Step.CHECK_ELIGIBILITY],
     "DENIED": AGAIN[Step.DECIDE_DENIAL],
+    "APPEALED": AGAIN[Step.DECIDE_DENIAL],
     "ATTENDANCE_CHANGED": "accepted",
     "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
@@ -540,3 +545,48 @@ def test_after_the_authorization_comes_the_note_when_attendance_is_known() -> No
 def test_every_step_and_every_stage_is_in_the_table() -> None:
     assert {step for step, *_ in RESULTS} == set(Step)
     assert {*WAITING, *HELD_AT.values(), *(stage for _, stage, *_ in RESULTS)} == set(Stage)
+
+
+# --- a denial that is being worked under a number
+
+
+def denied(number: int = 2, **changes: Any) -> ClaimState:
+    return under("DENIED").model_copy(
+        update={"denial": number, "cause": "CO-197", "version": 1} | changes
+    )
+
+
+WORKED: list[tuple[events.DenialAdvanced, str, int]] = [
+    (events.DenialAdvanced(at=START, denial=2, held=events.Held(code="APPEALED", releasable=True)),
+     "correction [APPEALED]", 2),
+    (events.DenialAdvanced(at=START, denial=2, correction="review_coding",
+                           restart=Step.CHECK_CODING, frequency="7"), "coding -> check_coding", 0),
+    (events.DenialAdvanced(at=START, denial=2, settled=True), "correction -> settle_balance", 0),
+    (events.DenialAdvanced(at=START, denial=1, settled=True), "correction [DENIED]", 2),
+    (events.DenialAdvanced(at=START, denial=0, settled=True), "correction [DENIED]", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "expected", "number"), WORKED)
+def test_what_becomes_of_a_denial(event: events.DenialAdvanced, expected: str, number: int) -> None:
+    state, effects = transition(denied(), event)
+    assert written(state, effects) == expected
+    assert state.denial == number
+
+
+def test_a_persons_correction_of_a_denial_is_not_sent_twice() -> None:
+    before = denied(corrections=("CO-197:review_coding",))
+    state, effects = transition(before, WORKED[1][0])
+    assert written(state, effects) == "correction [DENIED]"
+
+
+def test_a_payers_next_decision_on_a_denied_claim_is_decided_and_a_payment_ends_it() -> None:
+    again = events.RemittancePosted(at=START, version=1, denied=True, cause="CO-193")
+    state, effects = transition(denied(), again)
+    assert written(state, effects) == "correction -> decide_denial"
+    assert (state.denial, state.cause) == (2, "CO-193")
+    other, effects = transition(denied(0), again)
+    assert written(other, effects) == "correction [DENIED]"
+    paid, effects = transition(denied(), again.model_copy(update={"denied": False}))
+    assert written(paid, effects) == "payment_audit -> audit_payment"
+    assert paid.denial == 0

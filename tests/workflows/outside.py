@@ -171,6 +171,33 @@ class Outside:
     def _follow_up_attendance(self, alert: steps.SessionAlert) -> steps.NextLook:
         return self._next_look(DAY)
 
+    def _plan_denial(self, ref: steps.DenialRef) -> steps.DenialPlan:
+        due_at = self.now + DAY
+        return steps.DenialPlan(
+            at=self.now,
+            next="person",
+            action="ask_authorization",
+            who="utilization review",
+            choices=("done", "send_again", "write_off"),
+            due_at=due_at,
+            timer_seconds=self.sleep(due_at),
+        )
+
+    def _draft_letter(self, ref: steps.DenialRef) -> steps.Told:
+        return steps.Told()
+
+    def _send_letter(self, ref: steps.DenialRef) -> steps.Told:
+        return steps.Told()
+
+    def _record_denial_choice(self, choice: steps.DenialChoice) -> steps.DecisionRecorded:
+        return steps.DecisionRecorded(at=self.now)
+
+    def _follow_up_denial(self, alert: steps.DenialAlert) -> steps.Told:
+        return steps.Told()
+
+    def _announce_denial(self, ref: steps.DenialRef) -> steps.Told:
+        return steps.Told()
+
     def _next_cutoff(self, connection: steps.ConnectionRef) -> steps.NextLook:
         return self._next_look(6 * HOUR)
 

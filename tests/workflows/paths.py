@@ -20,7 +20,7 @@ from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import claim, dispute, session, submission
+from workflows import claim, denial, dispute, session, submission
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -107,6 +107,69 @@ async def claim_corrected(scene: Scene, name: str) -> Handles:
     await scene.remitted(handle, 3)
     await handle.result()
     return {"claim_corrected": handle}
+
+
+async def claim_denied(scene: Scene, name: str) -> Handles:
+    """A denial that the file cannot mend is worked by a workflow of its own: somebody is reminded,
+    a person has it sent again, and that is told to the claim, which is then paid."""
+    outside = scene.outside
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    held = events.Held(code="DENIED", releasable=True)
+    outside.answer(
+        steps.DECIDE_DENIAL,
+        events.DenialDecided(at=START, held=held, denial=1),
+        events.DenialDecided(at=START, held=held, denial=1),
+    )
+    await scene.remitted(handle, denied="CO-4")
+    await outside.rests(name, Stage.CORRECTION, "DENIED")
+    child = scene.client.get_workflow_handle(denial.workflow_id(name, 1))
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    await scene.release(handle, "DENIED")  # decided anew: the denial is told to look again
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 2)
+    await scene.fast_forward(child, DAY)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP_DENIAL)) == 1)
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 3)
+    outside.answer(steps.PLAN_DENIAL, steps.DenialPlan(at=START, next="conclude"))
+    await scene.decide(child, "send_again")
+    await child.result()
+    await scene.tell(
+        handle,
+        events.DenialAdvanced(
+            at=START, key="denial:1", denial=1, correction="review_coding",
+            restart=Step.CHECK_CODING, frequency="7",
+        ),
+    )  # fmt: skip
+    await outside.rests(name, Stage.READY, version=2)
+    await scene.sent_and_accepted(handle, 2)
+    await scene.remitted(handle, 2)
+    await handle.result()
+    return {"claim_denied": handle, "denial_worked": child}
+
+
+async def denial_appealed(scene: Scene, name: str) -> Handles:
+    """A letter is drafted, approved by two, sent, and the payer's next decision ends it."""
+    outside = scene.outside
+    outside.wall_clock = False
+    person = outside._plan_denial(steps.DenialRef(claim_number=name, denial=1))
+    outside.answer(
+        steps.PLAN_DENIAL,
+        person.model_copy(update={"next": "draft", "choices": ()}),
+        person.model_copy(update={"choices": ("approve",), "people": 2}),
+        person.model_copy(update={"next": "send", "choices": ()}),
+        person.model_copy(update={"next": "wait", "choices": ("upheld",)}),
+        steps.DenialPlan(at=START, next="conclude"),
+    )
+    handle = await scene.denial(name)
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    await scene.decide(handle, "approve", second="supervisor-1")
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 2)
+    await handle.signal("look_again")
+    await handle.result()
+    return {"denial_appealed": handle}
 
 
 async def claim_overdue(scene: Scene, name: str) -> Handles:
@@ -531,6 +594,8 @@ PATHS: tuple[Path, ...] = (
     claim_paid,
     claim_held,
     claim_corrected,
+    claim_denied,
+    denial_appealed,
     claim_overdue,
     claim_by_stored_clock,
     claim_not_billable,

@@ -16,7 +16,7 @@ from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import Outside, settled
-from workflows import batch, dispute, inbound, mailbox, remittance, session, submission
+from workflows import batch, denial, dispute, inbound, mailbox, remittance, session, submission
 from workflows import claim as claims
 from workflows.perform import Wake
 
@@ -25,6 +25,7 @@ SIGNALS: dict[type[events.Event], str] = {
     events.FactLearned: "fact",
     events.Submitted: "submitted",
     events.RemittancePosted: "remit_835",
+    events.DenialAdvanced: "denial",
     events.PatientPaid: "patient_paid",
 }
 
@@ -112,6 +113,34 @@ class Scene:
             start_signal_args=[dispute.Found()],
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
+
+    async def denial(self, claim_number: str, number: int = 1) -> WorkflowHandle[Any, None]:
+        return await self.start(
+            denial.NAME,
+            denial.DenialStart(claim_number=claim_number, denial=number),
+            denial.workflow_id(claim_number, number),
+        )
+
+    async def decide(
+        self, handle: WorkflowHandle[Any, Any], choice: str, request: str = "request-1", **more: Any
+    ) -> steps.DenialPlan:
+        _, number, denial_number = handle.id.split("/")
+        plan: steps.DenialPlan = await handle.execute_update(
+            "decide",
+            steps.DenialChoice.model_validate(
+                {
+                    "claim_number": number,
+                    "denial": int(denial_number),
+                    "choice": choice,
+                    "by": "biller-1",
+                    "reason": "as the playbook says",
+                    "request": request,
+                    **more,
+                }
+            ),
+            result_type=steps.DenialPlan,
+        )
+        return plan
 
     async def mailbox(self, connection_id: str) -> WorkflowHandle[Any, steps.Polled]:
         return await self.start(

@@ -1,0 +1,1 @@
+"""How packets reach payers: a port, and its adapters."""
