@@ -7,18 +7,20 @@ from zoneinfo import ZoneInfo
 
 from activities import steps
 from activities.cards import charges_card
-from activities.coordination import NextPayer, next_payer
-from activities.on_file import OnFile, on_file
+from activities.coordination import NextPayer, next_payer, owes_nothing
+from activities.on_file import LOOK_AGAIN, OnFile, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
 from groupclaim.lifecycle.state import Consent
+from groupclaim.model.finding import Finding, Severity, Source
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import main_code
+from groupclaim.rules.patient_account import return_by
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import ledger
+from groupclaim.store import claims, coordination, ledger
 from groupclaim.store.database import Transaction
 
 
@@ -33,6 +35,7 @@ class BalanceDesk:
             found = await on_file(self._outside, tx, step.claim_number, step.version)
             await ledger.lock_claim(tx, step.claim_number)
             await _charge_alone(tx, step, found)
+            await _spare(tx, step, found)
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
             left = await ledger.balance(tx, step.claim_number)
@@ -45,6 +48,8 @@ class BalanceDesk:
         due_at = found.look_again()
         if left.payer_open == 0 and left.patient_open > 0:
             due_at = _statement_due(found)
+        if left.patient_open < 0:
+            due_at = min(due_at, await self._credit_told(step, found, left))
         settled = left.payer_open == 0 and left.patient_open == 0
         return BalanceSettled(
             at=found.now,
@@ -53,6 +58,41 @@ class BalanceDesk:
             patient_open=left.patient_open,
             charge_card=charge_card,
         )
+
+    async def _credit_told(
+        self, step: steps.ClaimStep, found: OnFile, left: ledger.Balance
+    ) -> datetime:
+        """Say by when what the patient has paid too much goes back; a reminder well before."""
+        facts = found.facts
+        zone = ZoneInfo(facts.practice.time_zone)
+        rule = patient_rights().refund(facts.location.address.state)
+        async with self._outside.database.transaction() as tx:
+            hold = (await claims.load_state(tx, step.claim_number)).hold
+            since = hold.since if hold is not None and hold.code == _REFUND_DUE else found.now
+            last = return_by(rule, since.astimezone(zone).date())
+            finding = Finding(
+                rule="patient_credit",
+                severity=Severity.WARN,
+                sentence=f"The patient has paid {-left.patient_open} too much: it goes back by "
+                f"{last}, {rule.days} days after it was known.",
+                fix="Pay it back and record that.",
+                evidence=(step.claim_number,),
+                source=Source(
+                    policy="patient_rights",
+                    version=str(rule.days),
+                    citation=rule.source,
+                    verified=rule.verified,
+                ),
+            )
+            await claims.replace_findings(
+                tx, step.claim_number, steps.SETTLE_BALANCE.name, (finding,), found.now
+            )
+        reminder = datetime.combine(last - _BEFORE_REFUND, time(), zone)
+        return max(reminder, found.now + LOOK_AGAIN)
+
+
+_REFUND_DUE = "REFUND_DUE"
+_BEFORE_REFUND = timedelta(days=7)
 
 
 async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:
@@ -64,6 +104,19 @@ async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -
     )
     due = fee.cents if step.payer == 0 and billable and fee is not None else Cents(0)
     await ledger.book_self_pay(tx, step.claim_number, due, found.now)
+
+
+async def _spare(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:
+    """A qualified Medicare beneficiary owes nothing of what Medicare left to them."""
+    first = (await coordination.decisions(tx, step.claim_number)).get(1)
+    if first is None:
+        return
+    payment = first.payment
+    version = await coordination.paid_version(tx, step.claim_number, payment)
+    if version is not None and owes_nothing(version.parties):
+        await ledger.book_not_collectible(
+            tx, step.claim_number, payment.remittance_id, payment.position, found.now
+        )
 
 
 def _statement_due(found: OnFile) -> datetime:

@@ -37,6 +37,7 @@ from groupclaim.store.database import Reading
 from groupclaim.store.practice import UnknownRecord
 
 _MEDICARE = "MB"
+_MEDICARE_AND_ADVANTAGE = (_MEDICARE, "16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,14 @@ async def next_payer(
     base = await coordination.paid_version(reading, step.claim_number, first.payment)
     if base is None:
         return None
-    theirs = for_the_next_payer_alone(first.payment)
+    theirs = for_the_next_payer_alone(first.payment) or owes_nothing(base.parties)
     if base.parties.coverage.payer not in {cover.payer for cover in covers}:
         return None  # it has paid for a coverage that was taken off since: a person looks at that
     if base.parties.coverage.payer != covers[0].payer:
         newest = await claims.read_version(reading, step.claim_number, step.version)
-        rebilled = newest.parties.coverage.payer == covers[0].payer
-        what: Literal["await", "changed"] = "await" if rebilled else "changed"
+        to_first = newest.parties.coverage.payer == covers[0].payer
+        rebilled = newest.payer_sequence == 1 and to_first
+        what: Literal["await", "wrong_order"] = "await" if rebilled else "wrong_order"
         return NextPayer(Turn(what=what, payer=1), ORIGINAL, theirs)
     billed = await coordination.billed(reading, step.claim_number, step.version)
     prior = {
@@ -89,6 +91,17 @@ async def next_payer(
         return None
     frequency = await _frequency(outside, reading, step, covers[turn.payer - 1], facts.service_date)
     return NextPayer(turn, frequency, theirs)
+
+
+def owes_nothing(parties: ClaimParties) -> bool:
+    """Whether Medicare has said that the patient is a qualified beneficiary, from whom its
+    deductible, coinsurance and copay may not be collected (42 U.S.C. 1396a(n)(3))."""
+    answer = parties.answer
+    return (
+        answer is not None
+        and answer.qualified_medicare_beneficiary
+        and parties.payer.filing_indicator in _MEDICARE_AND_ADVANTAGE
+    )
 
 
 async def _frequency(

@@ -103,15 +103,16 @@ class BalanceSettled(Event):
     """What is left open after payment, in cents, and whether it is another payer's turn.
 
     ``next_payer``: it is to be billed (``bill``), the payer before has forwarded the claim to it
-    until ``due_at`` (``crossover``), it has been billed and has not decided (``await``), or it was
-    billed with figures that the payer before has changed since (``changed``). ``payer`` is its
+    until ``due_at`` (``crossover``), it has been billed and has not decided (``await``), it was
+    billed with figures that the payer before has changed since (``changed``), or another should
+    have been billed first (``wrong_order``). ``payer`` is its
     place, ``frequency`` what its claim will carry. ``charge_card``: the patient has agreed to that.
     """
 
     kind: Literal["balance_settled"] = "balance_settled"
     payer_open: int
     patient_open: int
-    next_payer: Literal["bill", "crossover", "await", "changed"] | None = None
+    next_payer: Literal["bill", "crossover", "await", "changed", "wrong_order"] | None = None
     payer: int = 1
     frequency: Literal["1", "7"] = "1"
     charge_card: bool = False

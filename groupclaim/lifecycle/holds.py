@@ -455,6 +455,13 @@ HOLDS: dict[str, HoldKind] = {
         "release bills the next payer anew, with the changed figures",
         repair="Compare both decisions; release to correct the next payer's claim.",
     ),
+    "PAYER_ORDER": HoldKind(
+        Step.CHECK_ELIGIBILITY,
+        "biller: another payer should have been billed first",
+        "release bills the first payer; the one that has decided is corrected after it",
+        repair="Ask both payers which of them is first, then release. Tell the one that has paid "
+        "in its place to take its payment back.",
+    ),
     "REFUND_DUE": HoldKind(
         Step.SETTLE_BALANCE,
         "front desk: the patient has paid more than they owe",

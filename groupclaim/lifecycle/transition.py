@@ -423,8 +423,9 @@ def _next_payer(state: ClaimState, event: BalanceSettled) -> Answer:
         return _wait(state, Stage.CROSSOVER, event, **turn)
     if event.next_payer == "await":
         return _wait(state, Stage.ACCEPTED, event, **turn)
-    if event.next_payer == "changed":
-        held = Held(code="COORDINATION_REVIEW", releasable=True)
+    if event.next_payer in ("changed", "wrong_order"):
+        code = "COORDINATION_REVIEW" if event.next_payer == "changed" else "PAYER_ORDER"
+        held = Held(code=code, releasable=True)
         return _hold(state, held, event, stage=Stage.CROSSOVER, **turn)
     return _go(state, Step.BUILD_CLAIM, **turn)
 

@@ -47,7 +47,7 @@ class Turn(Record):
     ``until`` is the last day of a crossover's wait.
     """
 
-    what: Literal["bill", "crossover", "await", "changed"]
+    what: Literal["bill", "crossover", "await", "changed", "wrong_order"]
     payer: int
     until: date | None = None
 

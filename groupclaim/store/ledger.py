@@ -384,6 +384,36 @@ async def book_underpayment(
     return await book(tx, booking, at)
 
 
+async def book_not_collectible(
+    tx: Transaction, claim_number: str, remittance_id: int, remittance_position: int, at: datetime
+) -> bool:
+    """What a remittance left to a patient from whom it may not be collected is open with payers
+    again. Booked once for a remittance; a reversal later takes this back too."""
+    await lock_claim(tx, claim_number)
+    to_patient = await tx.scalar(
+        select(_SIGNED[Account.PATIENT_RECEIVABLE]).where(
+            transfer.c.claim_number == claim_number,
+            transfer.c.remittance_id == remittance_id,
+            transfer.c.remittance_position == remittance_position,
+            transfer.c.kind != _NOT_COLLECTIBLE,
+        )
+    )
+    booking = Booking(
+        f"{_NOT_COLLECTIBLE}|{claim_number}|{remittance_id}|{remittance_position}",
+        _NOT_COLLECTIBLE,
+        Account.PAYER_RECEIVABLE,
+        Account.PATIENT_RECEIVABLE,
+        max(0, int(to_patient or 0)),
+        claim_number,
+        remittance_id,
+        remittance_position,
+    )
+    return await book(tx, booking, at)
+
+
+_NOT_COLLECTIBLE = "not_collectible"
+
+
 async def write_off(
     tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
 ) -> bool:

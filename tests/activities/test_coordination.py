@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from activities import composing
 from groupclaim import x12
@@ -23,7 +24,9 @@ from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
 from groupclaim.store import claims, files, ledger, practice, remittances
+from groupclaim.store.schema import claim_version
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment, PaymentParty
 from tests.activities.house import SAMPLES, House
@@ -294,3 +297,75 @@ async def test_a_remittance_whose_lines_are_not_ours_is_not_told_on(desk: Desk) 
     posted = await desk.post(1, PAID, *CUTS, line=None)
     assert posted.claims[0].posting == "applied"
     assert desk.state.version == 2  # one line of the same code and charge: it is ours
+
+
+async def test_another_payer_found_first_afterwards_is_billed_first(desk: Desk) -> None:
+    await desk.load({"payer": "sample-mutual", "priority": 3, "member_id": "NOBODY1"})
+    await desk.post(1, PAID, *CUTS)
+    await desk.goes_out()
+    await desk.post(2, 100, ("OA", "23", 5383), ("CO", "45", 317), ("PR", "3", 200), status="2")
+    assert (desk.state.stage, desk.state.version) == (Stage.READY, 3)  # the third payer's turn
+    version = await desk.version(3)
+    assert [item.paid for item in version.prior] == [PAID, 100]
+    assert version.payer_sequence == 3
+    await desk.goes_out()
+    await desk.post(3, 0, ("OA", "23", 5800), ("PR", "3", 200), status="3")
+    assert desk.state.stage is Stage.PATIENT_BALANCE
+    # It turns out that the third should have been the first.
+    medicare = {"payer": "medicare-part-b", "member_id": "1SS0SS0SS01"}
+    mutual = {"payer": "sample-mutual", "member_id": "NOBODY1"}
+    before, since = {"to": "2026-01-31"}, {"from": "2026-02-01"}
+    await desk.load(
+        {**medicare, "priority": 1, **before},
+        {"priority": 2, **before},
+        {**mutual, "priority": 3, **before},
+        {**mutual, "priority": 1, **since},
+        {**medicare, "priority": 2, **since},
+        {"priority": 3, **since},
+    )
+    now = await desk.house.clock.now()
+    await desk.house.happens(desk.claim, events.FactLearned(at=now, fact="coverage"))
+    assert desk.state.hold is not None
+    assert desk.state.hold.code == "PAYER_ORDER"
+
+
+async def test_a_beneficiary_known_from_the_answer_owes_nothing_though_the_835_says_so(
+    desk: Desk,
+) -> None:
+    version = await desk.version(1)
+    answer = version.parties.answer
+    assert answer is not None
+    known = answer.model_copy(update={"qualified_medicare_beneficiary": True})
+    parties = version.parties.model_copy(update={"answer": known})
+    made = version.model_copy(update={"parties": parties})
+    async with desk.house.quietly() as tx:
+        await tx.execute(
+            update(claim_version)
+            .filter_by(claim_number=desk.claim, version=1)
+            .values(document=tx.seal(claim_version, made))
+        )
+    await desk.primary_pays()
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (617, 0)
+    assert (desk.state.stage, desk.state.payer) == (Stage.READY, 2)
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("CO", "45", 617), status="2")
+    assert desk.state.stage is Stage.CLOSED
+    assert (await desk.balance()).patient_open == 0
+
+
+async def test_what_the_patient_paid_too_much_goes_back_by_a_day(desk: Desk) -> None:
+    async with desk.house.quietly() as tx:
+        now = await desk.house.clock.now()
+        await ledger.book_patient_payment(tx, desk.claim, Cents(700), "desk", now)
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 617, ("OA", "23", 5383), status="2")
+    assert desk.state.hold is not None
+    assert desk.state.hold.code == "REFUND_DUE"
+    async with desk.house.database.reading() as reading:
+        found = await claims.read_findings(reading, desk.claim, "settle_balance")
+    # Known on the 3rd of February 2026 in Austin: 30 days later is the 5th of March.
+    assert "7.00 too much: it goes back by 2026-03-05" in found[0].sentence
+    assert found[0].source is not None
+    assert "1661.005" in found[0].source.citation

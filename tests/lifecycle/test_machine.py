@@ -59,7 +59,9 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         **COMMON,
         payer_open=OPEN_CENTS,
         patient_open=OPEN_CENTS,
-        next_payer=st.sampled_from([None, None, "bill", "crossover", "await", "changed"]),
+        next_payer=st.sampled_from(
+            [None, None, "bill", "crossover", "await", "changed", "wrong_order"]
+        ),
         payer=st.integers(min_value=1, max_value=3),
         frequency=st.sampled_from(["1", "7"]),
         charge_card=st.booleans(),

@@ -84,6 +84,7 @@ HELD_AT = {
     "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "COORDINATION_REVIEW": Stage.CROSSOVER,
+    "PAYER_ORDER": Stage.CROSSOVER,
     "REFUND_DUE": Stage.PATIENT_BALANCE,
 }
 
@@ -268,9 +269,12 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     },
     "UNDERPAYMENT_REVIEW": TAKEN_BACK,
     "OVERPAYMENT_REVIEW": TAKEN_BACK,
-    "COORDINATION_REVIEW": {
-        "denied": "correction -> decide_denial",
-        "coverage": "crossover [COORDINATION_REVIEW]",
+    **{
+        code: {
+            "denied": "correction -> decide_denial",
+            "coverage": f"crossover [{code}]",
+        }
+        for code in ("COORDINATION_REVIEW", "PAYER_ORDER")
     },
     "REFUND_DUE": {
         **TAKEN_BACK,
@@ -343,6 +347,7 @@ RELEASED = {
     "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "COORDINATION_REVIEW": AGAIN[Step.BUILD_CLAIM],
+    "PAYER_ORDER": AGAIN[Step.CHECK_ELIGIBILITY],
     "REFUND_DUE": "patient_balance -> settle_balance",
 }
 
@@ -429,6 +434,9 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
     (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
      events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="changed", payer=2),
      "crossover [COORDINATION_REVIEW]"),
+    (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
+     events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="wrong_order"),
+     "crossover [PAYER_ORDER]"),
     (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
     (Step.ASK_STATUS, Stage.ACCEPTED, events.StatusAsked(at=START), "accepted"),
     (Step.ASK_STATUS, Stage.SUBMITTED, events.StatusAsked(at=START, held=HELD),
