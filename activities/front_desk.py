@@ -35,7 +35,7 @@ from groupclaim.rules.patient_account import card_refusal
 from groupclaim.store import audit, cards, claims, ledger, practice, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
-from workflows import claim, session
+from workflows import claim, dispute, session
 
 
 class Refused(Exception):
@@ -363,6 +363,26 @@ class FrontDesk:
             claim.Progress,
         )
         return progress.model_dump(mode="json")
+
+    async def approve_dispute(self, number: int, *, by: str, reason: str) -> dict[str, Any]:
+        """Have the letter of a dispute go out."""
+        given = dispute.Approve(by=by, reason=reason, request=uuid.uuid4().hex)
+        return await self._decide_dispute(number, "approve", given)
+
+    async def close_dispute(
+        self, number: int, *, outcome: str, by: str, reason: str
+    ) -> dict[str, Any]:
+        """End a dispute, and say how."""
+        given = dispute.Close(outcome=outcome, by=by, reason=reason, request=uuid.uuid4().hex)
+        return await self._decide_dispute(number, "close", given)
+
+    async def _decide_dispute(
+        self, number: int, name: str, given: dispute.Approve | dispute.Close
+    ) -> dict[str, Any]:
+        standing: steps.DisputeStanding = await self._update(
+            dispute.workflow_id(number), name, given, steps.DisputeStanding
+        )
+        return standing.model_dump(mode="json")
 
     # --- the work list
 

@@ -29,6 +29,7 @@ from groupclaim.store.database import Database
 from worker import (
     cash_commands,
     decision_commands,
+    dispute_commands,
     embedded,
     report_commands,
     roster_commands,
@@ -79,6 +80,7 @@ decision_commands.add_to(application, authorization)
 cash_commands.add_to(application, money)
 roster_commands.add_to(session)
 application.command("report")(report_commands.report)
+application.add_typer(dispute_commands.commands, name="dispute")
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}
 

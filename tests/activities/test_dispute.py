@@ -5,21 +5,25 @@ Charge 60.00; the contract of P05 and P06 gives 28.15. All 835s are of 2026-02-2
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pypdf
 import pytest
 from sqlalchemy import delete, select, text
 
-from activities import steps
+from activities import disputing, steps
 from groupclaim import x12
 from groupclaim.model.money import Cents
+from groupclaim.policy.payer import PolicyBook
 from groupclaim.rules.line_audit import Pattern
 from groupclaim.store import audit, disputes, ledger
 from groupclaim.store.schema import contract
-from tests.activities.house import House
+from tests.activities.house import SAMPLES, House
 from tests.activities.test_remittance import arrives, paid, release, taken_back, x835
 from workflows import claim as claim_workflow
 
@@ -276,3 +280,48 @@ async def test_without_a_contract_the_room_is_the_control(house: House) -> None:
     hold = house.states[numbers[0]].hold
     assert hold is not None
     assert hold.code == "PAYMENT_UNPRICED"  # the money itself waits for a contract
+
+
+async def test_the_letter_proves_each_line_and_names_nobody(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "TRACE77", short(one), short(other))
+    (case,) = await all_cases(house)
+    draft = await disputing.write_letter(house.database, house.outside.policies, case.id, "R. Lee")
+    await decide(house, case.id, "approve")
+    letters = [
+        await disputing.write_letter(house.database, house.outside.policies, case.id, "R. Lee")
+        for _ in range(2)
+    ]
+    assert letters[0] == letters[1] == draft  # the clock stood still
+    pdf = pypdf.PdfReader(io.BytesIO(letters[0]))
+    assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    words = " ".join(page.extract_text() for page in pdf.pages).replace("\n", " ")
+    for told in (one, other, "TRACE77", "ICN7", "$28.15", "$22.10", "$6.05", "$12.10", "90853"):
+        assert told in words, told
+    practice_file = json.loads((SAMPLES / "practice.json").read_text())
+    for person in practice_file["patients"]:
+        assert person["first_name"] not in words
+        assert f"{person['last_name']}," not in words
+    for cover in practice_file["coverages"]:
+        assert cover["member_id"] not in words
+    async with house.database.reading() as reading:
+        found = await disputing.case_file(reading, house.outside.policies, case.id)
+        entries = await audit.entries(reading, f"dispute/{case.id}")
+    assert found.penalty == 0  # no law is known for this payer
+    assert [entry.action for entry in entries].count("dispute_letter") == 3
+
+
+async def test_the_letter_of_a_texas_plan_tells_its_penalty(house: House) -> None:
+    """Received in February and told at once; still unpaid a day after the 30 days to mend it, the
+    balance is under 45 days late: half of (60.00 - 28.15) x 6.05 / 28.15 = 6.85, 3.43 a line."""
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", short(one))
+    (case,) = await all_cases(house)
+    texas = PolicyBook({"commercial": house.outside.policies.editions("texas-commercial")})
+    async with house.database.reading() as reading:
+        found = await disputing.case_file(reading, texas, case.id)
+        line = found.lines[0]
+    assert line.received_on is not None
+    late = (found.pay_by + timedelta(days=1) - (line.received_on + timedelta(days=30))).days
+    assert 1 <= late <= 45
+    assert found.penalty == 343
