@@ -33,8 +33,8 @@ from groupclaim.store.schema import (
     treatment_plan,
 )
 
-SETTLED_STAGES = frozenset({Stage.PATIENT_BALANCE, Stage.CLOSED})
-"""Every payer has decided, and what they owe is settled."""
+SETTLED_STAGES = frozenset({Stage.PATIENT_BALANCE, Stage.CLOSED, Stage.NOT_BILLABLE})
+"""Every payer has decided, and what they owe is settled; or none is asked."""
 
 _REFUND_DUE = "REFUND_DUE"
 

@@ -69,6 +69,10 @@ async def test_they_owe_the_fee_less_what_they_have_paid(house: House) -> None:
     assert (state.stage, state.reason) == (Stage.NOT_BILLABLE, "SELF_PAY")
     assert state.ended
     assert (await _left(house, number)).patient_open == 0
+    paper = await PatientPapers(house.database).statement("P06", "R. Lee")
+    text = pypdf.PdfReader(io.BytesIO(paper.pdf)).pages[0].extract_text()
+    assert "Nothing is due." in text
+    assert "insurance" not in text.split("Questions")[0]
 
 
 async def test_a_corrected_attendance_takes_the_fee_back(house: House) -> None:
