@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import TLSConfig
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.notes import JsonNotes
@@ -49,13 +50,42 @@ class SettingsRefused(ValueError):
 
 async def connect(settings: Settings, keyring: Keyring, *, metrics: bool = False) -> Client:
     """A client that speaks to the server as all of groupclaim does."""
-    address = f"127.0.0.1:{settings.sdk_metrics_port}" if settings.sdk_metrics_port else None
+    port = settings.sdk_metrics_port
+    address = f"{settings.metrics_host}:{port}" if port else None
     return await Client.connect(
         settings.temporal,
         namespace=settings.namespace,
         api_key=settings.temporal_api_key or None,
+        tls=encryption(settings),
         plugins=[groupclaim_plugin(_payload_keys(keyring), keyring.current)],
         runtime=telemetry.temporal_runtime(address) if metrics else None,
+    )
+
+
+def encryption(settings: Settings) -> TLSConfig | bool:
+    """How the connection is encrypted: by certificates, as an API key asks, or not at all."""
+    pair = (settings.temporal_certificate, settings.temporal_certificate_key)
+    if None in pair and any(pair):
+        raise SettingsRefused("temporal_certificate and temporal_certificate_key: both or neither")
+    certificate, key, authority = (
+        path.read_bytes() if path else None for path in (*pair, settings.temporal_authority)
+    )
+    if certificate or authority:
+        return TLSConfig(
+            client_cert=certificate, client_private_key=key, server_root_ca_cert=authority
+        )
+    return bool(settings.temporal_api_key)
+
+
+def deployment(build: str) -> WorkerDeploymentConfig:
+    """With a build id, workflows move to a new worker only once it is made current; all of ours
+    then upgrade with it, since recorded histories prove that they replay."""
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion("groupclaim", build or __version__),
+        use_worker_versioning=bool(build),
+        default_versioning_behavior=(
+            VersioningBehavior.AUTO_UPGRADE if build else VersioningBehavior.UNSPECIFIED
+        ),
     )
 
 
@@ -108,7 +138,7 @@ async def run_worker(settings: Settings) -> None:
     database = Database.connect(settings.database_url, keyring)
     client = await connect(settings, keyring, metrics=True)
     if settings.metrics_port:
-        telemetry.serve_metrics(settings.metrics_port)
+        telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     cards = open_cards(settings)
     outside = Outside(
         database=database,
@@ -134,10 +164,7 @@ async def run_worker(settings: Settings) -> None:
             client,
             task_queue=TASK_QUEUE,
             activities=every_activity(outside),
-            deployment_config=WorkerDeploymentConfig(
-                version=WorkerDeploymentVersion("groupclaim", __version__),
-                use_worker_versioning=False,
-            ),
+            deployment_config=deployment(settings.build),
             # A worker that dies keeps its workflows' next tasks for this long.
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
             graceful_shutdown_timeout=timedelta(seconds=30),

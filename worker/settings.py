@@ -30,6 +30,14 @@ class Settings(BaseSettings):
     temporal: str = Field("127.0.0.1:7233", description="HOST:PORT of the Temporal server")
     namespace: str = Field("default", description="Temporal namespace")
     temporal_api_key: str = Field("", description="API key, as Temporal Cloud wants one")
+    temporal_certificate: Path | None = Field(None, description="client certificate (mTLS)")
+    temporal_certificate_key: Path | None = Field(None, description="its private key")
+    temporal_authority: Path | None = Field(
+        None, description="certificate of the authority that the server's is checked against"
+    )
+    build: str = Field(
+        "", description="build id of a versioned worker deployment; empty: not versioned"
+    )
     clearinghouse: str = Field("", description="base address of the clearinghouse")
     clearinghouse_token: Path | None = Field(None, description="file with its access token")
     files: str = Field(
@@ -70,6 +78,7 @@ class Settings(BaseSettings):
     identity_client: str = Field("", description="client id there")
     identity_secret: Path | None = Field(None, description="file with the client secret")
     identity_factors: bool = Field(True, description="refuse who signed in with one factor only")
+    metrics_host: str = Field("127.0.0.1", description="address that metrics are served at")
     metrics_port: int = Field(0, ge=0, le=65535, description="business metrics; 0: none")
     sdk_metrics_port: int = Field(0, ge=0, le=65535, description="Temporal SDK metrics; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -166,6 +166,6 @@ def temporal_runtime(sdk_metrics_address: str | None) -> Runtime:
     return Runtime(telemetry=TelemetryConfig(metrics=metrics, logging=logs))
 
 
-def serve_metrics(port: int) -> None:
-    """Serve this process's business metrics at ``127.0.0.1:port/metrics``."""
-    start_http_server(port, addr="127.0.0.1")
+def serve_metrics(host: str, port: int) -> None:
+    """Serve this process's business metrics at ``host:port/metrics``."""
+    start_http_server(port, addr=host)

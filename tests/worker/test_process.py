@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from temporalio import activity
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, TLSConfig
 from temporalio.worker import Worker
 
 from activities import schedules, steps
@@ -25,7 +26,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
-from worker.process import SettingsRefused, open_clearinghouse
+from worker.process import SettingsRefused, deployment, encryption, open_clearinghouse
 from worker.settings import Settings
 from workflows import mailbox
 
@@ -108,6 +109,64 @@ async def test_inquiries_go_one_way_and_files_the_other() -> None:
         "files.close",
         "inquiries.close",
     ]
+
+
+# --- the connection to Temporal
+
+
+def test_the_connection_is_encrypted_as_the_settings_say(
+    tmp_path: Path, settings: Settings
+) -> None:
+    for name in ("certificate", "key", "authority"):
+        (tmp_path / name).write_text(name)
+    assert encryption(settings) is False
+    assert encryption(settings.model_copy(update={"temporal_api_key": "k"})) is True
+    mutual = encryption(
+        settings.model_copy(
+            update={
+                "temporal_certificate": tmp_path / "certificate",
+                "temporal_certificate_key": tmp_path / "key",
+                "temporal_authority": tmp_path / "authority",
+            }
+        )
+    )
+    assert isinstance(mutual, TLSConfig)
+    assert (mutual.client_cert, mutual.client_private_key) == (b"certificate", b"key")
+    assert mutual.server_root_ca_cert == b"authority"
+    with pytest.raises(SettingsRefused, match="both or neither"):
+        encryption(settings.model_copy(update={"temporal_certificate": tmp_path / "key"}))
+
+
+async def test_a_versioned_worker_works_once_its_build_is_current(
+    client: Client, task_queue: str
+) -> None:
+    """As a rollout does: workers of the new build poll, then it is made current."""
+    mailboxes = Mailboxes()
+    async with Worker(
+        client,
+        task_queue=task_queue,
+        activities=[mailboxes.poll],
+        deployment_config=deployment(task_queue),
+    ):
+        await client.start_workflow(
+            mailbox.NAME,
+            steps.ConnectionRef(connection_id="c1"),
+            id=f"mailbox-{task_queue}",
+            task_queue=task_queue,
+        )
+        request = SetWorkerDeploymentCurrentVersionRequest(
+            namespace=client.namespace, deployment_name="groupclaim", build_id=task_queue
+        )
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await client.workflow_service.set_worker_deployment_current_version(request)
+                    break
+                except RPCError:
+                    await asyncio.sleep(0.2)
+            await mailboxes.looked_into("c1", 1)
+            await client.get_workflow_handle(f"mailbox-{task_queue}").result()
+    assert mailboxes.looks == ["c1"]
 
 
 # --- the mailboxes
