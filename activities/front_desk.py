@@ -35,7 +35,7 @@ from groupclaim.rules.patient_account import card_refusal
 from groupclaim.store import audit, cards, claims, ledger, practice, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
-from workflows import claim, dispute, session
+from workflows import claim, denial, dispute, session
 
 
 class Refused(Exception):
@@ -383,6 +383,35 @@ class FrontDesk:
             dispute.workflow_id(number), name, given, steps.DisputeStanding
         )
         return standing.model_dump(mode="json")
+
+    async def decide_denial(
+        self,
+        number: str,
+        denial_number: int,
+        choice: str,
+        *,
+        by: str,
+        reason: str,
+        second: str | None = None,
+        reference: str | None = None,
+    ) -> dict[str, Any]:
+        """A person's decision on a denial, and what is next then."""
+        plan: steps.DenialPlan = await self._update(
+            denial.workflow_id(number, denial_number),
+            "decide",
+            steps.DenialChoice(
+                claim_number=number,
+                denial=denial_number,
+                choice=choice,
+                by=by,
+                reason=reason,
+                request=uuid.uuid4().hex,
+                second=second,
+                reference=reference,
+            ),
+            steps.DenialPlan,
+        )
+        return plan.model_dump(mode="json")
 
     # --- the work list
 

@@ -39,6 +39,7 @@ from worker import (
 )
 from worker import demo as demonstration
 from worker.console import serve_console
+from worker.denial_commands import commands as denials
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
 from worker.process import run_worker
@@ -75,6 +76,7 @@ for name, group in (
 application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
 application.add_typer(work_items, name="work")
+application.add_typer(denials, name="denial")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)
 cash_commands.add_to(application, money)

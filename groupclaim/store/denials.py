@@ -178,6 +178,12 @@ async def find_open(reading: Reading, claim_number: str) -> Denial | None:
     return _denial(row) if row is not None else None
 
 
+async def last_number(reading: Reading, claim_number: str) -> int:
+    """The number of a claim's last denial; 0 when it has none."""
+    query = select(func.max(denial.c.number)).where(denial.c.claim_number == claim_number)
+    return int(await reading.scalar(query) or 0)
+
+
 async def read_denial(reading: Reading, claim_number: str, number: int) -> Denial:
     """One denial. Raises :class:`UnknownRecord`."""
     row = await reading.first(select(denial).filter_by(claim_number=claim_number, number=number))
