@@ -25,7 +25,7 @@ from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.store import claims, files, ledger, practice, remittances
+from groupclaim.store import claims, files, ledger, patient_account, practice, remittances
 from groupclaim.store.schema import claim_version
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment, PaymentParty
@@ -369,3 +369,17 @@ async def test_what_the_patient_paid_too_much_goes_back_by_a_day(desk: Desk) -> 
     assert "7.00 too much: it goes back by 2026-03-05" in found[0].sentence
     assert found[0].source is not None
     assert "1661.005" in found[0].source.citation
+
+
+async def test_what_the_next_payer_denies_is_not_the_patients_before_a_person_has_looked(
+    desk: Desk,
+) -> None:
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("CO", "197", 617), status="4")
+    assert desk.state.stage is Stage.CORRECTION
+    assert desk.state.hold is not None
+    async with desk.house.database.reading() as reading:
+        patient_id = desk.house.database.keyring.patient_id("P01")
+        (line,) = await patient_account.account(reading, patient_id)
+    assert not line.settled
