@@ -18,9 +18,10 @@ from groupclaim.model.session import Attendance
 from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import main_code
+from groupclaim.rules.coordination import not_collectible
 from groupclaim.rules.patient_account import return_by
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import claims, coordination, ledger
+from groupclaim.store import claims, coordination, ledger, remittances
 from groupclaim.store.database import Transaction
 
 
@@ -38,8 +39,11 @@ class BalanceDesk:
             await _spare(tx, step, found)
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
-            left = await ledger.balance(tx, step.claim_number)
             following = await next_payer(self._outside, tx, step, found)
+            payments = await remittances.claim_payments(tx, step.claim_number)
+            share = not_collectible(payments) if following is None else Cents(0)
+            await ledger.give_up_share(tx, step.claim_number, share, found.now)
+            left = await ledger.balance(tx, step.claim_number)
             if following is not None and (left.payer_open == 0 or following.open_is_theirs):
                 return _of_next(found, left, following)
             charge_card = left.patient_open > 0 and await charges_card(

@@ -67,6 +67,7 @@ class PaymentAudit:
             outcome, due_at = "as_expected", None
             cases: set[int] = set()
             if not payments:
+                await ledger.give_up_share(tx, step.claim_number, Cents(0), found.now)
                 outcome, due_at = "reversed", found.look_again()
                 if found.billed is not None:
                     due_at = found.billed.deadlines.remittance(found.now).at

@@ -468,9 +468,11 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
 
 def _left_behind(state: ClaimState) -> Answer:
     """The version that waited will not be sent: all is checked anew, once whatever stands beside
-    has been decided."""
+    has been decided. That a note repeats this one is itself looked at anew: nothing was sent."""
     if state.stage is not Stage.READY:
         return state, ()
+    if state.hold is not None and state.hold.code == "CLONE_REVIEW":
+        return _go(state.model_copy(update={"hold": None}), Step.CHECK_ELIGIBILITY)
     if state.hold is not None:
         hold = state.hold.model_copy(update={"redo": Step.CHECK_ELIGIBILITY})
         return state.model_copy(update={"hold": hold}), ()

@@ -5,12 +5,13 @@ A payer's place is that of its coverage in the order of billing: 1 is first. Tim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal
 
 from groupclaim.model.base import Record
 from groupclaim.model.claim import ClaimPayment, PriorDecision
+from groupclaim.model.money import Cents
 
 MOST_PAYERS = 3
 
@@ -60,6 +61,22 @@ def rank(status: str, payer_sequence: int) -> int:
 def was_forwarded(payment: ClaimPayment) -> bool:
     """Whether the payer says that it has sent the claim on to the next one itself."""
     return payment.status in _FORWARDED or bool(_CROSSED_OVER.intersection(payment.remarks))
+
+
+def not_collectible(payments: Sequence[ClaimPayment]) -> Cents:
+    """What of a first payer's decision nobody may be asked for, where no later payer is there: the
+    share of a qualified Medicare beneficiary. Nothing, once a later payer has decided."""
+    if any(payment.status in _RANKS for payment in payments):
+        return Cents(0)
+    return Cents(
+        sum(
+            item.cents
+            for payment in payments
+            for item in payment.adjustments
+            if (item.group, item.reason) == _NEXT_PAYERS_ALONE
+            or (item.group == "PR" and _NOT_COLLECTIBLE.intersection(payment.remarks))
+        )
+    )
 
 
 def for_the_next_payer_alone(payment: ClaimPayment) -> bool:

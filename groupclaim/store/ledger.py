@@ -238,6 +238,31 @@ async def book_self_pay(tx: Transaction, claim_number: str, due: Cents, at: date
 _SELF_PAY = "self_pay"
 
 
+async def give_up_share(tx: Transaction, claim_number: str, share: Cents, at: datetime) -> bool:
+    """``share`` is what in all no payer and no patient may be asked for, at most what the payer
+    still owes; a correction books the rest, or books it back. True when something was booked."""
+    await lock_claim(tx, claim_number)
+    rows = await tx.rows(
+        select(transfer.c.debit, transfer.c.cents).where(
+            transfer.c.claim_number == claim_number, transfer.c.kind == _SHARE_GIVEN_UP
+        )
+    )
+    booked = sum(row.cents if row.debit == Account.OTHER_ADJUSTMENT else -row.cents for row in rows)
+    still_open = (await balance(tx, claim_number)).payer_open + booked
+    booking = Booking(
+        f"{_SHARE_GIVEN_UP}|{claim_number}|{len(rows) + 1}",
+        _SHARE_GIVEN_UP,
+        Account.OTHER_ADJUSTMENT,
+        Account.PAYER_RECEIVABLE,
+        max(0, min(share, still_open)) - booked,
+        claim_number,
+    )
+    return await book(tx, booking, at)
+
+
+_SHARE_GIVEN_UP = "share_given_up"
+
+
 async def book_copay(tx: Transaction, claim_number: str, paid: Cents, at: datetime) -> bool:
     """``paid`` is what the patient has paid at the session in all; a correction books the rest."""
     await lock_claim(tx, claim_number)

@@ -191,6 +191,29 @@ async def test_a_reversal_without_correction_leaves_the_claim_with_its_payer(
     assert (money.allowed_cents, money.paid_cents) == (0, 0)
 
 
+async def test_the_share_of_a_qualified_beneficiary_goes_to_nobody_where_no_medicaid_is_on_file(
+    house: House,
+) -> None:
+    claim = await house.claim_of("S1", "P04")
+    # Allowed are 25.20; 20 % of it, 5.04, nobody may be asked for.
+    said = paid(claim, 2016, ("CO", "45", 3480), ("OA", "209", 504))
+    await house.take_in(await arrives(house, x835(said)))
+    await house.settle()
+    assert house.states[claim].stage == "closed"
+    left = await balance(house, claim)
+    assert (left.payer_open, left.patient_open) == (0, 0)
+    (given_up,) = await house.rows(
+        text(f"SELECT debit, credit, cents FROM transfer WHERE claim_number = '{claim}'"
+             " AND kind = 'share_given_up'")
+    )  # fmt: skip
+    assert tuple(given_up) == ("other_adjustment", "payer_receivable", 504)
+    # Taken back, the whole charge is the payer's again.
+    await house.take_in(await arrives(house, x835(taken_back(said), trace="T2")))
+    await house.settle()
+    assert house.states[claim].stage == "accepted"
+    assert (await balance(house, claim)).payer_open == 6000
+
+
 async def release(house: House, claim: str, key: str) -> None:
     hold = house.states[claim].hold
     assert hold is not None
