@@ -745,13 +745,13 @@ def test_a_claim_that_its_batch_left_behind_is_checked_anew() -> None:
     assert told.stage() is Stage.SUBMITTED
 
 
-def test_a_review_opened_while_ready_is_decided_before_the_claim_is_checked_anew() -> None:
+def test_a_review_opened_while_ready_gives_way_to_the_check_of_the_note_itself() -> None:
+    """Nothing has been sent: the check holds both notes, or finds them mended."""
     told = Telling()
     told.attended()
     assert told.learned("note_copied") == []
-    assert told.learned("left_behind") == []
     assert (told.stage(), told.hold_code()) == (Stage.READY, "CLONE_REVIEW")
-    assert told.released("CLONE_REVIEW") == [*BEFORE_ATTENDANCE, *TO_READY]
+    assert told.learned("left_behind") == [*BEFORE_ATTENDANCE, *TO_READY]
     assert (told.stage(), told.hold_code(), told.state.version) == (Stage.READY, None, 2)
 
 
