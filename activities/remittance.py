@@ -13,6 +13,7 @@ from activities.claims_told import known_claims
 from activities.messages import Messages
 from activities.on_file import invalid
 from activities.outside import Outside, performs
+from activities.takebacks import audit_takebacks
 from groupclaim import x12
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.claim import ClaimPayment
@@ -80,7 +81,12 @@ class Remittances:
 
     @performs(steps.ANNOUNCE_REMITTANCE)
     async def announce_remittance(self, ref: steps.RemittanceRef) -> steps.Announced:
-        """Tell each claim what stands in the ledger now; one that has ended is taken up again."""
+        """Tell each claim what stands in the ledger now; one that has ended is taken up again. And
+        each dispute that something taken back has joined."""
+        async with self._outside.database.transaction() as tx:
+            cases = await audit_takebacks(self._outside, tx, ref.remittance_id)
+        for case_id in sorted(cases):
+            await self._messages.tell_dispute(case_id)
         async with self._outside.database.reading() as reading:
             now = await practice_now(reading)
             posted = await remittances.posted(reading, ref.remittance_id)

@@ -18,6 +18,7 @@ from sqlalchemy import delete, select, text
 
 from activities import disputing, steps
 from groupclaim import x12
+from groupclaim.model.identity import control_number
 from groupclaim.model.money import Cents
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.rules.line_audit import Pattern
@@ -325,3 +326,26 @@ async def test_the_letter_of_a_texas_plan_tells_its_penalty(house: House) -> Non
     late = (found.pay_by + timedelta(days=1) - (line.received_on + timedelta(days=30))).days
     assert 1 <= late <= 45
     assert found.penalty == 343
+
+
+async def test_a_takeback_without_a_reversal_is_disputed_when_it_is_taken(house: House) -> None:
+    """28.15 paid for P05; 10.00 of it announced, then kept from the payment of P06."""
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one, 0))
+    named = control_number(one, 1)
+    announced = (
+        x12.ProviderAdjustment("1999900107", "WO", 1000, named),
+        x12.ProviderAdjustment("1999900107", "FB", -1000, named),
+    )
+    rest = paid(other, 1315, ("CO", "45", 3185), ("PR", "3", 1500))
+    await house.take_in(await arrives(house, x835(rest, trace="T2", withheld=announced[1:])))
+    await house.settle()
+    assert await all_cases(house) == ()
+    more = replace(rest, control_number="STRANGE")
+    await house.take_in(await arrives(house, x835(more, trace="T3", withheld=announced[:1])))
+    await house.settle()
+    (case,) = await all_cases(house)
+    assert (case.pattern, case.identified) == (Pattern.TAKEBACK_WITHOUT_REVERSAL, 1000)
+    async with house.database.reading() as reading:
+        (line,) = await disputes.case_lines(reading, case.id)
+    assert (line.claim_number, line.trace) == (one, "T3")

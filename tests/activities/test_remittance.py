@@ -64,8 +64,13 @@ def taken_back(before: x12.ClaimPayment) -> x12.ClaimPayment:
     )
 
 
-def x835(*payments: x12.ClaimPayment, trace: str = "T1", total: int | None = None) -> bytes:
-    sum_paid = sum(item.paid_cents for item in payments)
+def x835(
+    *payments: x12.ClaimPayment,
+    trace: str = "T1",
+    total: int | None = None,
+    withheld: tuple[x12.ProviderAdjustment, ...] = (),
+) -> bytes:
+    sum_paid = sum(item.paid_cents for item in payments) - sum(item.cents for item in withheld)
     payment = x12.Payment(
         trace_number=trace,
         payer_identifier="1999999999",
@@ -74,6 +79,7 @@ def x835(*payments: x12.ClaimPayment, trace: str = "T1", total: int | None = Non
         payer=x12.PaymentParty("PAYER", "SIMTXM", "XV"),
         payee=x12.PaymentParty("PRACTICE", "1999900107", "XX"),
         claims=payments,
+        provider_adjustments=withheld,
     )
     envelope = x12.Envelope(
         sender_id="SIMCLEAR01",

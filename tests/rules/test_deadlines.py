@@ -323,3 +323,40 @@ def test_every_limit_is_told_of_before_it_passes() -> None:
         assert told == [at for at in (*limit.alerts, limit.at) if at > local("2026-02-03T12:00:00")]
         assert limit.working
         assert limit.counted_from
+
+
+@pytest.mark.parametrize(
+    ("name", "paid_on", "last"),
+    [
+        # 180 days to appeal: 2026-08-19 is a Wednesday, 2026-08-22 a Saturday.
+        ("commercial", date(2026, 2, 20), date(2026, 8, 19)),
+        ("commercial", date(2026, 2, 23), date(2026, 8, 21)),
+        # The law's 270 days for penalties are later than the 180 to appeal.
+        ("texas-commercial", date(2026, 2, 20), date(2026, 8, 19)),
+        # 120 days: 2026-07-03 is the federal holiday observed for 4 July.
+        ("medicare-part-b", date(2026, 3, 5), date(2026, 7, 2)),
+    ],
+)
+def test_a_dispute_is_due_on_a_business_day(name: str, paid_on: date, last: date) -> None:
+    assert of(name).dispute_limit(paid_on).at == local(f"{last}T23:59:59")
+
+
+def test_the_sooner_of_appeal_and_law_counts() -> None:
+    soon = changed("texas-commercial", "prompt_pay", notice_days=100)
+    limit = Deadlines(soon, CALENDAR, CHICAGO).dispute_limit(date(2026, 2, 20))
+    # The 100th day is Sunday 2026-05-31.
+    assert limit.at == local("2026-05-29T23:59:59")
+    assert "1301.137" in limit.working
+
+
+@pytest.mark.parametrize(
+    ("found_on", "last"),
+    [
+        (date(2026, 2, 20), date(2026, 4, 21)),  # the 60th day, a Tuesday
+        (date(2026, 2, 24), date(2026, 4, 24)),  # Saturday the 25th: Friday
+        (date(2026, 4, 4), date(2026, 6, 3)),
+    ],
+)
+def test_what_is_too_much_goes_back_in_sixty_days(found_on: date, last: date) -> None:
+    for name in ("medicare-part-b", "texas-medicaid", "commercial"):
+        assert of(name).refund_limit(found_on).at == local(f"{last}T23:59:59")
