@@ -29,7 +29,7 @@ from groupclaim.store import waiting
 from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database
 from worker.embedded import Process, Simulator
-from workflows import batch, claim, inbound, mailbox, session, submission
+from workflows import batch, claim, denial, inbound, mailbox, session, submission
 from workflows.perform import Wake
 
 _LOOK_AGAIN_SECONDS = 0.05
@@ -130,6 +130,7 @@ class PracticeTime:
             *map(session.workflow_id, open_work.sessions),
             *map(batch.workflow_id, self._connections),
             *map(submission.workflow_id, open_work.batches),
+            *(denial.workflow_id(number, place) for number, place in open_work.denials),
             *map(mailbox.workflow_id, self._connections),
         }
         seen = dict(

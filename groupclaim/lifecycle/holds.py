@@ -414,7 +414,8 @@ HOLDS: dict[str, HoldKind] = {
         "biller: the payer denied the claim and no correction is known",
         "release to decide again with what is on file by then",
         Fact.AUTHORIZATION,
-        repair="Follow the finding's advice: correct, appeal within the limit, or write off.",
+        repair="Follow the finding's advice: `groupclaim denial show` says who does what by when, "
+        "`groupclaim denial decide` records it.",
     ),
     "APPEALED": HoldKind(
         Step.DECIDE_DENIAL,

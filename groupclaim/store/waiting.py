@@ -16,6 +16,7 @@ from groupclaim.store.schema import (
     acknowledgment,
     batch,
     claim,
+    denial,
     group_session,
     mailbox_item,
     wakeup,
@@ -27,12 +28,13 @@ from groupclaim.store.schema import (
 class OpenWork:
     """Ids of what has begun and not ended: open sessions, claims that have been taken up, batches
     without a 999, inbound files (by digest) not yet acknowledged to their mailbox, apart from
-    those that stand as a problem."""
+    those that stand as a problem; denials that are being worked, as claim number and number."""
 
     sessions: tuple[str, ...]
     claims: tuple[str, ...]
     batches: tuple[str, ...]
     files: tuple[str, ...]
+    denials: tuple[tuple[str, int], ...]
 
 
 async def clear_wakeup(tx: Transaction, workflow_id: str, due_at: datetime) -> None:
@@ -60,9 +62,13 @@ async def open_work(tx: Reading) -> OpenWork:
         .where(mailbox_item.c.acknowledged_at.is_(None), x12_file.c.problem.is_(None))
         .distinct()
     )
+    denials = await tx.rows(
+        select(denial.c.claim_number, denial.c.number).where(denial.c.outcome.is_(None))
+    )
     return OpenWork(
         sessions=tuple(row.id for row in sessions),
         claims=tuple(row.claim_number for row in claims),
         batches=tuple(row.id for row in batches),
         files=tuple(row.digest for row in files),
+        denials=tuple((row.claim_number, row.number) for row in denials),
     )

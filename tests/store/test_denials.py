@@ -8,6 +8,7 @@ from sqlalchemy import select
 from groupclaim.store import denials
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import denial_letter
+from groupclaim.store.waiting import open_work
 from tests.store.world import NOW, World
 
 PLAN = {"rule": "denial:97:review_coding", "playbook": "abc", "action": "review_coding", "who": "x"}
@@ -35,6 +36,7 @@ async def test_one_denial_of_a_version_is_opened_once_and_the_next_version_overt
         assert await denials.last_number(reading, world.claims[0]) == 2
         with pytest.raises(UnknownRecord):
             await denials.read_denial(reading, world.claims[0], 3)
+        assert (await open_work(reading)).denials == ((world.claims[0], 2),)
     assert first.outcome == "superseded"
     assert current is not None
     assert current.number == 2
