@@ -66,6 +66,10 @@ class Account(StrEnum):
     PAYER_REFUNDS = "payer_refunds"
 
 
+_BOOKED_AT_ONCE = 5_000
+"""Transfers written together: their rows take many times the memory of the bookings."""
+
+
 class KeyReused(Exception):
     """A booking's key was used before for something else."""
 
@@ -143,9 +147,11 @@ async def book(tx: Transaction, booking: Booking, at: datetime) -> bool:
 
 async def book_all(tx: Transaction, bookings: Iterable[Booking], at: datetime) -> int:
     """Book what the caller knows to be new, in one go; how many transfers that were."""
-    rows = [{**booking.row, "posted_at": at} for booking in bookings if booking.cents]
-    await tx.insert_all(transfer, rows)
-    return len(rows)
+    wanted = [booking for booking in bookings if booking.cents]
+    for start in range(0, len(wanted), _BOOKED_AT_ONCE):
+        part = wanted[start : start + _BOOKED_AT_ONCE]
+        await tx.insert_all(transfer, [{**booking.row, "posted_at": at} for booking in part])
+    return len(wanted)
 
 
 async def lock_claim(tx: Transaction, claim_number: str) -> None:

@@ -30,9 +30,8 @@ from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment
 ClaimMatchedBy = Literal["claim_number", "payer_claim_number", "member_date_charge", "person"]
 LineMatchedBy = Literal["line_number", "code_and_modifiers", "code", "charge_and_date"]
 
-_MOST_ASKED = 5_000
-"""Values in one query: databases bound how many a statement may hold."""
-
+_AT_ONCE = 500
+"""Claims looked up together: enough to be quick, few enough to hold in memory with their lines."""
 
 _LONGEST = 50
 """Characters of a payer's claim number as we keep it (X12 CLP07)."""
@@ -67,19 +66,21 @@ class Matched:
 
 async def match_payment(reading: Reading, payment: Payment) -> Matched:
     """Find the claims and lines of ours that a payment speaks of. Reads only."""
-    named = [_number(paid.control_number) for paid in payment.claims]
-    versions = await _versions(reading, {ours[0] for ours in named if ours})
-    newest: dict[str, int] = {}
-    for number, version in versions:
-        newest[number] = max(version, newest.get(number, 0))
     found: dict[int, Match] = {}
-    for position, (paid, said) in enumerate(zip(payment.claims, named, strict=True), 1):
-        ours = said and (said[0], said[1] or newest.get(said[0], 0))
-        if ours is not None and (known := versions.get(ours)) is not None:
-            lines = match_lines(known.lines, paid.lines)
-            found[position] = Match(ours[0], ours[1], "claim_number", lines)
-        elif (other := await _otherwise(reading, paid)) is not None:
-            found[position] = other
+    for start in range(0, len(payment.claims), _AT_ONCE):
+        part = payment.claims[start : start + _AT_ONCE]
+        named = [_number(paid.control_number) for paid in part]
+        versions = await _versions(reading, {ours[0] for ours in named if ours})
+        newest: dict[str, int] = {}
+        for number, version in versions:
+            newest[number] = max(version, newest.get(number, 0))
+        for position, (paid, said) in enumerate(zip(part, named, strict=True), start + 1):
+            ours = said and (said[0], said[1] or newest.get(said[0], 0))
+            if ours is not None and (known := versions.get(ours)) is not None:
+                lines = match_lines(known.lines, paid.lines)
+                found[position] = Match(ours[0], ours[1], "claim_number", lines)
+            elif (other := await _otherwise(reading, paid)) is not None:
+                found[position] = other
     withheld: dict[int, str] = {}
     for position, item in enumerate(payment.provider_adjustments, 1):
         about = await _claim_of_reference(reading, item.reference, payment, found)
@@ -116,18 +117,15 @@ async def newest_version(reading: Reading, claim_number: str) -> int | None:
 async def _versions(
     reading: Reading, claim_numbers: Iterable[str]
 ) -> dict[tuple[str, int], ClaimVersion]:
-    wanted = sorted(claim_numbers)
-    found = {}
-    for start in range(0, len(wanted), _MOST_ASKED):
-        rows = await reading.rows(
-            select(
-                claim_version.c.claim_number, claim_version.c.version, claim_version.c.document
-            ).where(claim_version.c.claim_number.in_(wanted[start : start + _MOST_ASKED]))
-        )
-        for row in rows:
-            made = reading.unseal(claim_version, row.document, ClaimVersion)
-            found[row.claim_number, row.version] = made
-    return found
+    rows = await reading.rows(
+        select(
+            claim_version.c.claim_number, claim_version.c.version, claim_version.c.document
+        ).where(claim_version.c.claim_number.in_(sorted(claim_numbers)))
+    )
+    return {
+        (row.claim_number, row.version): reading.unseal(claim_version, row.document, ClaimVersion)
+        for row in rows
+    }
 
 
 async def _otherwise(reading: Reading, paid: ClaimPayment) -> Match | None:

@@ -305,19 +305,92 @@ async def file_of(reading: Reading, remittance_id: int) -> tuple[str, int]:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What can be worked out of a payment before anything is locked: whether it may be posted at
-    all, and which claims of ours it means."""
+    all, which claims of ours it means, and the rows of what it says, without the payment's id."""
 
     digest: str
     difference: int
     reason: str
     matched: Matched
+    claims: list[dict[str, Any]]
+    lines: list[dict[str, Any]]
+    adjustments: list[dict[str, Any]]
 
 
 async def prepare(reading: Reading, payment: Payment) -> Prepared:
     """Do the long part of posting; reads only, so that nobody has to wait for it."""
     difference, reason = _suspicion(payment)
     matched = await match_payment(reading, payment)
-    return Prepared(_content_digest(payment), difference, reason, matched)
+    claims, lines, adjustments = [], [], []
+    for position, paid in enumerate(payment.claims, 1):
+        match = matched.claims.get(position)
+        claims.append(_claim_row(position, paid, match))
+        lines += _line_rows(position, paid, match)
+        adjustments += _adjustment_rows(position, paid)
+    return Prepared(
+        _content_digest(payment), difference, reason, matched, claims, lines, adjustments
+    )
+
+
+def _claim_row(position: int, paid: ClaimPayment, match: Match | None) -> dict[str, Any]:
+    return {
+        "position": position,
+        "control_number": _fitting(remittance_claim.c.control_number, paid.control_number),
+        "claim_number": match.claim_number if match else None,
+        "version": match.version if match else None,
+        "matched_by": match.by if match else None,
+        "status": _fitting(remittance_claim.c.status, paid.status),
+        "charge_cents": paid.charge_cents,
+        "paid_cents": paid.paid_cents,
+        "patient_cents": paid.patient_responsibility_cents,
+        "allowed_cents": _allowed(paid),
+        "payer_claim_number": _payer_claim_number(paid),
+        "remarks": _kept_remarks(paid),
+    }
+
+
+def _line_rows(
+    claim_position: int, paid: ClaimPayment, match: Match | None
+) -> list[dict[str, Any]]:
+    matches = match.lines if match else (None,) * len(paid.lines)
+    column = remittance_line.c
+    return [
+        {
+            "claim_position": claim_position,
+            "line_position": position,
+            "code": _fitting(column.code, line.code),
+            "modifiers": _fitting(column.modifiers, ":".join(line.modifiers)),
+            "charge_cents": line.charge_cents,
+            "paid_cents": line.paid_cents,
+            "allowed_cents": line.allowed_cents,
+            "line_control_number": _fitting(column.line_control_number, line.line_control_number),
+            "service_date": line.service_date,
+            "units": _fitting(column.units, str(line.units)),
+            "submitted_code": _fitting(column.submitted_code, line.submitted_code) or None,
+            "submitted_modifiers": _fitting(
+                column.submitted_modifiers, ":".join(line.submitted_modifiers)
+            )
+            or None,
+            "our_line": ours.our_line if ours else None,
+            "matched_by": ours.by if ours else None,
+        }
+        for position, (line, ours) in enumerate(zip(paid.lines, matches, strict=True), 1)
+    ]
+
+
+def _adjustment_rows(claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
+    groups = [paid.adjustments, *(line.adjustments for line in paid.lines)]
+    return [
+        {
+            "claim_position": claim_position,
+            "line_position": line_position,
+            "position": position,
+            "group_code": _fitting(remittance_adjustment.c.group_code, item.group_code),
+            "reason_code": _fitting(remittance_adjustment.c.reason_code, item.reason_code),
+            "cents": item.cents,
+        }
+        for line_position, group in enumerate(groups)
+        for position, item in enumerate(group, 1)
+    ]
 
 
 async def post(
@@ -344,9 +417,9 @@ async def post(
             difference, reason = prepared.difference, prepared.reason
         poster = _Poster(tx, row.id, at)
         if reason:
-            await poster.keep(payment, prepared.matched)
+            await poster.keep(payment, prepared)
         else:
-            await poster.post(payment, prepared.matched)
+            await poster.post(payment, prepared)
         await _conclude(tx, row.id, at, difference, reason)
     return await posted(tx, remittance_id)
 
@@ -515,6 +588,8 @@ class _Entry:
         return _RANKS.get(self.paid.status, 1)
 
 
+_WRITTEN_AT_ONCE = 2_000
+
 _RANKS = {"2": 2, "20": 2, "3": 3, "21": 3}
 
 _NO_CLAIM = "no claim of ours"
@@ -543,12 +618,9 @@ class _Poster:
 
     # --- what the 835 says
 
-    async def keep(self, payment: Payment, matched: Matched) -> None:
+    async def keep(self, payment: Payment, prepared: Prepared) -> None:
         """Write what the payment says, and move nothing."""
-        claims = [
-            self._claim_row(entry, "suspended", "") for entry in self._entries(payment, matched)
-        ]
-        await self._write(payment, matched, claims)
+        await self._write(payment, prepared, ("suspended", ""))
 
     def _entries(self, payment: Payment, matched: Matched) -> list[_Entry]:
         return [
@@ -556,36 +628,24 @@ class _Poster:
             for position, paid in enumerate(payment.claims, 1)
         ]
 
-    def _claim_row(self, entry: _Entry, posting: Posting, reason: str) -> dict[str, Any]:
-        paid, match = entry.paid, entry.match
-        return {
-            "remittance_id": self._id,
-            "position": entry.position,
-            "control_number": _fitting(remittance_claim.c.control_number, paid.control_number),
-            "claim_number": match.claim_number if match else None,
-            "version": match.version if match else None,
-            "matched_by": match.by if match else None,
-            "status": _fitting(remittance_claim.c.status, paid.status),
-            "charge_cents": paid.charge_cents,
-            "paid_cents": paid.paid_cents,
-            "patient_cents": paid.patient_responsibility_cents,
-            "allowed_cents": _allowed(paid),
-            "payer_claim_number": _payer_claim_number(paid),
-            "remarks": _kept_remarks(paid),
-            "posting": posting,
-            "reason": reason,
-        }
-
     async def _write(
-        self, payment: Payment, matched: Matched, claims: list[dict[str, Any]]
+        self, payment: Payment, prepared: Prepared, undecided: tuple[Posting, str]
     ) -> None:
-        lines, adjustments = [], []
-        for position, paid in enumerate(payment.claims, 1):
-            lines += self._line_rows(position, paid, matched.claims.get(position))
-            adjustments += self._adjustment_rows(position, paid)
-        await self._tx.insert_all(remittance_claim, claims)
-        await self._tx.insert_all(remittance_line, lines)
-        await self._tx.insert_all(remittance_adjustment, adjustments)
+        """``undecided`` is what becomes of a claim that nothing was decided of yet."""
+        of_this = {"remittance_id": self._id}
+        for row in prepared.claims:
+            decided = self._decisions.pop((self._id, row["position"]), undecided)
+            row.update(of_this, posting=decided[0], reason=decided[1])
+        for row in (*prepared.lines, *prepared.adjustments):
+            row.update(of_this)
+        for table, rows in (
+            (remittance_claim, prepared.claims),
+            (remittance_line, prepared.lines),
+            (remittance_adjustment, prepared.adjustments),
+        ):
+            # In parts: what goes to the database takes as much memory again.
+            for start in range(0, len(rows), _WRITTEN_AT_ONCE):
+                await self._tx.insert_all(table, rows[start : start + _WRITTEN_AT_ONCE])
         await self._tx.insert_all(
             provider_adjustment,
             [
@@ -596,64 +656,17 @@ class _Poster:
                     "reference": _fitting(provider_adjustment.c.reference, item.reference),
                     "cents": item.cents,
                     "account": account_of(item.reason_code).value,
-                    "claim_number": matched.withheld.get(position),
+                    "claim_number": prepared.matched.withheld.get(position),
                 }
                 for position, item in enumerate(payment.provider_adjustments, 1)
             ],
         )
 
-    def _line_rows(
-        self, claim_position: int, paid: ClaimPayment, match: Match | None
-    ) -> list[dict[str, Any]]:
-        matches = match.lines if match else (None,) * len(paid.lines)
-        column = remittance_line.c
-        return [
-            {
-                "remittance_id": self._id,
-                "claim_position": claim_position,
-                "line_position": position,
-                "code": _fitting(column.code, line.code),
-                "modifiers": _fitting(column.modifiers, ":".join(line.modifiers)),
-                "charge_cents": line.charge_cents,
-                "paid_cents": line.paid_cents,
-                "allowed_cents": line.allowed_cents,
-                "line_control_number": _fitting(
-                    column.line_control_number, line.line_control_number
-                ),
-                "service_date": line.service_date,
-                "units": _fitting(column.units, str(line.units)),
-                "submitted_code": _fitting(column.submitted_code, line.submitted_code) or None,
-                "submitted_modifiers": _fitting(
-                    column.submitted_modifiers, ":".join(line.submitted_modifiers)
-                )
-                or None,
-                "our_line": ours.our_line if ours else None,
-                "matched_by": ours.by if ours else None,
-            }
-            for position, (line, ours) in enumerate(zip(paid.lines, matches, strict=True), 1)
-        ]
-
-    def _adjustment_rows(self, claim_position: int, paid: ClaimPayment) -> list[dict[str, Any]]:
-        groups = [paid.adjustments, *(line.adjustments for line in paid.lines)]
-        return [
-            {
-                "remittance_id": self._id,
-                "claim_position": claim_position,
-                "line_position": line_position,
-                "position": position,
-                "group_code": _fitting(remittance_adjustment.c.group_code, item.group_code),
-                "reason_code": _fitting(remittance_adjustment.c.reason_code, item.reason_code),
-                "cents": item.cents,
-            }
-            for line_position, group in enumerate(groups)
-            for position, item in enumerate(group, 1)
-        ]
-
     # --- the ledger
 
-    async def post(self, payment: Payment, matched: Matched) -> None:
+    async def post(self, payment: Payment, prepared: Prepared) -> None:
         """Write and deposit the payment, apply each claim, hold what belongs to no claim."""
-        entries = self._entries(payment, matched)
+        entries = self._entries(payment, prepared.matched)
         numbers = {entry.match.claim_number for entry in entries if entry.match}
         await self._begin(numbers)
         self._book(self._id, "deposit", "deposit", Account.DEPOSITS, Account.CLEARING,
@@ -670,12 +683,7 @@ class _Poster:
             account = account_of(item.reason_code)
             self._book(self._id, f"plb|{position}", f"provider_adjustment {item.reason_code}",
                        account, Account.CLEARING, item.cents)  # fmt: skip
-        undecided: tuple[Posting, str] = ("information", "")
-        rows = [
-            self._claim_row(entry, *self._decisions.pop((self._id, entry.position), undecided))
-            for entry in entries
-        ]
-        await self._write(payment, matched, rows)
+        await self._write(payment, prepared, ("information", ""))
         await self._flush()
         await self._settle(waiting, numbers)
 

@@ -383,3 +383,46 @@ async def test_interest_inside_a_claim_is_no_reduction_of_it(sent: World) -> Non
     assert await _open(sent, number) == (0, 0)
     async with sent.database.reading() as reading:
         assert (await trial_balance(reading))[Account.INTEREST] == -127
+
+
+# --- worked amounts: Medicare after the deductible, sequestration of 2 % on the payer's part alone
+
+
+@pytest.mark.parametrize(
+    ("allowed", "share", "sequestration", "amount"),
+    [
+        (3039, 608, 49, 2382),  # national fee of 2026, psychologist
+        (2279, 456, 36, 1787),  # at 75 %
+        (2583, 517, 41, 2025),  # at 85 %
+        (3017, 603, 48, 2366),  # Virginia
+        (2815, 563, 45, 2207),
+    ],
+)
+async def test_medicare_leaves_the_coinsurance_and_nothing_else(
+    sent: World, allowed: int, share: int, sequestration: int, amount: int
+) -> None:
+    """Allowed = paid + 20 % of the patient + sequestration; the rest of 65.00 is the contract's."""
+    assert allowed == share + sequestration + amount
+    number = sent.claims[0]
+    cuts = (("CO", "45", 6500 - allowed), ("PR", "2", share), ("CO", "253", sequestration))
+    await post(sent, payment(paid(number, amount, *cuts)))
+    assert await _open(sent, number) == (0, share)
+    async with sent.database.reading() as reading:
+        trial = await trial_balance(reading)
+    assert trial[Account.SEQUESTRATION] == sequestration
+    assert trial[Account.CONTRACTUAL] == 6500 - allowed
+
+
+@pytest.mark.parametrize("group", ["CO", "OA", "PI"])
+@pytest.mark.parametrize("reason", ["1", "2", "3", "96", "197"])
+async def test_only_group_pr_ever_reaches_a_patient(sent: World, group: str, reason: str) -> None:
+    number = sent.claims[0]
+    await post(sent, payment(paid(number, 3000, ("CO", "45", 2300), (group, reason, 1200))))
+    assert await _open(sent, number) == (1200, 0)
+
+
+@pytest.mark.parametrize("remark", ["N781", "N782", "N783"])
+async def test_a_qualified_medicare_beneficiary_owes_nothing(sent: World, remark: str) -> None:
+    number = sent.claims[0]
+    await post(sent, payment(paid(number, 2419, *PRIMARY, remark_codes=(remark,))))
+    assert await _open(sent, number) == (617, 0)
