@@ -27,7 +27,7 @@ from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.oidc import IdentityProvider
-from groupclaim.console.pages import claims, today
+from groupclaim.console.pages import claims, sessions, today
 from groupclaim.console.show import error_page
 from groupclaim.model.base import InputRefused
 from groupclaim.store import people
@@ -79,7 +79,7 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(title="groupclaim", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.state.sign_ins = RateLimit(_SIGN_INS_A_MINUTE, timedelta(minutes=1))
-    for router in (sign_in.router, today.router, claims.router):
+    for router in (sign_in.router, today.router, claims.router, sessions.router):
         # Not include_router: the walk below must see every single route.
         app.router.routes.extend(router.routes)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
