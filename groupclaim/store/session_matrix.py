@@ -3,7 +3,7 @@ come out. Nothing here names a patient."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from statistics import median
@@ -14,26 +14,21 @@ from sqlalchemy import ColumnElement, Row, and_, case, column, exists, func, sel
 from groupclaim.lifecycle.state import Step
 from groupclaim.model.facts import EligibilityAnswer
 from groupclaim.model.finding import Finding
-from groupclaim.model.practice import Clinician, Location
 from groupclaim.store import authorizations, claims, practice
 from groupclaim.store.database import Reading
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import (
     audited_line,
     claim,
-    clinician,
     eligibility,
     group_session,
-    location,
     note,
     participant,
     remittance_claim,
 )
 
 _STANDING = table("participant_standing", column("claim_number"), column("standing"))
-_MONEY = table(
-    "claim_money", column("claim_number"), column("allowed_cents"), column("paid_cents")
-)
+_MONEY = table("claim_money", column("claim_number"), column("allowed_cents"), column("paid_cents"))
 _COPIES = frozenset({"cloned_note", "note_like_another", "no_individual_section", "member_named"})
 """Rules about what a note shares with another, or says of another."""
 
@@ -172,35 +167,21 @@ async def line(reading: Reading, session_id: str, rows: ColumnElement[bool]) -> 
 async def _lines(reading: Reading, rows: Sequence[Row[Any]]) -> tuple[SessionLine, ...]:
     balances = await _balances(reading, rows)
     money = await _money_of(reading, [row.id for row in rows])
-    led_by = await _names(reading, clinician, Clinician, {row.clinician_id for row in rows})
-    held_at = await _names(reading, location, Location, {row.location_id for row in rows})
+    names = await practice.names(reading)
     return tuple(
         SessionLine(
             session_id=row.id,
             starts_at=row.starts_at,
             service_date=row.service_date,
             stage=row.stage,
-            clinician=led_by[row.clinician_id],
-            location=held_at[row.location_id],
+            clinician=names[row.clinician_id],
+            location=names[row.location_id],
             balance=balances[row.id],
             allowed_cents=money.get(row.id, (0, 0))[0],
             paid_cents=money.get(row.id, (0, 0))[1],
         )
         for row in rows
     )
-
-
-async def _names(
-    reading: Reading, of: Any, record: type[Clinician] | type[Location], keys: Collection[str]
-) -> dict[str, str]:
-    rows = await reading.rows(select(of.c.id, of.c.document).where(of.c.id.in_(keys)))
-    names = {}
-    for row in rows:
-        found = reading.unseal(of, row.document, record)
-        names[row.id] = (
-            found.name if isinstance(found, Location) else f"{found.first_name} {found.last_name}"
-        )
-    return names
 
 
 def _decided(*postings: str) -> ColumnElement[bool]:
@@ -318,14 +299,17 @@ async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:
         .where(participant.c.session_id == session_id, participant.c.on_roster)
         .order_by(participant.c.claim_number)
     )
-    return tuple([await _seat(reading, row, rows) for row in rows])
+    names = await practice.names(reading)
+    return tuple([await _seat(reading, row, rows, names) for row in rows])
 
 
-async def _seat(reading: Reading, row: Row[Any], room: Sequence[Row[Any]]) -> Seat:
+async def _seat(
+    reading: Reading, row: Row[Any], room: Sequence[Row[Any]], names: Mapping[str, str]
+) -> Seat:
     found = await claims.read_findings(reading, row.claim_number, Step.CHECK_DOCUMENTATION)
     return Seat(
         claim_number=row.claim_number,
-        payer=await payer_name(reading, row.payer_key),
+        payer=names.get(row.payer_key, "no payer"),
         attendance=row.attendance,
         minutes=row.minutes,
         note_signed_at=row.signed_at,
@@ -344,14 +328,6 @@ async def _seat(reading: Reading, row: Row[Any], room: Sequence[Row[Any]]) -> Se
     )
 
 
-async def payer_name(reading: Reading, payer_key: str) -> str:
-    """How the practice calls a payer; a claim may have none on file."""
-    try:
-        return (await practice.read_payer(reading, payer_key)).name
-    except UnknownRecord:
-        return "no payer"
-
-
 def _eligible(
     reading: Reading, document: bytes | None
 ) -> Literal["active", "inactive", "not known", "not asked"]:
@@ -365,8 +341,10 @@ def _eligible(
 
 async def _left(reading: Reading, row: Row[Any]) -> int | None:
     permits = await authorizations.of_patient(reading, row.patient_id, row.claim_number)
-    left = [item.units - item.used for item in permits if item.in_force(row.service_date)]
-    return sum(left) if left else None
+    left: list[int] = [
+        item.units - item.used for item in permits if item.in_force(row.service_date)
+    ]
+    return sum(left, start=0) if left else None
 
 
 def _variance(row: Row[Any], room: Sequence[Row[Any]]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,7 +18,8 @@ from temporalio.client import Client
 from activities.front_desk import FrontDesk
 from groupclaim.console.app import Console, create_app
 from groupclaim.store import people
-from tests.activities.house import House
+from tests.activities.house import SMALL, House
+from tests.activities.test_sample_practice import run_to_the_end
 
 people._hasher = cache(lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 """Hashing is meant to be slow; these tests make hundreds."""
@@ -97,9 +98,15 @@ class Practice:
 
 
 @asynccontextmanager
-async def practice_at(folder: Path, **options: Any) -> AsyncIterator[Practice]:
-    """A small practice whose first session has taken place, with held claims."""
-    async with House(folder) as house:
+async def practice_at(
+    folder: Path,
+    rosters: Mapping[str, tuple[str, ...]] = SMALL,
+    *,
+    played: bool = False,
+    **options: Any,
+) -> AsyncIterator[Practice]:
+    """A small practice whose sessions are scheduled, with a held claim; ``played``: to the end."""
+    async with House(folder, rosters) as house:
         wall = WallClock()
         console = Console(
             database=house.database,
@@ -112,5 +119,5 @@ async def practice_at(folder: Path, **options: Any) -> AsyncIterator[Practice]:
         made = Practice(house, create_app(console), wall)
         for role in people.Role:
             await made.let_in(role, clinician="C1" if role is people.Role.CLINICIAN else "")
-        await house.open_sessions()
+        await (run_to_the_end(house) if played else house.open_sessions())
         yield made

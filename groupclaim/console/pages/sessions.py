@@ -70,9 +70,7 @@ async def reveal(request: Request, person: Revealer, session_id: str) -> Respons
     return await _matrix(request, person, session_id, revealed=True)
 
 
-async def _matrix(
-    request: Request, person: Person, session_id: str, *, revealed: bool
-) -> Response:
+async def _matrix(request: Request, person: Person, session_id: str, *, revealed: bool) -> Response:
     console = request.app.state.console
     now = await console.clock.now()
     names = {}
