@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 import uvicorn
 from pydantic import SecretStr
 
+from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
 from groupclaim.console.app import Console, create_app
 from groupclaim.console.oidc import IdentityProvider
+from groupclaim.policy.payer import PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit, people
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
@@ -40,7 +43,10 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
         console = Console(
             database=database,
             desk=FrontDesk(database, clock, client),
+            cash=CashDesk(database, clock, client),
             clock=clock,
+            policies=PolicyBook.load(settings.policies),
+            playbook=Playbook.load(settings.policies),
             origin=settings.console.rstrip("/"),
             wall=wall_time,
             identity_provider=provider,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich import box
@@ -16,7 +16,7 @@ from rich.table import Table
 from groupclaim.model.base import InputRefused
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
-from groupclaim.policy.payer import Cited, NoPolicy, PayerPolicy, PolicyBook
+from groupclaim.policy.payer import NoPolicy, PayerPolicy, PolicyBook
 from groupclaim.policy.playbook import Playbook
 from groupclaim.policy.public_files import IMPORTERS
 
@@ -111,7 +111,7 @@ def show(payer: str, on: Day = None, policies: OwnFolder = None, as_json: AsJson
         )
         table = _table("value", "", "verified", "source")
         for name, group in edition.groups():
-            for key, value in _values(group):
+            for key, value in group.stated():
                 table.add_row(
                     f"{name}.{key}",
                     value,
@@ -237,23 +237,9 @@ def _flat(edition: PayerPolicy | None) -> dict[str, str]:
         return {}
     flat = {"in force": _span(edition)}
     for name, group in edition.groups():
-        flat |= {f"{name}.{key}": value for key, value in _values(group)}
+        flat |= {f"{name}.{key}": value for key, value in group.stated()}
         flat |= {f"{name}.verified": str(group.verified).lower(), f"{name}.source": group.source}
     return flat
-
-
-def _values(group: Cited) -> Iterator[tuple[str, str]]:
-    """The values of a group as a person reads them."""
-    for key, value in group.model_dump(mode="json", exclude={"source", "verified"}).items():
-        yield key, "none" if value in (None, [], {}) else _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _span(edition: PayerPolicy) -> str:

@@ -22,14 +22,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
+from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk, Refused
 from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.oidc import IdentityProvider
-from groupclaim.console.pages import claims, sessions, today
+from groupclaim.console.pages import claims, policies, remittances, sessions, today
 from groupclaim.console.show import error_page
 from groupclaim.model.base import InputRefused
+from groupclaim.policy.payer import PolicyBook
+from groupclaim.policy.playbook import Playbook
 from groupclaim.store import people
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
@@ -59,7 +62,10 @@ class Console:
 
     database: Database
     desk: FrontDesk
+    cash: CashDesk
     clock: PracticeClock
+    policies: PolicyBook
+    playbook: Playbook
     origin: str
     wall: Callable[[], datetime]
     identity_provider: IdentityProvider | None = None
@@ -79,9 +85,9 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(title="groupclaim", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.state.sign_ins = RateLimit(_SIGN_INS_A_MINUTE, timedelta(minutes=1))
-    for router in (sign_in.router, today.router, claims.router, sessions.router):
+    for part in (sign_in, today, claims, sessions, remittances, policies):
         # Not include_router: the walk below must see every single route.
-        app.router.routes.extend(router.routes)
+        app.router.routes.extend(part.router.routes)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     open_routes = unguarded(app.routes, open_mounts=frozenset({"/static"}))
     if open_routes:

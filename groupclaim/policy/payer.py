@@ -72,6 +72,19 @@ class Cited(Record):
     source: Annotated[str, Field(min_length=1)]
     verified: bool
 
+    def stated(self) -> Iterator[tuple[str, str]]:
+        """The values by name, as a person reads them."""
+        for key, value in self.model_dump(mode="json", exclude={"source", "verified"}).items():
+            yield key, "none" if value in (None, [], {}) else _in_words(value)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_in_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(_in_words(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 class GroupSize(Cited):
     """Persons treated in the room, whoever pays. Above ``soft`` a supervisor looks; above

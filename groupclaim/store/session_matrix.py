@@ -357,4 +357,5 @@ def _variance(row: Row[Any], room: Sequence[Row[Any]]) -> int | None:
     ]
     if row.allowed_cents is None or not others:
         return None
-    return round(row.allowed_cents - median(others))
+    between: float = row.allowed_cents - median(others)
+    return round(between)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from sqlalchemy import update
@@ -21,7 +22,7 @@ def practice(played: Practice) -> Practice:
 
 def said(page: str) -> str:
     """A page's words, without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 async def row_of(page: str, number: str) -> list[str]:

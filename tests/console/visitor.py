@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from temporalio.client import Client
 
+from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
 from groupclaim.console.app import Console, create_app
 from groupclaim.store import people
@@ -111,7 +112,10 @@ async def practice_at(
         console = Console(
             database=house.database,
             desk=FrontDesk(house.database, house.clock, cast(Client, house.switchboard)),
+            cash=CashDesk(house.database, house.clock, cast(Client, house.switchboard)),
             clock=house.clock,
+            policies=house.outside.policies,
+            playbook=house.outside.playbook,
             origin=ORIGIN,
             wall=wall,
             **options,
