@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test bench fuzz lint lock histories postgres clean
+.PHONY: help setup demo chaos up test bench fuzz lint lock histories dashboards postgres clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ postgres: ## PostgreSQL for the tests, from Debian's packages where there is non
 
 histories: setup ## record the workflow histories anew that the replay tests use
 	$(BIN)/python -m tests.workflows.record_histories
+
+dashboards: setup ## make deploy's generated files anew: the table of metrics, Grafana's dashboards
+	$(BIN)/python -m deploy.prometheus.catalogue
 
 lock: setup ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \

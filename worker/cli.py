@@ -6,8 +6,10 @@ input; 3 something needed is not there (server, database, key).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,9 +42,10 @@ from worker import (
 from worker import demo as demonstration
 from worker.console import serve_console
 from worker.denial_commands import commands as denials
+from worker.exporter import run_exporter
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
-from worker.process import run_worker
+from worker.process import SettingsRefused, run_worker
 from worker.settings import Settings
 from worker.tables import table
 from worker.terminal import AsJson, By, books, desk, fail, read, run
@@ -139,6 +142,28 @@ def console_command() -> None:
     run(work())
 
 
+@application.command("exporter")
+def exporter_command(
+    port: Annotated[int, typer.Option(help="port to serve at; 0: the setting exporter_port")] = 0,
+) -> None:
+    """Tell Prometheus what stands in the database, until Ctrl-C: one process for each database.
+
+    Only reads. See the settings `exporter_*` and `metrics_host`, and deploy/prometheus.
+    """
+
+    async def work() -> None:
+        settings = Settings(**({"exporter_port": port} if port else {}))  # type: ignore[arg-type]
+        if not settings.exporter_port:
+            raise SettingsRefused("exporter_port: the port that Prometheus scrapes")
+        telemetry.configure_logging(settings.log_level)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_exporter(settings, stop)
+
+    run(work())
+
+
 @application.command()
 def up(
     payers: Annotated[
@@ -148,7 +173,8 @@ def up(
         Path, typer.Option(exists=True, dir_okay=False, help="the progress notes")
     ] = Path("samples/notes.json"),
 ) -> None:
-    """Start Temporal, the simulated clearinghouse and a worker on this machine, until Ctrl-C.
+    """Start Temporal, the simulated clearinghouse, a worker, the console and the exporter on this
+    machine, until Ctrl-C.
 
     Everything kept lies in the folder of GROUPCLAIM_STATE (default: ./state). The other commands
     of this folder then find it.

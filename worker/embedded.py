@@ -276,6 +276,16 @@ def console_process(settings: Settings) -> Process:
     )
 
 
+def exporter_process(settings: Settings) -> Process:
+    """The exporter under these settings, as a process of its own."""
+    return Process(
+        "exporter",
+        [sys.executable, "-m", "worker", "exporter"],
+        settings.state / "logs" / "exporter.log",
+        settings.environment(),
+    )
+
+
 async def _open_the_door(settings: Settings, tell: Callable[[str], None]) -> None:
     """Say, the first time, how to sign in at the console."""
     migrate(settings.database_url)
@@ -290,7 +300,7 @@ async def _open_the_door(settings: Settings, tell: Callable[[str], None]) -> Non
 async def run_everything(
     settings: Settings, payers: Path, notes: Path, tell: Callable[[str], None]
 ) -> None:
-    """Temporal, simulator and worker on this machine until SIGINT or SIGTERM.
+    """Temporal, simulator, worker, console and exporter on this machine until SIGINT or SIGTERM.
 
     ``settings.state`` is absolute, as are the paths of ``payers`` and ``notes``.
 
@@ -307,6 +317,8 @@ async def run_everything(
     simulator = Simulator(settings.state, payers)
     worker = worker_process(simulator.connected(settings).model_copy(update={"notes": notes}))
     console = console_process(settings)
+    exporter_port = settings.exporter_port or free_port()
+    exporter = exporter_process(settings.model_copy(update={"exporter_port": exporter_port}))
     try:
         await server.start()
         tell(f"Temporal       {server.address}, web UI http://127.0.0.1:{server.ui_port}")
@@ -317,6 +329,8 @@ async def run_everything(
         await _open_the_door(settings, tell)
         console.start()
         tell(f"console        {settings.console}")
+        exporter.start()
+        tell(f"exporter       http://{settings.metrics_host}:{exporter_port}/metrics")
         tell("ready; Ctrl-C stops everything. In another terminal: groupclaim load --help")
         while not stop.is_set():
             for process in (server.process, simulator.process):
@@ -327,9 +341,13 @@ async def run_everything(
             if not console.alive:
                 tell(f"the console has ended and is started again: see {console.log}")
                 console.start()
+            if not exporter.alive:
+                tell(f"the exporter has ended and is started again: see {exporter.log}")
+                exporter.start()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=2)
     finally:
+        exporter.stop()
         console.stop()
         worker.stop(patience_seconds=35)
         await simulator.close()

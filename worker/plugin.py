@@ -16,8 +16,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from activities import steps
-from worker import telemetry
+from activities.measures import count_attempt, count_result
 from worker.codec import data_converter
 from workflows.batch import BatchWorkflow
 from workflows.claim import ClaimWorkflow
@@ -61,21 +60,10 @@ class _Attempt(ActivityInboundInterceptor):
             outcome = "done"
         finally:
             beating.cancel()
-            telemetry.STEPS.labels(info.activity_type, outcome).inc()
-            telemetry.STEP_SECONDS.labels(info.activity_type).observe(time.perf_counter() - began)
-        _count(result)
+            took = time.perf_counter() - began
+            count_attempt(info.activity_type, info.attempt, outcome, took)
+        count_result(result)
         return result
-
-
-def _count(result: Any) -> None:
-    """What a step's result says of the business. A step done twice counts twice: rates, not sums,
-    are read from these; sums are read from the store."""
-    if isinstance(result, steps.Sent):
-        telemetry.SENDINGS.labels(result.outcome).inc()
-    elif isinstance(result, steps.Posted):
-        telemetry.REMITTANCES.labels(result.state).inc()
-    elif getattr(result, "held", None) is not None:
-        telemetry.CLAIM_HOLDS.labels(result.held.code).inc()
 
 
 async def _heartbeats(expected_within: timedelta | None) -> None:

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     identity_factors: bool = Field(True, description="refuse who signed in with one factor only")
     metrics_host: str = Field("127.0.0.1", description="address that metrics are served at")
     metrics_port: int = Field(0, ge=0, le=65535, description="business metrics; 0: none")
+    exporter_port: int = Field(0, ge=0, le=65535, description="the exporter's figures")
+    exporter_seconds: float = Field(
+        15, gt=0, description="how often the exporter reads the database"
+    )
     sdk_metrics_port: int = Field(0, ge=0, le=65535, description="Temporal SDK metrics; 0: none")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

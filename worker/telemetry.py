@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from temporalio import activity, workflow
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -32,29 +32,6 @@ _ALLOWED_FIELDS = frozenset(
         "key_id", "state", "database", "temporal",
     }
 )  # fmt: skip
-
-STEPS = Counter(
-    "groupclaim_steps_total",
-    "Attempts at steps, by step and outcome (done or failed).",
-    ["step", "outcome"],
-)
-STEP_SECONDS = Histogram(
-    "groupclaim_step_duration_seconds",
-    "How long one attempt at a step took.",
-    ["step"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-)
-CLAIM_HOLDS = Counter(
-    "groupclaim_claim_holds_total", "Times a claim was put on hold, by hold code.", ["hold_code"]
-)
-SENDINGS = Counter(
-    "groupclaim_batch_sendings_total",
-    "Attempts to send a batch that ended with an outcome: accepted, refused or in_doubt.",
-    ["outcome"],
-)
-REMITTANCES = Counter(
-    "groupclaim_remittances_total", "Payments posted or suspended, by state.", ["state"]
-)
 
 
 def configure_logging(level: str = "info") -> None:
@@ -166,6 +143,6 @@ def temporal_runtime(sdk_metrics_address: str | None) -> Runtime:
     return Runtime(telemetry=TelemetryConfig(metrics=metrics, logging=logs))
 
 
-def serve_metrics(host: str, port: int) -> None:
+def serve_metrics(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> None:
     """Serve this process's business metrics at ``host:port/metrics``."""
-    start_http_server(port, addr=host)
+    start_http_server(port, addr=host, registry=registry)

@@ -152,6 +152,14 @@ def _head(keyring: Keyring, key_id: str, number: int, digest: str) -> str:
     return _keyed(keyring, key_id, f"{number}|{digest}")
 
 
+async def sealed_to(reading: Reading) -> int:
+    """The last entry that a seal covers; 0 while none does."""
+    entries: str | None = await reading.scalar(
+        select(audit_seal.c.entries).order_by(audit_seal.c.number.desc()).limit(1)
+    )
+    return int(json.loads(entries)[-1]) if entries else 0
+
+
 async def verify(reading: Reading, kept: Head | None = None) -> Tampering | None:
     """The first row that is not as written, or None. ``kept``: the newest head kept elsewhere."""
     sealed: set[int] = set()
