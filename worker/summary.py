@@ -22,7 +22,10 @@ from workflows import claim
 _CLAIMS = text(
     """SELECT s.session_id, s.claim_number, s.standing, s.reason, s.stage, c.payer_key,
        g.service_date, m.charge_cents, m.allowed_cents, m.paid_cents, m.contractual_cents,
-       m.patient_cents, m.patient_open_cents, m.payer_open_cents
+       m.patient_cents, m.patient_open_cents, m.payer_open_cents,
+       (SELECT COALESCE(SUM(CASE WHEN t.debit = 'other_adjustment' THEN t.cents
+                                 WHEN t.credit = 'other_adjustment' THEN -t.cents ELSE 0 END), 0)
+          FROM transfer t WHERE t.claim_number = s.claim_number) AS other_cents
   FROM participant_standing s
   JOIN claim c ON c.claim_number = s.claim_number
   JOIN group_session g ON g.id = s.session_id
@@ -33,7 +36,7 @@ _RESTING = (
     "closed", "not_billable", "held", "patient_balance", "underpayment_review", "accepted"
 )  # fmt: skip
 
-_MONEY = ("billed", "allowed", "paid", "contractual", "patient", "open", "held")
+_MONEY = ("billed", "allowed", "paid", "contractual", "patient", "other", "open", "held")
 
 
 def open_money(items: ledger.OpenItems) -> dict[str, list[dict[str, Any]]]:
@@ -142,13 +145,15 @@ async def outcome(database: Database, client: Client) -> dict[str, Any]:
 
 
 def _money(claims: Sequence[Row[Any]], held_back: Mapping[str, int]) -> dict[str, int]:
-    """billed = paid + contractual + patient + open (with the payer); held was never billed."""
+    """billed = paid + contractual + patient + other (nobody's) + open (with the payer); held was
+    never billed."""
     return {
         "billed": sum(row.charge_cents for row in claims),
         "allowed": sum(row.allowed_cents or 0 for row in claims),
         "paid": sum(row.paid_cents for row in claims),
         "contractual": sum(row.contractual_cents for row in claims),
         "patient": sum(row.patient_cents for row in claims),
+        "other": sum(row.other_cents for row in claims),
         "open": sum(row.payer_open_cents for row in claims),
         "held": sum(held_back.get(row.claim_number, 0) for row in claims),
     }
