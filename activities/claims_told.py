@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 
@@ -81,18 +81,29 @@ class DeadlinesOf:
     made under. Where that is not on file any more, it is looked again after a week: what others
     say of their claims must not wait for it."""
 
-    def __init__(self, outside: Outside, reading: Reading) -> None:
+    def __init__(self, outside: Outside, reading: Reading, connection_id: str) -> None:
         self._outside = outside
         self._reading = reading
+        self._connection_id = connection_id
         self._known: dict[tuple[str, date], Deadlines | None] = {}
+
+    async def acknowledgment_ta1(self, sent_at: datetime) -> datetime:
+        connection = await practice.read_connection(self._reading, self._connection_id)
+        return sent_at + timedelta(hours=connection.hours_to_ta1)
 
     async def acknowledgment_999(self, told: Told, sent_at: datetime) -> datetime:
         deadlines = await self._of(told)
-        return deadlines.acknowledgment_999(sent_at).at if deadlines else sent_at + LOOK_AGAIN
+        if deadlines is None:
+            return sent_at + LOOK_AGAIN
+        connection = await practice.read_connection(self._reading, self._connection_id)
+        return deadlines.acknowledgment_999(sent_at, connection.hours_to_999).at
 
     async def acknowledgment_277ca(self, told: Told, sent_at: datetime) -> datetime:
         deadlines = await self._of(told)
-        return deadlines.acknowledgment_277ca(sent_at).at if deadlines else sent_at + LOOK_AGAIN
+        if deadlines is None:
+            return sent_at + LOOK_AGAIN
+        connection = await practice.read_connection(self._reading, self._connection_id)
+        return deadlines.acknowledgment_277ca(sent_at, connection.hours_to_277ca).at
 
     async def status_inquiry(self, told: Told, received_at: datetime) -> datetime:
         """When a payer that took the claim is first asked what became of it; where it is not asked,

@@ -20,6 +20,7 @@ from activities.outside import Outside, performs
 from groupclaim import x12
 from groupclaim.clearinghouse.port import MailboxFile, Unreachable
 from groupclaim.lifecycle.events import Acknowledged
+from groupclaim.rules.deadlines import told_before
 from groupclaim.store import audit, authorizations, batches, files
 from groupclaim.store.batches import Batch
 from groupclaim.store.clock import practice_now, sleep_until
@@ -252,7 +253,7 @@ class _Route:
         self._tx = tx
         self._file = file
         self._now = now
-        self._deadlines = DeadlinesOf(outside, tx)
+        self._deadlines = DeadlinesOf(outside, tx, file.connection_id)
         self._claims: dict[str, tuple[Told, ...]] = {}
         self.batches: list[tuple[str, str, bool]] = []
         self.news: list[tuple[Told, Acknowledged]] = []
@@ -296,7 +297,8 @@ class _Route:
             await self._reject(batch, "999", "999", str(place), f"999:{status}")
             return
         for told in await self._of(batch):
-            due_at = await self._deadlines.acknowledgment_277ca(told, self._now)
+            expected = await self._deadlines.acknowledgment_277ca(told, self._now)
+            due_at = told_before(self._now, expected)
             self.news.append(
                 (
                     told,

@@ -63,14 +63,30 @@ class ClaimStatus:
     async def _only_tell(
         self, step: steps.ClaimStep, found: OnFile, state: ClaimState, first: datetime | None
     ) -> StatusAsked:
-        """People are told, ever more rarely, until the payer itself can be asked."""
+        """People are told: of the 277CA while it is only expected, then that it is late, ever more
+        rarely, until the payer itself can be asked."""
         apart = min(timedelta(days=2 ** min(max(step.follow_ups - 1, 0), 3)), LOOK_AGAIN)
         due_at = found.now + apart
         if first is not None and first > found.now:
             due_at = min(due_at, first)
         async with self._outside.database.transaction() as tx:
-            await _tell(tx, step, found, state, "late")
+            expected = await self._expected_277ca(tx, found, state)
+            early = expected is not None and found.now < expected
+            await _tell(tx, step, found, state, "expected" if early else "late")
+        if early and expected is not None:
+            due_at = expected
         return StatusAsked(at=found.now, due_at=due_at)
+
+    async def _expected_277ca(
+        self, tx: Transaction, found: OnFile, state: ClaimState
+    ) -> datetime | None:
+        """By when the payer's 277CA should come to a claim whose 999 is there."""
+        if state.stage is not Stage.ACKNOWLEDGED or found.billed is None or state.since is None:
+            return None
+        _, connection = await connection_of(tx, found.billed.payer)
+        return found.billed.deadlines.acknowledgment_277ca(
+            state.since, connection.hours_to_277ca
+        ).at
 
     async def _ask(self, step: steps.ClaimStep, found: OnFile) -> StatusReading:
         """One 276 and what its 277 says; no answer is an answer without a word."""

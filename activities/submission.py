@@ -31,6 +31,7 @@ from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.finding import Finding, Severity
+from groupclaim.rules.deadlines import told_before
 from groupclaim.rules.denials import CLAIM_REFUSED
 from groupclaim.rules.part2 import NOTICE, check_consent, notice_for
 from groupclaim.store import batches, claims, files, practice
@@ -44,6 +45,8 @@ GRACE = timedelta(minutes=30)
 """How long after sending began a listing may still lack an interchange that was received."""
 
 _LONGEST_REMINDER = timedelta(days=7)
+_LOOKS_BEFORE = 3
+"""How many looks come by when the 999 is late: for the TA1, shortly before, and then."""
 
 _MOST_PROBLEMS = 20
 _MEND = "Correct the named field."
@@ -276,9 +279,9 @@ class Submission:
         )
 
     async def _accepted(self, tx: Transaction, batch: Batch, answer: str) -> steps.Sent:
-        """The clearinghouse has it: the claims are charged, the 999 is expected."""
+        """The clearinghouse has it: the claims are charged, TA1 and 999 are expected."""
         now = await practice_now(tx)
-        next_at = await self._acknowledgment_due(tx, batch.batch_id, now)
+        next_at = (await self._acknowledgments_due(tx, batch, now)).first
         await batches.record_accepted(tx, batch.batch_id, now, next_at, answer)
         return steps.Sent(
             outcome="accepted",
@@ -290,14 +293,19 @@ class Submission:
         await sleep_until(tx, submission.workflow_id(batch.batch_id), until)
         return await timer_seconds(tx, until)
 
-    async def _acknowledgment_due(
-        self, reading: Reading, batch_id: str, sent_at: datetime
-    ) -> datetime:
-        """The first moment at which any claim of the batch should have its 999."""
-        told = await claims_told(reading, batch_id)
-        deadlines = DeadlinesOf(self._outside, reading)
-        due = [await deadlines.acknowledgment_999(item, sent_at) for item in told]
-        return min(due)
+    async def _acknowledgments_due(
+        self, reading: Reading, batch: Batch, sent_at: datetime
+    ) -> _Expected:
+        """By when TA1 and 999 should be there: the 999 when any claim of the batch should have
+        its own."""
+        told = await claims_told(reading, batch.batch_id)
+        deadlines = DeadlinesOf(self._outside, reading, batch.connection_id)
+        by_999 = min([await deadlines.acknowledgment_999(item, sent_at) for item in told])
+        return _Expected(
+            ta1=min(await deadlines.acknowledgment_ta1(sent_at), by_999),
+            alert=told_before(sent_at, by_999),
+            by_999=by_999,
+        )
 
     @performs(steps.RECONCILE_BATCH)
     async def reconcile_batch(self, ref: steps.BatchRef) -> steps.Reconciled:
@@ -364,7 +372,8 @@ class Submission:
         async with self._outside.database.reading() as reading:
             now = await practice_now(reading)
             told = await claims_told(reading, announce.batch_id)
-            deadlines = DeadlinesOf(self._outside, reading)
+            batch = await batches.read_batch(reading, announce.batch_id)
+            deadlines = DeadlinesOf(self._outside, reading, batch.connection_id)
             due = [await deadlines.acknowledgment_999(item, now) for item in told]
         for item, due_at in zip(told, due, strict=True):
             event: OutsideEvent
@@ -395,23 +404,50 @@ class Submission:
 
     @performs(steps.FOLLOW_UP_BATCH)
     async def follow_up_batch(self, alert: steps.BatchAlert) -> steps.NextLook:
-        """The 999 is missing: every claim of the batch says so, and it is looked at again later."""
+        """TA1 or 999 is not there: every claim of the batch says so, first while it is only
+        expected and then that it is late; it is looked at again later."""
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             batch = await batches.read_batch(tx, alert.batch_id)
-            for item in await batches.batch_claims(tx, alert.batch_id):
-                await claims.append_event(
-                    tx,
-                    item.claim_number,
-                    f"alert|{alert.batch_id}|{alert.follow_ups}|{item.claim_number}",
-                    now,
-                    "alert",
-                    "groupclaim",
-                    {"missing": "999", "batch": alert.batch_id, "level": alert.follow_ups},
-                )
-            days = timedelta(days=2 ** min(alert.follow_ups - 1, 3))
-            due_at = now + min(days, _LONGEST_REMINDER)
+            expected = await self._acknowledgments_due(tx, batch, batch.sent_at or now)
+            late = now >= expected.by_999
+            detail: dict[str, str | int] | None = {"missing": "999", "level": alert.follow_ups}
+            if not late:
+                detail = {"expected": "999", "by": expected.by_999.isoformat(), "level": 0}
+                if now < expected.alert:
+                    taken = await batches.was_acknowledged(tx, alert.batch_id)
+                    detail = None if taken else {**detail, "missing": "TA1"}
+            if detail is not None:
+                for item in await batches.batch_claims(tx, alert.batch_id):
+                    await claims.append_event(
+                        tx,
+                        item.claim_number,
+                        f"alert|{alert.batch_id}|{alert.follow_ups}|{item.claim_number}",
+                        now,
+                        "alert",
+                        "groupclaim",
+                        {"batch": alert.batch_id, **detail},
+                    )
+            days = timedelta(days=2 ** min(max(alert.follow_ups - _LOOKS_BEFORE, 0), 3))
+            due_at = now + min(days, _LONGEST_REMINDER) if late else expected.after(now)
             return steps.NextLook(due_at=due_at, timer_seconds=await self._sleep(tx, batch, due_at))
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """When TA1 and 999 of a batch should be there, and when people are told of the 999 before."""
+
+    ta1: datetime
+    alert: datetime
+    by_999: datetime
+
+    @property
+    def first(self) -> datetime:
+        return min(self.ta1, self.alert)
+
+    def after(self, now: datetime) -> datetime:
+        """The next of them; the last is still to come."""
+        return min(at for at in (self.ta1, self.alert, self.by_999) if at > now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,16 @@ from rich.table import Table
 from sqlalchemy import Row, text
 from temporalio.client import Client
 
+from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.lifecycle.why import why
 from groupclaim.model.money import Cents
+from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.payer import NoPolicy, PolicyBook
+from groupclaim.rules.deadlines import Deadline, Deadlines
 from groupclaim.store import ledger, practice
-from groupclaim.store.claims import load_state, read_findings
+from groupclaim.store.claims import load_state, read_findings, read_version
 from groupclaim.store.database import Database, Reading
+from groupclaim.store.practice import claim_facts
 from workflows import claim
 
 _CLAIMS = text(
@@ -294,8 +299,25 @@ async def why_claim(database: Database, number: str) -> dict[str, Any]:
             for finding in await read_findings(reading, number)
             if state.hold and finding.hold == state.hold.code
         ]
+        law = await _prompt_pay(reading, state)
     answers = why(state).model_dump(mode="json")
+    if law is not None:
+        answers["prompt_pay"] = f"{law.at:%Y-%m-%d} ({law.working})"
     return {**answers, "found": "; ".join(blocking)} if blocking else answers
+
+
+async def _prompt_pay(reading: Reading, state: ClaimState) -> Deadline | None:
+    """By when the law makes the payer decide a claim that it has taken; None where none does."""
+    if state.stage is not Stage.ACCEPTED or state.since is None or not state.version:
+        return None
+    payer = (await read_version(reading, state.claim_number, state.version)).parties.payer
+    facts = await claim_facts(reading, state.claim_number)
+    try:
+        policy = PolicyBook.load().policy(payer.policy, facts.service_date)
+    except NoPolicy:
+        return None
+    zone = facts.practice.time_zone
+    return Deadlines(policy, BusinessCalendar(), zone).prompt_pay(state.since)
 
 
 async def _dicts(reading: Reading, query: str, **given: Any) -> list[dict[str, Any]]:

@@ -134,14 +134,24 @@ class Clinician(Record):
     enrolments: tuple[Enrolment, ...] | None = None
 
 
+_Hours = Annotated[int, Field(ge=1, le=24 * 60)]
+
+
 class Connection(Record):
-    """A clearinghouse that takes claims. Ready claims are cut into a batch at ``cutoff_local``."""
+    """A clearinghouse that takes claims. Ready claims are cut into a batch at ``cutoff_local``.
+
+    By when it answers a batch: hours from sending to its TA1 and its 999, and from the 999 to the
+    payer's 277CA. What is not given is what the payer's policy expects.
+    """
 
     ref: Reference
     sender_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,15}$")]
     receiver_id: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,15}$")]
     cutoff_local: time
     time_zone: TimeZone
+    hours_to_ta1: _Hours = 4
+    hours_to_999: _Hours | None = None
+    hours_to_277ca: _Hours | None = None
 
 
 class Payer(Record):

@@ -67,6 +67,11 @@ def attendance_deadline(session_ends_at: datetime) -> Deadline:
     )
 
 
+def told_before(since: datetime, due: datetime) -> datetime:
+    """When people are told of an answer that is still out: with a quarter of its time left."""
+    return due - (due - since) / 4
+
+
 def check_filing(
     deadlines: Deadlines, claim_number: str, service_date: date, now: datetime
 ) -> tuple[Finding, ...]:
@@ -105,16 +110,15 @@ class Deadlines:
         """By when the clinician should have signed the note."""
         return self._days_after(session_ends_at, self._clocks.days_to_note, "the session")
 
-    def acknowledgment_999(self, sent_at: datetime) -> Deadline:
-        # Hours are added in UTC: in a zone's own time a day of changing clocks would have 24 too.
-        hours = self._clocks.hours_to_999
-        at = sent_at.astimezone(UTC) + timedelta(hours=hours)
-        return self._deadline(
-            at.astimezone(self._zone), f"{hours} hours after sending", self._clocks
-        )
+    def acknowledgment_999(self, sent_at: datetime, hours: int | None = None) -> Deadline:
+        """``hours``: what the connection says, else the policy does."""
+        return self._hours_after(sent_at, hours or self._clocks.hours_to_999)
 
-    def acknowledgment_277ca(self, sent_at: datetime) -> Deadline:
-        """Business days count from the day of sending; the hour is the hour of sending."""
+    def acknowledgment_277ca(self, sent_at: datetime, hours: int | None = None) -> Deadline:
+        """Business days count from the day of sending; the hour is the hour of sending. ``hours``:
+        what the connection says instead."""
+        if hours is not None:
+            return self._hours_after(sent_at, hours)
         days = self._clocks.business_days_to_277ca
         local = sent_at.astimezone(self._zone)
         day = self._calendar.add_business_days(local.date(), days)
@@ -396,6 +400,11 @@ class Deadlines:
         return self._deadline(
             datetime.combine(day, _END_OF_DAY, self._zone), f"{working}: {day}", group
         )
+
+    def _hours_after(self, sent_at: datetime, hours: int) -> Deadline:
+        # Hours are added in UTC: in a zone's own time a day of changing clocks would have 24 too.
+        at = (sent_at.astimezone(UTC) + timedelta(hours=hours)).astimezone(self._zone)
+        return self._deadline(at, f"{hours} hours after sending", self._clocks)
 
     def _days_after(self, start: datetime, days: int, what: str) -> Deadline:
         return self._deadline(self._later(start, days), f"{days} days after {what}", self._clocks)

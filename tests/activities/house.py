@@ -7,7 +7,7 @@ in a few lines. So activities are tested together in a second or two, and each o
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -180,6 +180,7 @@ class House:
         self.failing = timedelta(0)
         self.switchboard = Switchboard()
         self.states: dict[str, ClaimState] = {}
+        self.batch_looks: Counter[str] = Counter()
         self._environment = ActivityEnvironment()
 
     async def __aenter__(self) -> House:
@@ -452,6 +453,10 @@ class House:
                 batch = await self.cut(now.isoformat())
                 if batch is not None:
                     await self.send(batch)
+            elif kind == "837":
+                self.batch_looks[key] += 1
+                alert = steps.BatchAlert(batch_id=key, follow_ups=self.batch_looks[key])
+                await self.perform(steps.FOLLOW_UP_BATCH, alert)
             elif kind == "dispute":
                 look = steps.DisputeLook(case_id=int(key), follow_ups=1)
                 await self.perform(steps.LOOK_AT_DISPUTE, look)
