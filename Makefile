@@ -56,6 +56,9 @@ dashboards: setup ## make deploy's generated files anew: the table of metrics, G
 lock: setup ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --python-version 3.11 --upgrade -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 -q \
+	  -o deploy/requirements.lock
 
 clean: ## remove what was made
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

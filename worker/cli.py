@@ -28,6 +28,7 @@ from groupclaim.model.session import AttendanceList
 from groupclaim.store import audit, ledger
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
+from groupclaim.store.keys import Keyring
 from worker import (
     cash_commands,
     decision_commands,
@@ -546,6 +547,21 @@ def audit_show(subject: str, as_json: AsJson = False) -> None:
 
     rows = run(work())
     terminal.show(as_json, rows, lambda console: console.print(table(rows)))
+
+
+@encryption.command("new")
+def keys_new(
+    file: Annotated[Path, typer.Option(help="the key file to make")] = Path("keys.json"),
+) -> None:
+    """Make a key file with one new key. Keep a copy apart: without it nothing can be read.
+
+    A file that is there already is never touched.
+    """
+    if file.exists():
+        fail(1, f"{file}: is there already")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    keyring = Keyring.load_or_generate(file)
+    typer.echo(f"{file}: one key, {keyring.current}; keep a copy of the file in another place")
 
 
 @encryption.command("rotate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field
 from pydantic_settings import (
@@ -25,6 +26,9 @@ class Settings(BaseSettings):
     state: Path = Field(Path("state"), description="folder that holds everything kept")
     database: str = Field(
         "", description="sqlite:///PATH or postgresql://...; empty: groupclaim.db in the folder"
+    )
+    database_password: Path | None = Field(
+        None, description="file with the password of the PostgreSQL role, apart from its address"
     )
     keys: Path | None = Field(None, description="key file; empty: keys.json in the folder")
     temporal: str = Field("127.0.0.1:7233", description="HOST:PORT of the Temporal server")
@@ -109,7 +113,14 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        return self.database or f"sqlite:///{(self.state / 'groupclaim.db').resolve()}"
+        if not self.database:
+            return f"sqlite:///{(self.state / 'groupclaim.db').resolve()}"
+        if self.database_password is None:
+            return self.database
+        password = quote(self.database_password.read_text().strip(), safe="")
+        scheme, _, rest = self.database.partition("://")
+        user, _, where = rest.rpartition("@")
+        return f"{scheme}://{user}:{password}@{where}"
 
     @property
     def keys_file(self) -> Path:

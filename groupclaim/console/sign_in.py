@@ -48,6 +48,15 @@ def _inside(path: str) -> str:
     return "/"
 
 
+@router.get("/health")
+async def health(request: Request, person: Anyone) -> Response:
+    """For probes: the console answers and its database too."""
+    console = _console(request)
+    async with console.database.reading() as reading:
+        await people.anyone(reading)
+    return Response("ok", media_type="text/plain")
+
+
 @router.get("/sign-in")
 async def ask(request: Request, person: Anyone, next: str = "/") -> Response:  # noqa: A002
     if person is not None:

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             accept_everything=options.accept_everything,
             beside=None if files is None else files.serving,
         )
-        listener = socket.create_server(("127.0.0.1", options.port))
+        listener = socket.create_server((options.host, options.port))
     except (OSError, *_UNUSABLE) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -83,7 +83,7 @@ def _files(options: argparse.Namespace) -> _Files:
     authorized = None if keys is None else asyncssh.read_authorized_keys(str(keys))
     host_key = sftp.load_or_generate_host_key(options.sftp_host_key)
     password = _token(options.token_file)
-    listener = socket.create_server(("127.0.0.1", options.sftp_port))
+    listener = socket.create_server((options.host, options.sftp_port))
     serving = partial(
         sftp.serving,
         listener=listener,
@@ -105,6 +105,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m groupclaim.simulator", description=__doc__)
     parser.add_argument("--payers", type=Path, required=True, help="JSON file of the payers")
     parser.add_argument("--log", type=Path, required=True, help="raw log, created or continued")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--token-file", type=Path, required=True, help="the practice's token")
     parser.add_argument("--control-token-file", type=Path, required=True)

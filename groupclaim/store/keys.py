@@ -64,9 +64,10 @@ class Keyring:
 
     @classmethod
     def load(cls, path: Path) -> Keyring:
-        """Read a key file; refuses one that others on this machine may read."""
-        if path.stat().st_mode & 0o077:
-            raise KeyringRefused("the key file is open to others: its mode must be 0600")
+        """Read a key file; refuses one that others on this machine may read. Its group may: so do
+        containers mount secrets."""
+        if path.stat().st_mode & 0o037:
+            raise KeyringRefused("the key file is open to others: its mode must be 0600 or 0440")
         try:
             content = json.loads(path.read_bytes())
             return cls(

@@ -23,7 +23,7 @@ async def practice(tmp_path: Path) -> AsyncIterator[Practice]:
         yield made
 
 
-PUBLIC = {"/sign-in", "/sign-in/provider", "/sign-in/answer"}
+PUBLIC = {"/health", "/sign-in", "/sign-in/provider", "/sign-in/answer"}
 
 
 def routes(practice: Practice) -> list[tuple[str, str, Allow | Public]]:
