@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -16,9 +15,6 @@ from worker.tables import table
 from worker.terminal import AsJson, books, fail, run, show
 
 _DAY = ["%Y-%m-%d"]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell must not begin with: a spreadsheet would take the text for a formula (OWASP, CSV
-injection)."""
 
 
 def report(
@@ -54,38 +50,13 @@ def report(
 
     rows = run(work())
     if as_csv:
-        _write_csv(rows)
+        sys.stdout.write(reports.as_csv(rows))
         return
     show(
         as_json,
         {"report": kind, "rows": [{k: _plain(v) for k, v in row.items()} for row in rows]},
         lambda console: console.print(table(_readable(rows))),
     )
-
-
-def _write_csv(rows: list[dict[str, Any]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\r\n")
-    writer.writerow([_name(column) for column in rows[0]] if rows else ["nothing"])
-    for row in rows:
-        writer.writerow([_cell(column, value) for column, value in row.items()])
-
-
-def _name(column: str) -> str:
-    return column.removesuffix("_cents")
-
-
-def _cell(column: str, value: Any) -> Any:
-    """Amounts and rates as numbers, text never as a formula."""
-    if value is None:
-        return ""
-    if column.endswith("_cents"):
-        sign = "-" if value < 0 else ""
-        return f"{sign}{abs(value) // 100}.{abs(value) % 100:02d}"
-    if column.endswith("_rate"):
-        return f"{value / 100:.2f}"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
 
 
 _WIDEST = 12
@@ -97,14 +68,10 @@ def _readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows
     by, *figures = rows[0]
     return [
-        {by: _name(name).replace("_", " ")} | {row[by]: _told(name, row[name]) for row in rows}
+        {by: reports.heading(name).replace("_", " ")}
+        | {row[by]: reports.figure(name, row[name]) for row in rows}
         for name in figures
     ]
-
-
-def _told(column: str, value: Any) -> str:
-    percent = " %" if column.endswith("_rate") and value is not None else ""
-    return f"{_cell(column, value)}{percent}"
 
 
 def _plain(value: Any) -> Any:

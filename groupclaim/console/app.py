@@ -28,7 +28,15 @@ from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.oidc import IdentityProvider
-from groupclaim.console.pages import claims, policies, remittances, sessions, today
+from groupclaim.console.pages import (
+    claims,
+    denials,
+    policies,
+    remittances,
+    reports,
+    sessions,
+    today,
+)
 from groupclaim.console.show import error_page
 from groupclaim.model.base import InputRefused
 from groupclaim.policy.payer import PolicyBook
@@ -85,7 +93,7 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(title="groupclaim", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.state.sign_ins = RateLimit(_SIGN_INS_A_MINUTE, timedelta(minutes=1))
-    for part in (sign_in, today, claims, sessions, remittances, policies):
+    for part in (sign_in, today, claims, sessions, remittances, denials, reports, policies):
         # Not include_router: the walk below must see every single route.
         app.router.routes.extend(part.router.routes)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

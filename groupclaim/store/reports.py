@@ -6,6 +6,8 @@ and ``underpayments``; dashboards may read the views themselves.
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -145,3 +147,43 @@ def _day(value: Any) -> date | None:
     if isinstance(value, datetime):
         return value.astimezone(UTC).date()
     return value if isinstance(value, date) else None
+
+
+# --- how figures read, in a table and in a spreadsheet
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell must not begin with: a spreadsheet would take the text for a formula (OWASP, CSV
+injection)."""
+
+
+def heading(column: str) -> str:
+    return column.removesuffix("_cents")
+
+
+def figure(column: str, value: Any) -> str:
+    """A figure for a person: amounts in dollars, rates in percent; empty for none."""
+    percent = " %" if column.endswith("_rate") and value is not None else ""
+    return f"{_cell(column, value)}{percent}"
+
+
+def as_csv(rows: Rows) -> str:
+    """The rows under their headings, amounts and rates as numbers, text never as a formula."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow([heading(column) for column in rows[0]] if rows else ["nothing"])
+    for row in rows:
+        writer.writerow([_cell(column, value) for column, value in row.items()])
+    return written.getvalue()
+
+
+def _cell(column: str, value: Any) -> Any:
+    if value is None:
+        return ""
+    if column.endswith("_cents"):
+        sign = "-" if value < 0 else ""
+        return f"{sign}{abs(value) // 100}.{abs(value) % 100:02d}"
+    if column.endswith("_rate"):
+        return f"{value / 100:.2f}"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
