@@ -163,7 +163,7 @@ def heading(column: str) -> str:
 def figure(column: str, value: Any) -> str:
     """A figure for a person: amounts in dollars, rates in percent; empty for none."""
     percent = " %" if column.endswith("_rate") and value is not None else ""
-    return f"{_cell(column, value)}{percent}"
+    return f"{cell(column, value)}{percent}"
 
 
 def as_csv(rows: Rows) -> str:
@@ -172,11 +172,12 @@ def as_csv(rows: Rows) -> str:
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow([heading(column) for column in rows[0]] if rows else ["nothing"])
     for row in rows:
-        writer.writerow([_cell(column, value) for column, value in row.items()])
+        writer.writerow([cell(column, value) for column, value in row.items()])
     return written.getvalue()
 
 
-def _cell(column: str, value: Any) -> Any:
+def cell(column: str, value: Any) -> Any:
+    """A figure for a spreadsheet: amounts and rates as numbers, text never as a formula."""
     if value is None:
         return ""
     if column.endswith("_cents"):

@@ -13,7 +13,6 @@ from groupclaim.store import ledger
 from tests.store.world import NOW, World, paid, payment, post, send_all
 from tests.worker.test_books_commands import run, settings, within
 from worker.cli import application
-from worker.report_commands import _cell
 from worker.settings import Settings
 
 __all__ = ["settings"]
@@ -79,4 +78,4 @@ def test_what_is_refused(settings: Settings, arguments: tuple[str, ...], told: s
     ],
 )
 def test_no_cell_is_taken_for_a_formula(column: str, value: Any, cell: Any) -> None:
-    assert _cell(column, value) == cell
+    assert reports.cell(column, value) == cell
