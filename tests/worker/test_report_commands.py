@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from groupclaim.store import ledger
+from groupclaim.store import ledger, reports
 from tests.store.world import NOW, World, paid, payment, post, send_all
 from tests.worker.test_books_commands import run, settings, within
 from worker.cli import application
