@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test bench fuzz lint lock histories dashboards postgres clean
+.PHONY: help setup demo chaos up test faults bench fuzz lint lock histories dashboards postgres clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
 
 test: setup postgres ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest --durations=10
+
+faults: setup postgres ## the proof of each fault the product must survive, and a table of them
+	$(BIN)/python -m tests.faults
 
 bench: setup ## speed and memory of the X12 room beside other libraries
 	$(BIN)/python -m tests.bench

@@ -7,6 +7,7 @@ done everything and before that is known.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,11 @@ async def calm(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_the_worker_dies_at_every_boundary(
-    moment: str, scenario: Scenario, calm: Played, tmp_path: Path
+    moment: str,
+    scenario: Scenario,
+    calm: Played,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     deaths = tmp_path / "deaths"
     deaths.mkdir()
@@ -78,9 +83,10 @@ async def test_the_worker_dies_at_every_boundary(
     died = {path.name.split(":")[1] for path in deaths.iterdir()}
     # Only a death after the sending leaves the batch in doubt.
     assert died >= (BOUNDARIES if moment == "after" else BOUNDARIES - {"reconcile_batch"})
+    sent, calmly = played.outcome["submissions"], calm.outcome["submissions"]
+    record_property("tries", len(died))
+    record_property("lost", calmly["claim_versions"] - sent["claim_versions"])
+    record_property("doubled", sent["duplicates"])
     assert table(played.outcome) == table(calm.outcome)
-    assert played.outcome["submissions"]["duplicates"] == 0
-    assert (
-        played.outcome["submissions"]["claim_versions"]
-        == calm.outcome["submissions"]["claim_versions"]
-    )
+    assert sent["duplicates"] == 0
+    assert sent["claim_versions"] == calmly["claim_versions"]
