@@ -130,7 +130,7 @@ def test_the_containers_of_compose_are_hardened_and_only_localhost_is_opened() -
 
 def test_every_process_is_a_command_that_exists() -> None:
     commands = {item.name or item.callback.__name__ for item in application.registered_commands}
-    for name in ("worker", "console"):
+    for name in OURS:
         assert COMPOSE["services"][name]["command"] == [name]
         assert name in commands
 
