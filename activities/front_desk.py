@@ -29,7 +29,7 @@ from groupclaim.lifecycle.state import Fact, Stage
 from groupclaim.model.base import InputRefused
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import Authorization, CoverageCall
+from groupclaim.model.patient import Authorization, Coverage, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.rules.patient_account import card_refusal
 from groupclaim.store import audit, cards, claims, ledger, practice, work
@@ -233,6 +233,16 @@ class FrontDesk:
             await practice.record_authorization(tx, given)
             await audit.record(tx, now, by, "authorization_recorded", patient_id)
         return await self._tell_patients((patient_id,), Fact.AUTHORIZATION, now)
+
+    async def record_coverage(self, given: Coverage, by: str) -> int:
+        """Put a patient's coverage on file, or correct it; how many claims were told."""
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            loaded = await practice.record_coverage(tx, given)
+            for patient_id in loaded.patients:
+                await audit.record(tx, now, by, "coverage_recorded", patient_id)
+        patient_id = self._database.keyring.patient_id(given.patient)
+        return await self._tell_patients((patient_id,), Fact.COVERAGE, now)
 
     async def record_coverage_call(self, given: CoverageCall, by: str) -> int:
         """Keep what a payer said by telephone, as evidence; how many claims were told."""

@@ -41,6 +41,7 @@ from worker import (
     terminal,
 )
 from worker import demo as demonstration
+from worker.api_commands import commands as api_keys
 from worker.console import serve_console
 from worker.denial_commands import commands as denials
 from worker.exporter import run_exporter
@@ -79,6 +80,7 @@ for name, group in (
     application.add_typer(group, name=name)
 application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
+application.add_typer(api_keys, name="api-key")
 application.add_typer(work_items, name="work")
 application.add_typer(denials, name="denial")
 application.add_typer(patient_papers, name="patient")

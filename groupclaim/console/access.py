@@ -7,7 +7,7 @@ that do not, and the application does not start while there are any.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -26,7 +26,8 @@ class Permission(StrEnum):
     """``VIEW``: lists and pages, personal data masked. ``REVEAL``: show personal data, each time
     audited. ``WORK``: assign, pend, comment, resolve, run again. ``RELEASE``: let a held claim go
     on. ``MONEY``: place payments, book what patients pay. ``APPROVE``: be the second person, send
-    appeals, write off. ``SIGN``: say that a note is signed. ``ADMINISTER``: users, keys."""
+    appeals, write off. ``SIGN``: say that a note is signed. ``INTAKE``: hand in records of the
+    practice, sessions, attendance, coverage. ``ADMINISTER``: users, keys."""
 
     VIEW = "view"
     REVEAL = "reveal"
@@ -35,6 +36,7 @@ class Permission(StrEnum):
     MONEY = "money"
     APPROVE = "approve"
     SIGN = "sign"
+    INTAKE = "intake"
     ADMINISTER = "administer"
 
 
@@ -44,6 +46,7 @@ _BILLER = {
     Permission.WORK,
     Permission.RELEASE,
     Permission.MONEY,
+    Permission.INTAKE,
 }
 ROLES: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.VIEW}),
@@ -84,18 +87,26 @@ def person_of(visit: Visit, keyring: Keyring) -> Person:
 
 def _rows(user: User, keyring: Keyring) -> ColumnElement[bool]:
     account = user.account
-    within: list[ColumnElement[bool]] = []
-    if account.practices:
-        ids = [keyring.opaque("practice", ref) for ref in account.practices]
-        within.append(group_session.c.practice_id.in_(ids))
-    if account.locations:
-        ids = [keyring.opaque("location", ref) for ref in account.locations]
-        within.append(group_session.c.location_id.in_(ids))
+    within = rows_within(account.practices, account.locations, keyring)
     if user.role is Role.CLINICIAN:
         if not account.clinician:
             return false()
         own = keyring.opaque("clinician", account.clinician)
-        within.append(group_session.c.clinician_id == own)
+        within = and_(within, group_session.c.clinician_id == own)
+    return within
+
+
+def rows_within(
+    practices: Collection[str], locations: Collection[str], keyring: Keyring
+) -> ColumnElement[bool]:
+    """Which rows of ``group_session`` are of these practices and locations; none means all."""
+    within: list[ColumnElement[bool]] = []
+    if practices:
+        ids = [keyring.opaque("practice", ref) for ref in practices]
+        within.append(group_session.c.practice_id.in_(ids))
+    if locations:
+        ids = [keyring.opaque("location", ref) for ref in locations]
+        within.append(group_session.c.location_id.in_(ids))
     return and_(true(), *within)
 
 

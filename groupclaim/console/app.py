@@ -26,6 +26,8 @@ from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk, Refused
 from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
+from groupclaim.console.api.application import create_api
+from groupclaim.console.api.door import PATH as API
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.oidc import IdentityProvider
 from groupclaim.console.pages import (
@@ -100,6 +102,8 @@ def create_app(console: Console) -> FastAPI:
     open_routes = unguarded(app.routes, open_mounts=frozenset({"/static"}))
     if open_routes:
         raise UnguardedRoute(f"no permission stated: {', '.join(open_routes)}")
+    # The API has a door of its own, which asks for a key and a scope.
+    app.mount(API, create_api(console), name="api")
     _handle_errors(app)
     limit = RateLimit(console.requests_a_minute, timedelta(minutes=1))
 
@@ -108,7 +112,11 @@ def create_app(console: Console) -> FastAPI:
         request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         request.state.person = None
-        response = await _refused_at_once(request, console, limit)
+        response = None
+        if request.url.path.startswith(f"{API}/"):
+            response = await call_next(request)
+        else:
+            response = await _refused_at_once(request, console, limit)
         if response is None:
             try:
                 await _recognize(request, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -28,11 +29,13 @@ class Message(Record):
 def _with_offset(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("needs a time zone offset, as in 2026-02-03T17:00:00-06:00")
+    if not 1900 <= value.year < 2200:
+        raise ValueError("a year from 1900 to 2199")
     return value
 
 
 Instant = Annotated[datetime, AfterValidator(_with_offset)]
-"""A moment with its offset; a local time without one is refused."""
+"""A moment with its offset; a local time without one is refused, and a year beyond any session."""
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)]
 """A person's or organisation's name; 60 characters is the longest that X12 NM103 carries."""
@@ -69,8 +72,13 @@ def parse(record: type[R], data: Any, source: str) -> R:
 
 def describe(error: ValidationError) -> list[str]:
     """One line for each refused field, without the refused values."""
+    return describe_details(error.errors(include_input=False, include_url=False))
+
+
+def describe_details(details: Iterable[ErrorDetails]) -> list[str]:
+    """As :func:`describe`, of what a :class:`ValidationError` lists."""
     lines = []
-    for detail in error.errors(include_input=False, include_url=False):
+    for detail in details:
         place = "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]
         ).lstrip(".")

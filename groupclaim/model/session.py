@@ -145,6 +145,10 @@ class Attendance(StrEnum):
     EXCUSED = "excused"
 
 
+_MOST_COPAY = 1_000_000
+"""Ten thousand dollars: more is a slip of the keyboard."""
+
+
 class Participant(Record):
     """What became of one invited patient. ``remote``: how they took part, where that differs from
     what the session says."""
@@ -152,7 +156,7 @@ class Participant(Record):
     patient: Reference
     status: Attendance
     minutes: Annotated[int, Field(ge=0, le=600)] = 0
-    copay_cents: Annotated[Cents, Field(ge=0)] = Cents(0)
+    copay_cents: Annotated[Cents, Field(ge=0, le=_MOST_COPAY)] = Cents(0)
     remote: RemotePart | None = None
 
     @model_validator(mode="after")

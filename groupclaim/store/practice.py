@@ -152,19 +152,7 @@ async def load_practice(tx: Transaction, file: PracticeFile, source: str = "prac
     for invited in file.patients:
         await loader.put(patient, keys.patient_id(invited.ref), invited)
     for cover in file.coverages:
-        await loader.put(
-            coverage,
-            keys.opaque(
-                "coverage",
-                f"{cover.patient}|{cover.payer}|{cover.priority}|{cover.effective_from}",
-            ),
-            cover,
-            patient_id=keys.patient_id(cover.patient),
-            payer_key=keys.payer_key(cover.payer),
-            priority=cover.priority,
-            member_id_index=keys.blind_index("coverage.member_id", cover.member_id),
-            **_days(cover),
-        )
+        await _put_coverage(loader, cover)
     for plan in file.treatment_plans:
         await loader.put(
             treatment_plan,
@@ -178,6 +166,60 @@ async def load_practice(tx: Transaction, file: PracticeFile, source: str = "prac
         await _put_authorization(loader, permit)
     await _assign_payers(tx, loader.patients)
     return loader.result()
+
+
+async def record_coverage(tx: Transaction, given: Coverage) -> Loaded:
+    """Take over one coverage, or its correction. Raises :class:`InputRefused` for unknown
+    references, and for days on which another coverage of the patient has the same priority."""
+    keys = tx.keyring
+    patient_id = keys.patient_id(given.patient)
+    problems = []
+    for field, table, key in (
+        ("patient", patient, patient_id),
+        ("payer", payer, keys.payer_key(given.payer)),
+    ):
+        if not await _exists(tx, table, key):
+            problems.append(f"coverage.{field}: no such record")
+    others = await open_all(
+        tx,
+        coverage,
+        Coverage,
+        coverage.c.patient_id == patient_id,
+        coverage.c.priority == given.priority,
+        coverage.c.id != _coverage_id(tx, given),
+    )
+    if any(
+        one.in_force(given.effective_from) or given.in_force(one.effective_from) for one in others
+    ):
+        problems.append(
+            "coverage.priority: another coverage of the patient has it on the same days"
+        )
+    if problems:
+        raise InputRefused("coverage", problems)
+    practice_id = await tx.scalar(select(patient.c.practice_id).where(patient.c.id == patient_id))
+    loader = _Loader(tx, practice_id)
+    await _put_coverage(loader, given)
+    await _assign_payers(tx, loader.patients)
+    return loader.result()
+
+
+def _coverage_id(reading: Reading, given: Coverage) -> str:
+    reference = f"{given.patient}|{given.payer}|{given.priority}|{given.effective_from}"
+    return reading.keyring.opaque("coverage", reference)
+
+
+async def _put_coverage(loader: _Loader, given: Coverage) -> None:
+    keys = loader.tx.keyring
+    await loader.put(
+        coverage,
+        _coverage_id(loader.tx, given),
+        given,
+        patient_id=keys.patient_id(given.patient),
+        payer_key=keys.payer_key(given.payer),
+        priority=given.priority,
+        member_id_index=keys.blind_index("coverage.member_id", given.member_id),
+        **_days(given),
+    )
 
 
 async def record_authorization(tx: Transaction, given: Authorization) -> Loaded:

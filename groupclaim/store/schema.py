@@ -746,6 +746,32 @@ emergency_access = Table(
     _document(),
 )
 
+# --- systems at the API
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("token_digest", _DIGEST, nullable=False, unique=True),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("scopes", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    Column("used_at", Moment),
+    _document(),
+)
+api_answer = Table(
+    "api_answer",
+    metadata,
+    Column("key_id", _ID, ForeignKey("api_key.id"), primary_key=True),
+    Column("idempotency_digest", _DIGEST, primary_key=True),
+    Column("request_digest", _DIGEST, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    _document(),
+)
+
 # --- denials
 
 denial_case = Table(
