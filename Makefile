@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults bench fuzz lint lock histories dashboards postgres clean
+.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock histories dashboards postgres clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ test: setup postgres ## every test, on SQLite and PostgreSQL
 
 faults: setup postgres ## the proof of each fault the product must survive, and a table of them
 	$(BIN)/python -m tests.faults
+
+seeds: setup ## a thousand practices made from seeds, played without the engine and judged
+	$(BIN)/python -m tests.simulation --seeds 1000
 
 bench: setup ## speed and memory of the X12 room beside other libraries
 	$(BIN)/python -m tests.bench

@@ -24,7 +24,7 @@ from activities.front_desk import Refused
 from activities.messages import Messages
 from activities.remittance import decision_event, move_units
 from groupclaim import x12
-from groupclaim.store import audit, files, practice, remittances
+from groupclaim.store import audit, files, practice, remittances, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.ledger import Account
@@ -170,6 +170,7 @@ class CashDesk:
                 await audit.record(
                     tx, now, by, "suspense_accepted", f"remittance {remittance_id}", said
                 )
+                await work.follow_money(tx, now)
         await self._finished(
             remittance.NAME,
             steps.RemittanceRef(remittance_id=remittance_id),
@@ -190,6 +191,7 @@ class CashDesk:
             if news:
                 subject = f"remittance {remittance_id}"
                 await audit.record(tx, now, by, "suspense_returned", subject, {"reason": reason})
+                await work.follow_money(tx, now)
         return news
 
     async def differences(self, remittance_id: int) -> tuple[x12.Difference, ...]:
@@ -232,6 +234,7 @@ class CashDesk:
                 await move_units(tx, mine, now)
                 said = {"item": item, "reason": reason}
                 await audit.record(tx, now, by, "unapplied_assigned", claim_number, said)
+                await work.follow_money(tx, now)
             events = [(claim_number, await decision_event(tx, one, now)) for one in mine]
             known = await known_claims(tx, [claim_number])
         if not dry_run:
@@ -271,6 +274,7 @@ class CashDesk:
                 said = {"item": item, "account": account, "reason": reason, "second": second}
                 subject = f"remittance {remittance_id}"
                 await audit.record(tx, now, by, "unapplied_settled", subject, said)
+                await work.follow_money(tx, now)
         return news
 
     async def return_unapplied(
@@ -292,6 +296,7 @@ class CashDesk:
                 said = {"item": item, "reason": reason}
                 subject = f"remittance {remittance_id}"
                 await audit.record(tx, now, by, "unapplied_returned", subject, said)
+                await work.follow_money(tx, now)
         return news
 
     # --- files that stand as problems

@@ -17,7 +17,7 @@ from activities.takebacks import audit_takebacks
 from groupclaim import x12
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.claim import ClaimPayment
-from groupclaim.store import authorizations, files, remittances
+from groupclaim.store import authorizations, files, remittances, work
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import remittance
@@ -71,6 +71,7 @@ class Remittances:
             # Done again later, it must not free what a corrected claim has reserved meanwhile.
             if posted.state == "posted" and before != "posted":
                 await move_units(tx, (*posted.claims, *posted.cleared), now)
+            await work.follow_money(tx, now)
         if posted.state == "duplicate":
             raise invalid(f"remittance {ref.remittance_id} is a duplicate and is never posted")
         return steps.Posted(

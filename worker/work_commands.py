@@ -79,10 +79,11 @@ def show_item(item: str, as_json: AsJson = False) -> None:
             found = await work.read_item(reading, item)
             noted = await work.comments(reading, found.id)
         kind = HOLDS.get(found.code)
+        money = work.WAITING_MONEY.get(found.code)
         return {
             **_row(found),
-            "repair": kind.repair if kind else "",
-            "released_by": kind.released_by if kind else "",
+            "repair": kind.repair if kind else money.repair if money else "",
+            "released_by": kind.released_by if kind else money.cleared_by if money else "",
             "opened_at": found.opened_at,
             "pended_until": found.pended_until,
             "revision": found.revision,

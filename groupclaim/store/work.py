@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -19,9 +19,14 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.model.base import InputRefused, Record
+from groupclaim.store import ledger
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import claim, work_item, work_note
+
+_MONEY = "money"
+_BY_ITS_CAUSE = ("hold", _MONEY)
+"""Kinds of item that end when what they are about has ended, and not when somebody says so."""
 
 BY_ITSELF = "groupclaim"
 """Who resolved an item whose cause has ended."""
@@ -179,6 +184,68 @@ async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: dateti
     await close_items(tx, "hold", state.claim_number, at, keeping=kept)
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingMoney:
+    """What people do with money that has found no place, who, and by which command."""
+
+    queue: str
+    repair: str
+    cleared_by: str
+
+
+WAITING_MONEY = {
+    "PAYMENT_SUSPENDED": WaitingMoney(
+        "biller",
+        "Ask the payer for a whole copy of the remittance; where it is a payment of its own, "
+        "accept it; else return the money.",
+        "`groupclaim suspense accept` or `return`, or a whole copy that comes",
+    ),
+    "UNAPPLIED_CASH": WaitingMoney(
+        "biller",
+        "Find the claim that it belongs to, say what a withheld amount was, or return it.",
+        "`groupclaim unapplied assign`, `settle` or `return`, or a later remittance",
+    ),
+}
+_MONEY_LOOKED_AT_WITHIN = timedelta(days=7)
+"""groupclaim's own choice: money that waits is looked at within a week."""
+
+
+async def follow_money(tx: Transaction, at: datetime) -> None:
+    """Payments in suspense and unapplied cash are items for as long as they wait, and no longer."""
+    waiting = await ledger.open_items(tx)
+    tasks = [
+        _money(f"suspended/{one.remittance_id}", "PAYMENT_SUSPENDED", one.paid, at)
+        for one in waiting.suspended
+    ]
+    tasks += [
+        _money(f"unapplied/{one.item}", "UNAPPLIED_CASH", one.cents, at)
+        for one in await ledger.unapplied_items(tx)
+    ]
+    before = await tx.rows(
+        select(work_item.c.subject).where(
+            work_item.c.kind == _MONEY, work_item.c.state != WorkState.RESOLVED.value
+        )
+    )
+    known = {row.subject for row in before}
+    for task in tasks:
+        if task.subject not in known:
+            await open_item(tx, task, at)
+    for subject in known - {task.subject for task in tasks}:
+        await close_items(tx, _MONEY, subject, at)
+
+
+def _money(subject: str, code: str, cents: int, at: datetime) -> Task:
+    return Task(
+        kind=_MONEY,
+        subject=subject,
+        key=at.isoformat(),
+        code=code,
+        queue=WAITING_MONEY[code].queue,
+        cents=abs(cents),
+        due_at=at + _MONEY_LOOKED_AT_WITHIN,
+    )
+
+
 # --- what people do
 
 
@@ -210,7 +277,9 @@ async def resume(tx: Transaction, item_id: str, revision: int) -> WorkItem:
     An item whose cause has ended is not reopened: raises :class:`InputRefused`.
     """
     item = await read_item(tx, item_id)
-    if item.state is WorkState.RESOLVED and (item.resolution == BY_ITSELF or item.kind == "hold"):
+    if item.state is WorkState.RESOLVED and (
+        item.resolution == BY_ITSELF or item.kind in _BY_ITS_CAUSE
+    ):
         raise InputRefused("reopen", ["item: what it was about has ended"])
     values = {
         "state": WorkState.OPEN.value,
@@ -222,10 +291,14 @@ async def resume(tx: Transaction, item_id: str, revision: int) -> WorkItem:
 
 
 async def resolve(tx: Transaction, item_id: str, by: str, revision: int, at: datetime) -> WorkItem:
-    """Say that an item is done. A hold's is done by releasing the claim, never here."""
+    """Say that an item is done. A hold's is done by releasing the claim, and money's by clearing
+    the money, never here."""
     item = await read_item(tx, item_id)
     if item.kind == "hold":
         raise InputRefused("resolve", ["item: a hold is resolved by releasing its claim"])
+    if item.kind == _MONEY:
+        how = WAITING_MONEY[item.code].cleared_by
+        raise InputRefused("resolve", [f"item: it is resolved by clearing the money: {how}"])
     values = {
         "state": WorkState.RESOLVED.value,
         "pended_until": None,

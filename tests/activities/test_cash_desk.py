@@ -18,7 +18,7 @@ from activities.front_desk import Refused
 from activities.paper_remittance import PaperRemittance, as_835
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.base import InputRefused, parse
-from groupclaim.store import audit, files, ledger
+from groupclaim.store import audit, files, ledger, work
 from groupclaim.store.ledger import Account
 from tests.activities.house import START, House
 from tests.activities.test_remittance import ROSTER, arrives, balance, paid, x835
@@ -67,6 +67,17 @@ def desk(house: House) -> CashDesk:
     return CashDesk(house.database, house.clock, cast(Client, _Worker(house)))
 
 
+async def waiting(house: House) -> list[tuple[str, str, int]]:
+    """What people have to do about money: code, subject, cents."""
+    rows = await house.rows(
+        text(
+            "SELECT code, subject, cents FROM work_item"
+            " WHERE kind = 'money' AND state <> 'resolved' ORDER BY subject"
+        )
+    )
+    return [(row.code, row.subject, row.cents) for row in rows]
+
+
 def told(house: House) -> list[RemittancePosted]:
     return [what for _, _, what in house.switchboard.signals if isinstance(what, RemittancePosted)]
 
@@ -105,7 +116,29 @@ async def test_a_file_off_by_a_cent_posts_nothing_and_names_it(
     assert told(house) == []
     with pytest.raises(Refused, match="whole copy"):
         await desk.accept(standing.remittance_id, by="A", second="B", reason="small")
+    assert await waiting(house) == [
+        ("PAYMENT_SUSPENDED", f"suspended/{standing.remittance_id}", 2519)
+    ]
     assert await desk.return_suspended(standing.remittance_id, by="A", reason="sent back")
+    assert await waiting(house) == []
+
+
+async def test_a_whole_copy_ends_what_there_was_to_do(house: House, desk: CashDesk) -> None:
+    item = paid(await house.claim_of("S1", "P04"), 2520, ("CO", "45", 3480))
+    await desk.bring(x835(item, total=2519), "wrong", "A")
+    (second,) = (await desk.bring(x835(item), "right", "A")).payments
+    assert len(await waiting(house)) == 2
+    await desk.accept(second.remittance_id, by="A", second=None, reason="corrected")
+    assert await waiting(house) == []
+
+
+async def test_waiting_money_is_not_resolved_by_saying_so(house: House, desk: CashDesk) -> None:
+    item = paid(await house.claim_of("S1", "P04"), 2520, ("CO", "45", 3480))
+    await desk.bring(x835(item, total=2519), "wrong", "A")
+    (row,) = await house.rows(text("SELECT id, revision FROM work_item WHERE kind = 'money'"))
+    async with house.database.transaction() as tx:
+        with pytest.raises(InputRefused, match="clearing the money"):
+            await work.resolve(tx, row.id, "A", row.revision, START)
 
 
 async def test_what_holds_no_payment_is_refused(desk: CashDesk) -> None:
@@ -148,7 +181,9 @@ async def test_unapplied_cash_is_assigned_and_the_claim_told(house: House, desk:
     )
     (standing,) = (await desk.bring(x835(stranger), "era", "A")).payments
     item = f"{standing.remittance_id}/1"
+    assert await waiting(house) == [("UNAPPLIED_CASH", f"unapplied/{item}", 2520)]
     assert await desk.assign(item, claim, by="A", reason="letter", dry_run=True)
+    assert len(await waiting(house)) == 1
     assert (await balance(house, claim)).payer_open == 6000
     assert told(house) == []
     assert await desk.assign(item, claim, by="A", reason="letter")
@@ -159,6 +194,8 @@ async def test_unapplied_cash_is_assigned_and_the_claim_told(house: House, desk:
     assert house.states[claim].stage == "closed"
     async with house.database.reading() as reading:
         assert await ledger.unapplied_items(reading) == ()
+    assert await waiting(house) == []
+    async with house.database.reading() as reading:
         actions = [entry.action for entry in await audit.entries(reading, claim)]
     assert actions.count("unapplied_assigned") == 1
 
