@@ -374,6 +374,43 @@ class FrontDesk:
         )
         return progress.model_dump(mode="json")
 
+    async def propose_waiver(
+        self, number: str, *, code: str, by: str, reason: str, until: datetime
+    ) -> None:
+        """Ask a second person to agree that a claim held by ``code`` goes on until then.
+
+        Raises UnknownRecord, Refused when it is no longer held so, and InputRefused.
+        """
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            state = await claims.load_state(tx, number)
+            if state.hold is None or state.hold.code != code:
+                raise Refused(f"the claim is no longer held by {code}")
+            await work.propose_waiver(tx, state, by=by, reason=reason, until=until, at=now)
+            detail = {"code": code, "until": until.isoformat()}
+            await audit.record(tx, now, by, "waiver_proposed", number, detail)
+
+    async def agree_to_waiver(self, number: str, *, by: str) -> dict[str, Any]:
+        """Be the second person of the waiver that is proposed; the claim goes on.
+
+        Raises UnknownRecord, and Refused for who proposed it and where none is proposed.
+        """
+        async with self._database.reading() as reading:
+            state = await claims.load_state(reading, number)
+            proposed = await work.waiver_proposed(reading, state)
+        if proposed is None:
+            raise Refused("no waiver is proposed for the hold as it stands")
+        if proposed.by.casefold() == by.casefold():
+            raise Refused("who proposed a waiver cannot agree to it: a second person must")
+        return await self.release_hold(
+            number,
+            code=proposed.item.code,
+            by=proposed.by,
+            reason=proposed.reason,
+            second=by,
+            until=proposed.until,
+        )
+
     async def approve_dispute(self, number: int, *, by: str, reason: str) -> dict[str, Any]:
         """Have the letter of a dispute go out."""
         given = dispute.Approve(by=by, reason=reason, request=uuid.uuid4().hex)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
@@ -188,6 +189,12 @@ def _handle_errors(app: FastAPI) -> None:
             return RedirectResponse(error.headers["location"], status_code=303)
         said = error.detail if isinstance(error, HTTPException) else "There is no such page."
         return error_page(request, error.status_code, str(said))
+
+    @app.exception_handler(RequestValidationError)
+    async def _fields(request: Request, error: RequestValidationError) -> Response:
+        # What was sent is not repeated: it may be anything.
+        said = [f"{item['loc'][-1]}: {item['msg'].lower()}" for item in error.errors()]
+        return error_page(request, 422, "; ".join(said))
 
     @app.exception_handler(UnknownRecord)
     async def _unknown(request: Request, error: UnknownRecord) -> Response:

@@ -42,6 +42,11 @@ def _moment(at: datetime | str | None, zone: str) -> str:
     return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
+def _local(at: datetime, zone: str) -> str:
+    """As a form's field for day and time takes it, in the practice's time zone."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
+
+
 def _utc(at: datetime | str | None) -> str:
     if at is None:
         return ""
@@ -59,7 +64,7 @@ def _link(query: QueryParams, **changes: str | int) -> str:
     return "?" + urlencode({**values, **changes})
 
 
-_TEMPLATES.filters.update(money=_money, moment=_moment, utc=_utc, words=_words)
+_TEMPLATES.filters.update(money=_money, moment=_moment, local=_local, utc=_utc, words=_words)
 _TEMPLATES.globals.update(link=_link)
 
 

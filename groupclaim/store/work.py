@@ -86,6 +86,17 @@ class Comment:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A waiver that ``by`` proposes and somebody else has to agree to; it counts ``until`` then,
+    which is the item's deadline too."""
+
+    item: WorkItem
+    by: str
+    reason: str
+    until: datetime
+
+
 class _Text(Record):
     text: str
 
@@ -182,6 +193,77 @@ async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: dateti
             at,
         )
     await close_items(tx, "hold", state.claim_number, at, keeping=kept)
+    proposed = await waiver_proposed(tx, state)
+    kept_waiver = proposed.item.id if proposed else None
+    await close_items(tx, "waiver", state.claim_number, at, keeping=kept_waiver)
+
+
+# --- waivers: one person proposes, another agrees
+
+
+async def propose_waiver(
+    tx: Transaction, state: ClaimState, *, by: str, reason: str, until: datetime, at: datetime
+) -> None:
+    """Put on the list that a second person is asked to agree that a held claim goes on.
+
+    The proposal lapses with the hold. Raises :class:`InputRefused` where the hold is not one that
+    two people may waive, or where a waiver of it is proposed already.
+    """
+    hold = state.hold
+    if hold is None or not (hold.two_people and hold.releasable):
+        raise InputRefused("waiver", ["claim: no hold that two people may waive"])
+    problems = []
+    if await waiver_proposed(tx, state) is not None:
+        problems.append("claim: a waiver of this hold is proposed already")
+    if until <= at:
+        problems.append("until: lies in the past")
+    if not reason.strip():
+        problems.append("reason: say why the rule should not hold here")
+    if problems:
+        raise InputRefused("waiver", problems)
+    held = await tx.first(
+        select(work_item)
+        .where(work_item.c.kind == "hold", work_item.c.subject == state.claim_number)
+        .order_by(work_item.c.opened_at.desc())
+    )
+    item_id = await open_item(
+        tx,
+        Task(
+            kind="waiver",
+            subject=state.claim_number,
+            key=f"{hold.code}|{at.isoformat()}",
+            code=hold.code,
+            queue="supervisor",
+            cents=held.cents if held else 0,
+            due_at=until,
+            claim_number=state.claim_number,
+            session_id=held.session_id if held else None,
+            payer_key=held.payer_key if held else None,
+        ),
+        at,
+    )
+    await comment(tx, item_id, reason, by, at)
+
+
+async def waiver_proposed(reading: Reading, state: ClaimState) -> Proposal | None:
+    """The waiver that waits for a second person, of the hold as it stands."""
+    hold = state.hold
+    if hold is None:
+        return None
+    row = await reading.first(
+        select(work_item).where(
+            work_item.c.kind == "waiver",
+            work_item.c.subject == state.claim_number,
+            work_item.c.code == hold.code,
+            work_item.c.state != WorkState.RESOLVED.value,
+            work_item.c.opened_at >= hold.since,
+        )
+    )
+    if row is None:
+        return None
+    item = _item(row)
+    first = (await comments(reading, item.id))[0]
+    return Proposal(item, first.actor, first.text, item.due_at or item.opened_at)
 
 
 @dataclass(frozen=True, slots=True)

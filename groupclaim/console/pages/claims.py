@@ -10,18 +10,28 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import select, text
 
-from groupclaim.console.access import Allow, Permission, Person, sessions_seen
+from groupclaim.console.access import Allow, Permission, Person, sees_all, sessions_seen
 from groupclaim.console.show import page
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.why import why
-from groupclaim.store import audit, claims, practice
+from groupclaim.policy.playbook import Playbook
+from groupclaim.store import audit, claims, denials, practice, work
 from groupclaim.store.database import Reading
-from groupclaim.store.schema import acknowledgment, batch_claim, claim, claim_version
+from groupclaim.store.schema import (
+    acknowledgment,
+    batch_claim,
+    claim,
+    claim_version,
+    remittance,
+    remittance_claim,
+)
 
 router = APIRouter()
 Viewer = Annotated[Person, Depends(Allow(Permission.VIEW))]
 Revealer = Annotated[Person, Depends(Allow(Permission.REVEAL))]
 Releaser = Annotated[Person, Depends(Allow(Permission.RELEASE))]
+Approver = Annotated[Person, Depends(Allow(Permission.APPROVE))]
+Signer = Annotated[Person, Depends(Allow(Permission.SIGN))]
 Text = Annotated[str, Form(max_length=2000)]
 
 
@@ -82,6 +92,23 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
                 " WHERE claim_number = :claim ORDER BY id"
             ).bindparams(claim=number)
         )
+        proposed = await work.waiver_proposed(reading, state)
+        denied = await denials.find_open(reading, number)
+        letters = await denials.letters_of(reading, number, denied.number) if denied else ()
+        payments = await reading.rows(
+            select(
+                remittance_claim.c.remittance_id,
+                remittance_claim.c.posting,
+                remittance_claim.c.paid_cents,
+                remittance_claim.c.reversed_by,
+                remittance.c.trace,
+                remittance.c.payment_date,
+            )
+            .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+            .where(remittance_claim.c.claim_number == number)
+            .order_by(remittance.c.payment_date, remittance.c.id)
+        )
+        now = await console.clock.now()
         session = await reading.scalar(
             select(claim.c.session_id).where(claim.c.claim_number == number)
         )
@@ -103,7 +130,21 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         bar=_bar(money),
         transfers=transfers,
         told=request.query_params.get("told", ""),
+        now=now,
+        proposed=proposed,
+        denied=denied,
+        letter=letters[-1] if letters else None,
+        people=_people(console.playbook, denied),
+        payments=payments,
+        whole=sees_all(person),
     )
+
+
+def _people(playbook: Playbook, denied: denials.Denial | None) -> int:
+    """How many must agree to the letter that an open denial is about; 0 where it is no letter."""
+    if denied is None or denied.action is None:
+        return 0
+    return playbook.action(denied.action).people or 0
 
 
 def _bar(money: Any) -> list[tuple[str, int, float, float]]:
@@ -164,6 +205,85 @@ async def release(
         until=_end(until, zone),
     )
     return RedirectResponse(f"/claims/{number}?told=released", status_code=303)
+
+
+@router.post("/claims/{number}/waiver")
+async def propose_waiver(
+    request: Request, person: Releaser, number: str, code: Text, reason: Text, until: Text
+) -> Response:
+    """Propose to waive a hold that takes two people; a second one agrees on the same page."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+        zone = await practice.time_zone(reading)
+    end = _end(until, zone)
+    if end is None:
+        raise HTTPException(422, "until: by when the waiver ends")
+    await console.desk.propose_waiver(number, code=code, by=person.name, reason=reason, until=end)
+    return RedirectResponse(f"/claims/{number}?told=proposed", status_code=303)
+
+
+@router.post("/claims/{number}/waiver/agree")
+async def agree(request: Request, person: Approver, number: str) -> Response:
+    """Be the second person of the waiver that is proposed."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+    await console.desk.agree_to_waiver(number, by=person.name)
+    return RedirectResponse(f"/claims/{number}?told=released", status_code=303)
+
+
+@router.post("/claims/{number}/note-signed")
+async def note_signed(request: Request, person: Signer, number: str, signed: Text) -> Response:
+    """Say when the note was signed, where it lives; its text is read there when it is checked."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+        zone = await practice.time_zone(reading)
+        facts = await practice.claim_facts(reading, number)
+        held = await practice.kept_session(reading, facts.session_id)
+    at = _end(signed, zone)
+    if held is None or at is None or at > await console.clock.now():
+        raise HTTPException(422, "signed: a day and time that has been")
+    await console.desk.sign_note(held.ref, facts.patient.ref, at, person.name)
+    return RedirectResponse(f"/claims/{number}?told=signed", status_code=303)
+
+
+@router.post("/claims/{number}/letter/approve")
+async def approve_letter(request: Request, person: Approver, number: str, reason: Text) -> Response:
+    """Let the letter about the claim's denial go to the payer."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+        denied = await denials.find_open(reading, number)
+    if denied is None:
+        raise HTTPException(409, "No denial of this claim is open.")
+    if _people(console.playbook, denied) != 1:
+        raise HTTPException(409, "This letter takes two people: groupclaim denial decide --second.")
+    await console.desk.decide_denial(
+        number, denied.number, "approve", by=person.name, reason=reason
+    )
+    return RedirectResponse(f"/claims/{number}?told=approved", status_code=303)
+
+
+@router.post("/claims/{number}/letter")
+async def read_letter(request: Request, person: Revealer, number: str) -> Response:
+    """The letter about the claim's denial. It names the patient: each look is in the audit log."""
+    console = request.app.state.console
+    now = await console.clock.now()
+    async with console.database.transaction() as tx:
+        await check_seen(tx, person, number)
+        denied = await denials.find_open(tx, number)
+        letters = await denials.letters_of(tx, number, denied.number) if denied else ()
+        if denied is None or not letters:
+            raise practice.UnknownRecord("letter")
+        content = await denials.read_packet(tx, number, denied.number, letters[-1].position)
+        await audit.record(tx, now, person.name, "read_letter", number, {"denial": denied.number})
+    return Response(
+        content,
+        media_type="application/pdf",
+        headers={"content-disposition": f'attachment; filename="{number}.pdf"'},
+    )
 
 
 def _end(value: str, zone: str) -> datetime | None:

@@ -23,3 +23,13 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// News is fetched by polling. Not while somebody is at something that it would take from them: a
+// field or link in use, words typed, a row chosen, something opened or revealed.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const live = event.detail.elt;
+  if (live.id !== "live") return;
+  const typed = [...live.querySelectorAll("input, textarea")].some((field) =>
+    field.type === "checkbox" ? field.checked : field.value !== field.defaultValue);
+  if (typed || live.querySelector(":focus, details[open], .revealed")) event.preventDefault();
+});
