@@ -440,6 +440,17 @@ class House:
         )
         await self.settle()
 
+    async def until_sent(self) -> None:
+        """Open the sessions, let everyone come and every note be signed, send the first batch."""
+        await self.open_sessions()
+        for item in self.happenings():
+            if item["kind"] in ("attendance", "note_signed"):
+                await self.move_to(datetime.fromisoformat(item["at"]))
+                await self.from_outside(item)
+        batch = await self.cut("1")
+        assert batch is not None
+        await self.send(batch)
+
     async def poll(self) -> None:
         await self.perform(steps.POLL_MAILBOX, self.connection)
         await self.settle()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,14 +50,7 @@ class _Worker:
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with House(tmp_path, ROSTER) as made:
-        await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
-        cut = await made.cut("1")
-        assert cut is not None
-        await made.send(cut)
+        await made.until_sent()
         yield made
 
 

@@ -25,14 +25,7 @@ from tests.activities.test_remittance import ROSTER, arrives, paid, x835
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with House(tmp_path, ROSTER) as made:
-        await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
-        cut = await made.cut("1")
-        assert cut is not None
-        await made.send(cut)
+        await made.until_sent()
         await made.move_to(datetime.fromisoformat("2026-02-20T12:00:00-06:00"))
         yield made
 

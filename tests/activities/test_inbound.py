@@ -27,14 +27,7 @@ ROSTER = {"S1": ("P01", "P04")}
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A batch of two claims has been taken."""
     async with House(tmp_path, ROSTER) as made:
-        await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
-        cut = await made.cut("1")
-        assert cut is not None
-        await made.send(cut)
+        await made.until_sent()
         yield made
 
 

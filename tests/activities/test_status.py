@@ -28,14 +28,7 @@ DAY = timedelta(days=1)
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A batch of two claims to Medicare has been taken."""
     async with House(tmp_path, ROSTER) as made:
-        await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
-        cut = await made.cut("1")
-        assert cut is not None
-        await made.send(cut)
+        await made.until_sent()
         await made.settle()
         yield made
 
@@ -285,14 +278,7 @@ async def texan(tmp_path: Path) -> AsyncIterator[House]:
 
     async with House(tmp_path, {"S1": ("P05", "P06")}) as made:
         await sample(made, under_texas_law)
-        await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
-        cut = await made.cut("1")
-        assert cut is not None
-        await made.send(cut)
+        await made.until_sent()
         await made.settle()
         yield made
 
