@@ -27,10 +27,10 @@ from groupclaim.rules.appeals import Case, compose_letter
 from groupclaim.rules.deadlines import Deadline
 from groupclaim.rules.denials import DenialDecision, decide_denial
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
-from groupclaim.store import audit, claims, denials, ledger
+from groupclaim.store import audit, claims, denials, ledger, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
-from groupclaim.store.schema import acknowledgment, batch, batch_claim
+from groupclaim.store.schema import acknowledgment, batch, batch_claim, claim
 from workflows import denial as workflow
 
 _SHORT = timedelta(days=1)
@@ -73,6 +73,7 @@ class DenialWork:
             row = await denials.read_denial(tx, ref.claim_number, ref.denial)
             workflow_id = workflow.workflow_id(row.claim_number, row.number)
             if row.outcome is not None or look.billed is None:
+                await _follow_work(tx, row, None, now)
                 await sleep_until(tx, workflow_id, None)
                 return steps.DenialPlan(at=now, next="conclude")
             decision = decide_denial(
@@ -85,6 +86,7 @@ class DenialWork:
                     correction=decision.correction, restart=decision.restart,
                     frequency=decision.frequency,
                 )  # fmt: skip
+                await _follow_work(tx, row, None, now)
                 await sleep_until(tx, workflow_id, None)
                 return steps.DenialPlan(at=now, next="conclude")
             plan = self._planned(row, decision, letters[-1] if letters else None, look, now)
@@ -96,6 +98,7 @@ class DenialWork:
                     else {}
                 )
                 await sleep_until(tx, workflow_id, plan.due_at)
+            await _follow_work(tx, row, plan, now)
             await denials.record_plan(
                 tx,
                 row,
@@ -435,6 +438,33 @@ class DenialWork:
         )
         await self._messages.tell_claim(known.payer_key, ref.claim_number, "denial", event)
         return steps.Told()
+
+
+async def _follow_work(
+    tx: Transaction, row: denials.Denial, plan: steps.DenialPlan | None, now: datetime
+) -> None:
+    """What a person has to do next about a denial is on the work list for as long as it is next;
+    what the payer has to do is not."""
+    subject = f"{row.claim_number}/{row.number}"
+    kept = None
+    if plan is not None and plan.next in ("person", "wait") and plan.who != "payer":
+        of = await tx.first(
+            select(claim.c.session_id, claim.c.payer_key).filter_by(claim_number=row.claim_number)
+        )
+        task = work.Task(
+            kind="denial",
+            subject=subject,
+            key="|".join((plan.action or "", *plan.choices)),
+            code=(plan.action or "denied").upper(),
+            queue=plan.who,
+            cents=row.cents,
+            due_at=plan.due_at,
+            claim_number=row.claim_number,
+            session_id=of.session_id if of else None,
+            payer_key=of.payer_key if of else None,
+        )
+        kept = await work.open_item(tx, task, now)
+    await work.close_items(tx, "denial", subject, now, keeping=kept)
 
 
 _LETTER_CHOICES = {

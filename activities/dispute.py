@@ -9,7 +9,7 @@ from activities import steps
 from activities.messages import Messages
 from activities.outside import Outside, performs
 from groupclaim.policy.payer import PayerPolicy
-from groupclaim.store import audit, claims, disputes, ledger, practice
+from groupclaim.store import audit, claims, disputes, ledger, practice, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.disputes import Case
@@ -121,6 +121,7 @@ class DisputeDesk:
             due_at = await self._next_look(tx, case, now)
             await disputes.look_again(tx, case.id, due_at, follow_ups)
         await sleep_until(tx, dispute.workflow_id(case.id), due_at)
+        await _follow_work(tx, case, follow_ups, now)
         return steps.DisputeStanding(
             state=case.state,
             kind=case.kind,
@@ -145,6 +146,32 @@ class DisputeDesk:
             passed = (now - case.told_at) // every
             alerts.append(case.told_at + every * (passed + 1))
         return min((alert for alert in alerts if alert > now), default=now + every)
+
+
+async def _follow_work(tx: Transaction, case: Case, follow_ups: int, now: datetime) -> None:
+    """A letter that waits for its approval, and a payer that does not answer one, are work of the
+    contract owner, until the last day to act on the first line."""
+    code = {"to_approve": "DISPUTE_TO_APPROVE"}.get(case.state)
+    if case.state == "told" and follow_ups:
+        code = "DISPUTE_UNANSWERED"
+    kept = None
+    if code is not None:
+        limit = None
+        if case.limit_on is not None:
+            zone = ZoneInfo((await practice.read_practice(tx)).time_zone)
+            limit = datetime.combine(case.limit_on, time(23, 59, 59), zone)
+        task = work.Task(
+            kind="dispute",
+            subject=str(case.id),
+            key=code,
+            code=code,
+            queue="contract owner",
+            cents=int(case.outstanding),
+            due_at=limit,
+            payer_key=case.payer_key,
+        )
+        kept = await work.open_item(tx, task, now)
+    await work.close_items(tx, "dispute", str(case.id), now, keeping=kept)
 
 
 async def policy_of(outside: Outside, reading: Reading, case: Case, now: datetime) -> PayerPolicy:

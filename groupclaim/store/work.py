@@ -25,11 +25,19 @@ from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import claim, work_item, work_note
 
 _MONEY = "money"
-_BY_ITS_CAUSE = ("hold", _MONEY)
-"""Kinds of item that end when what they are about has ended, and not when somebody says so."""
+_DENIAL_HOLDS = ("DENIED", "APPEALED")
 
 BY_ITSELF = "groupclaim"
 """Who resolved an item whose cause has ended."""
+
+_ACTED_ON = {
+    "hold": "a hold is resolved by releasing its claim",
+    "denial": "a denial is decided with `groupclaim denial decide`",
+    "dispute": "a dispute is decided with `groupclaim dispute approve` or `close`",
+    _MONEY: "money is cleared with the command that the item names",
+}
+"""Kinds of items that end when what they are about has ended, and not when somebody says so; with
+what ends that."""
 
 
 class WorkState(StrEnum):
@@ -42,8 +50,9 @@ class WorkState(StrEnum):
 class Task:
     """Something for a person to do. ``key`` tells it from the next one about the same ``subject``.
 
-    ``kind`` says where it is acted on (``hold``: at the claim); ``code`` why; ``queue`` who acts;
-    ``cents`` what is at stake.
+    ``kind`` says where it is acted on: ``hold`` at the claim, ``denial``, ``dispute`` and ``money``
+    at commands of their own; any other is done when a person says so. ``code``: why; ``queue``: who
+    acts; ``cents``: what is at stake.
     """
 
     kind: str
@@ -110,7 +119,8 @@ class ChangedMeanwhile(Exception):
 
 async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
     """Put something on the list, once; a deadline or amount that has changed is brought up to
-    date. Returns the item's id."""
+    date, and one that had ended by itself and is to be done again stands open again. Returns the
+    item's id."""
     key = tx.keyring.opaque("work", f"{task.kind}|{task.subject}|{task.key}")
     new = await tx.insert_new(
         work_item,
@@ -135,6 +145,18 @@ async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
             update(work_item)
             .where(work_item.c.id == key, work_item.c.state != WorkState.RESOLVED.value)
             .values(due_at=task.due_at, cents=task.cents)
+        )
+        await tx.execute(
+            update(work_item)
+            .where(work_item.c.id == key, work_item.c.resolution == BY_ITSELF)
+            .values(
+                state=WorkState.OPEN.value,
+                resolved_at=None,
+                resolution=None,
+                due_at=task.due_at,
+                cents=task.cents,
+                revision=work_item.c.revision + 1,
+            )
         )
     return key
 
@@ -162,13 +184,15 @@ async def close_items(
 
 
 async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: datetime) -> None:
-    """A claim's hold is an item for as long as it stands, unless it is asked again without people.
+    """A claim's hold is an item for as long as it stands, unless it is asked again without people,
+    or its denial is worked and has an item of its own.
 
     ``cents``: what the claim is about, charged or still open.
     """
     hold = state.hold
     kept = None
-    if hold is not None and not HOLDS[hold.code].asked_again:
+    worked = state.denial > 0 and hold is not None and hold.code in _DENIAL_HOLDS
+    if hold is not None and not HOLDS[hold.code].asked_again and not worked:
         row = await tx.first(
             select(claim.c.session_id, claim.c.payer_key).where(
                 claim.c.claim_number == state.claim_number
@@ -360,7 +384,7 @@ async def resume(tx: Transaction, item_id: str, revision: int) -> WorkItem:
     """
     item = await read_item(tx, item_id)
     if item.state is WorkState.RESOLVED and (
-        item.resolution == BY_ITSELF or item.kind in _BY_ITS_CAUSE
+        item.resolution == BY_ITSELF or item.kind in _ACTED_ON
     ):
         raise InputRefused("reopen", ["item: what it was about has ended"])
     values = {
@@ -373,14 +397,14 @@ async def resume(tx: Transaction, item_id: str, revision: int) -> WorkItem:
 
 
 async def resolve(tx: Transaction, item_id: str, by: str, revision: int, at: datetime) -> WorkItem:
-    """Say that an item is done. A hold's is done by releasing the claim, and money's by clearing
-    the money, never here."""
+    """Say that an item is done. One that ends with what it is about is never done here: raises
+    :class:`InputRefused` with what ends it."""
     item = await read_item(tx, item_id)
-    if item.kind == "hold":
-        raise InputRefused("resolve", ["item: a hold is resolved by releasing its claim"])
     if item.kind == _MONEY:
         how = WAITING_MONEY[item.code].cleared_by
         raise InputRefused("resolve", [f"item: it is resolved by clearing the money: {how}"])
+    if item.kind in _ACTED_ON:
+        raise InputRefused("resolve", [f"item: {_ACTED_ON[item.kind]}"])
     values = {
         "state": WorkState.RESOLVED.value,
         "pended_until": None,

@@ -17,7 +17,7 @@ from activities import steps
 from groupclaim.lifecycle.events import DenialAdvanced, FactLearned
 from groupclaim.lifecycle.state import Fact, Stage
 from groupclaim.model.patient import Authorization
-from groupclaim.store import audit, claims, denials, ledger, practice
+from groupclaim.store import audit, claims, denials, ledger, practice, work
 from tests.activities.house import House
 from tests.activities.test_remittance import ROSTER, arrives, paid, x835
 
@@ -70,6 +70,13 @@ async def letters(house: House, number: str) -> tuple[denials.Letter, ...]:
         return await denials.letters_of(reading, number, 1)
 
 
+async def to_do(house: House) -> list[tuple[str, str, int]]:
+    """What stands on the work list about denials: code, who acts, cents."""
+    async with house.database.reading() as reading:
+        found = await work.items(reading, work.Wanted(), await house.clock.now())
+    return [(item.code, item.queue, item.cents) for item in found if item.kind == "denial"]
+
+
 async def announced(house: House, number: str, news: int = 0) -> None:
     ref = steps.DenialRef(claim_number=number, denial=1, news=news)
     await house.perform(steps.ANNOUNCE_DENIAL, ref)
@@ -92,6 +99,7 @@ async def test_scenario_16_is_worked_to_its_end_and_the_patient_owes_nothing(hou
     )  # fmt: skip
     assert first.choices == ("done", "send_again", "write_off")
     assert first.due_at == await house.clock.now() + timedelta(days=5)
+    assert await to_do(house) == [("ASK_AUTHORIZATION", "utilization review", 6000)]
 
     await choose(house, number, "done")
     missing = await plan(house, number)
@@ -103,6 +111,7 @@ async def test_scenario_16_is_worked_to_its_end_and_the_patient_owes_nothing(hou
     drafted = await plan(house, number)
     assert (drafted.next, drafted.people) == ("person", 1)
     assert drafted.choices == ("approve", "redraft", "write_off")
+    assert await to_do(house) == [("APPEAL", "biller", 6000)]
     assert not list((house._folder / "letters").iterdir())  # nothing leaves unapproved
 
     await choose(house, number, "approve")
@@ -114,11 +123,14 @@ async def test_scenario_16_is_worked_to_its_end_and_the_patient_owes_nothing(hou
     assert hold_of(house, number) == "APPEALED"
     await choose(house, number, "record_receipt", reference="handed to the desk, 17:40")
     assert (await plan(house, number)).choices == ("upheld", "overturned", "write_off")
+    assert await to_do(house) == []  # the payer answers
     await choose(house, number, "upheld", reference="letter of 1 April")
     last = await plan(house, number)
     assert (last.action, last.next, last.choices) == ("write_off", "person", ("write_off",))
     await choose(house, number, "write_off")
+    assert await to_do(house) == [("WRITE_OFF", last.who, 6000)]
     assert (await plan(house, number)).next == "conclude"
+    assert await to_do(house) == []
     await announced(house, number)
     # under CO the patient owes nothing, so the copay of 15.00 taken at the session goes back
     assert hold_of(house, number) == "REFUND_DUE"

@@ -22,7 +22,7 @@ from groupclaim.model.identity import control_number
 from groupclaim.model.money import Cents
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.rules.line_audit import Pattern
-from groupclaim.store import audit, disputes, ledger
+from groupclaim.store import audit, disputes, ledger, work
 from groupclaim.store.schema import contract
 from tests.activities.house import SAMPLES, House
 from tests.activities.test_remittance import arrives, paid, release, taken_back, x835
@@ -69,6 +69,33 @@ async def decide(
     )
     standing: steps.DisputeStanding = await house.perform(steps.DECIDE_DISPUTE, decision)
     return standing
+
+
+async def to_do(house: House) -> list[tuple[str, int, date | None]]:
+    """What stands on the work list about disputes: code, cents, the last day."""
+    async with house.database.reading() as reading:
+        found = await work.items(reading, work.Wanted(), await house.clock.now())
+    return [
+        (item.code, item.cents, item.due_at.date() if item.due_at else None)
+        for item in found
+        if item.kind == "dispute"
+    ]
+
+
+async def test_a_letter_to_approve_and_a_silent_payer_are_on_the_work_list(house: House) -> None:
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one), short(other))
+    (case,) = await all_cases(house)
+    await look(house, case.id)
+    # 2 x 6.05; 180 days after 20 February, by midnight in Austin, five hours before it is in UTC
+    last_day = date(2026, 8, 20)
+    assert await to_do(house) == [("DISPUTE_TO_APPROVE", 1210, last_day)]
+    await decide(house, case.id, "approve")
+    assert await to_do(house) == []
+    await look(house, case.id, follow_ups=1)
+    assert await to_do(house) == [("DISPUTE_UNANSWERED", 1210, last_day)]
+    await decide(house, case.id, "close", "given_up")
+    assert await to_do(house) == []
 
 
 def short(claim: str, cents: int = 605) -> x12.ClaimPayment:

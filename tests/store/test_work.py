@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -112,7 +113,7 @@ async def test_a_hold_is_neither_resolved_nor_reopened_here(
 
 
 async def test_other_work_is_resolved_by_a_person_and_may_be_reopened(database: Database) -> None:
-    task = work.Task("suspense", "17", "1", "OUT_OF_BALANCE", "poster", cents=100)
+    task = work.Task("estimate", "17", "1", "ESTIMATE_DUE", "front desk", cents=100)
     async with database.transaction() as tx:
         key = await work.open_item(tx, task, NOW)
         assert await work.open_item(tx, task, NOW + DAY) == key
@@ -120,6 +121,41 @@ async def test_other_work_is_resolved_by_a_person_and_may_be_reopened(database: 
         assert (done.state, done.resolution) == (work.WorkState.RESOLVED, "ann")
         again = await work.resume(tx, key, done.revision)
         assert (again.state, again.resolved_at) == (work.WorkState.OPEN, None)
+
+
+@pytest.mark.parametrize("kind", ["denial", "dispute"])
+async def test_what_ends_at_a_command_of_its_own_is_not_resolved_here(
+    database: Database, kind: str
+) -> None:
+    async with database.transaction() as tx:
+        key = await work.open_item(tx, work.Task(kind, "17", "1", "SOMETHING", "biller"), NOW)
+    with pytest.raises(InputRefused, match=f"`groupclaim {kind} "):
+        async with database.transaction() as tx:
+            await work.resolve(tx, key, "ann", 0, NOW)
+    async with database.transaction() as tx:
+        await work.close_items(tx, kind, "17", NOW)
+    with pytest.raises(InputRefused, match="has ended"):
+        async with database.transaction() as tx:
+            await work.resume(tx, key, 1)
+
+
+async def test_what_is_to_be_done_again_stands_open_again(database: Database) -> None:
+    task = work.Task("denial", "17", "1", "APPEAL", "biller", cents=100)
+    for cents in (100, 80):
+        async with database.transaction() as tx:
+            await work.open_item(tx, replace(task, cents=cents), NOW)
+        assert [item.cents for item in await listed(database)] == [cents]
+        async with database.transaction() as tx:
+            await work.close_items(tx, "denial", "17", NOW + DAY)
+        assert await listed(database) == []
+
+
+async def test_a_denial_that_is_worked_has_its_own_item(database: Database, number: str) -> None:
+    denied = held(number, "DENIED").model_copy(update={"denial": 1})
+    await follow(database, denied.model_copy(update={"denial": 0}))
+    assert [item.code for item in await listed(database)] == ["DENIED"]
+    await follow(database, denied)
+    assert await listed(database) == []
 
 
 async def test_comments_are_kept_encrypted(database: Database, number: str) -> None:
