@@ -41,7 +41,6 @@ from groupclaim.store.schema import (
 _INTEREST = "L6"
 """PLB code of interest; negative adds it to the payment."""
 
-_LATER_PAYERS = frozenset({"2", "3", "20", "21"})
 """CLP02 of a payer that decided after another."""
 
 
@@ -61,7 +60,7 @@ class PaymentAudit:
         async with outside.database.transaction() as tx:
             payments = await remittances.claim_payments(tx, step.claim_number)
             paid = _paid(payments)
-            number = _paid_version(step, paid) if paid else step.version
+            number = (paid.version if paid else None) or step.version
             found = await on_file(outside, tx, step.claim_number, number)
             findings: tuple[Finding, ...] = ()
             outcome, due_at = "as_expected", None
@@ -238,14 +237,6 @@ def _paid(payments: Sequence[ClaimPayment]) -> ClaimPayment | None:
     """The first payer's last in which something was paid or left to the patient: the contract says
     what that payer allows; those after it pay a part of that."""
     paid = [
-        item
-        for item in payments
-        if (item.paid or item.adjusted("PR")) and item.status not in _LATER_PAYERS
+        item for item in payments if (item.paid or item.adjusted("PR")) and item.payer_sequence == 1
     ]
     return paid[-1] if paid else None
-
-
-def _paid_version(step: steps.ClaimStep, payment: ClaimPayment) -> int:
-    """The version that the payer speaks of; where it names none of ours, the newest."""
-    named = split_control_number(payment.control_number)
-    return named[1] if named else step.version

@@ -172,7 +172,9 @@ class LinePayment(Record):
 
 class ClaimPayment(Record):
     """What one remittance says of one claim version, in figures. ``adjustments`` are those of the
-    claim itself and of all its lines; ``lines`` are as the payer wrote them, if it did."""
+    claim itself and of all its lines; ``lines`` are as the payer wrote them, if it did. ``version``
+    is the one of ours that it means; ``payer_sequence`` is the deciding payer's place in the order
+    of billing."""
 
     remittance_id: int
     position: int
@@ -186,6 +188,8 @@ class ClaimPayment(Record):
     adjustments: tuple[Adjustment, ...]
     remarks: tuple[str, ...] = ()
     lines: tuple[LinePayment, ...] = ()
+    version: Annotated[int, Field(ge=1)] | None = None
+    payer_sequence: Annotated[int, Field(ge=1, le=3)] = 1
 
     @property
     def by_line(self) -> bool:

@@ -54,7 +54,9 @@ class Turn(Record):
 
 
 def rank(status: str, payer_sequence: int) -> int:
-    """The place of the payer that a decision comes from: as CLP02 says, or the version decided."""
+    """The place of the payer that a decision comes from: as CLP02 says, or the version decided.
+    Some payers say 1 whatever their place; one that got the claim by crossover answers the version
+    that the payer before it was sent."""
     return max(_RANKS.get(status, 1), payer_sequence)
 
 
@@ -66,7 +68,7 @@ def was_forwarded(payment: ClaimPayment) -> bool:
 def not_collectible(payments: Sequence[ClaimPayment]) -> Cents:
     """What of a first payer's decision nobody may be asked for, where no later payer is there: the
     share of a qualified Medicare beneficiary. Nothing, once a later payer has decided."""
-    if any(payment.status in _RANKS for payment in payments):
+    if any(payment.payer_sequence > 1 for payment in payments):
         return Cents(0)
     return Cents(
         sum(

@@ -14,9 +14,8 @@ from groupclaim.model.claim import (
     PriorDecision,
     PriorLine,
 )
-from groupclaim.model.identity import split_control_number
 from groupclaim.model.money import Cents
-from groupclaim.rules.coordination import Billed, Decided, rank
+from groupclaim.rules.coordination import Billed, Decided
 from groupclaim.store.claims import read_version
 from groupclaim.store.database import Reading
 from groupclaim.store.remittances import claim_payments
@@ -39,24 +38,21 @@ async def decisions(reading: Reading, claim_number: str) -> dict[int, Decided]:
     """The last decision in force of each payer, by its place in the order of billing."""
     found: dict[int, Decided] = {}
     for payment in await claim_payments(reading, claim_number):
-        version = await paid_version(reading, claim_number, payment)
-        place = rank(payment.status, version.payer_sequence if version else 1)
         day: date | None = await reading.scalar(
             select(remittance.c.payment_date).where(remittance.c.id == payment.remittance_id)
         )
         if day is not None:
-            found[place] = Decided(payment=payment, decided_on=day)
+            found[payment.payer_sequence] = Decided(payment=payment, decided_on=day)
     return found
 
 
 async def paid_version(
     reading: Reading, claim_number: str, payment: ClaimPayment
 ) -> ClaimVersion | None:
-    """The version that a decision names; None where it names none of ours."""
-    named = split_control_number(payment.control_number)
-    if named is None or named[0] != claim_number:
+    """The version that a decision means; None where it means none of ours."""
+    if payment.version is None:
         return None
-    return await read_version(reading, claim_number, named[1])
+    return await read_version(reading, claim_number, payment.version)
 
 
 async def billed(reading: Reading, claim_number: str, newest: int) -> dict[int, Billed]:

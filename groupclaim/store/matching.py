@@ -8,7 +8,7 @@ charge and day. Payers cut claim numbers, drop modifiers and put others in their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from groupclaim.model.claim import ClaimLine, ClaimVersion
 from groupclaim.model.identity import split_control_number
+from groupclaim.rules.coordination import rank
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import (
     acknowledgment,
@@ -47,10 +48,12 @@ class LineMatch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The version of ours that a claim of a payment means; ``lines`` in the payment's order."""
+    """The version of ours that a claim of a payment means, made for the payer at
+    ``payer_sequence``; ``lines`` in the payment's order."""
 
     claim_number: str
     version: int
+    payer_sequence: int
     by: ClaimMatchedBy
     lines: tuple[LineMatch | None, ...] = ()
 
@@ -71,14 +74,9 @@ async def match_payment(reading: Reading, payment: Payment) -> Matched:
         part = payment.claims[start : start + _AT_ONCE]
         named = [_number(paid.control_number) for paid in part]
         versions = await _versions(reading, {ours[0] for ours in named if ours})
-        newest: dict[str, int] = {}
-        for number, version in versions:
-            newest[number] = max(version, newest.get(number, 0))
         for position, (paid, said) in enumerate(zip(part, named, strict=True), start + 1):
-            ours = said and (said[0], said[1] or newest.get(said[0], 0))
-            if ours is not None and (known := versions.get(ours)) is not None:
-                lines = match_lines(known.lines, paid.lines)
-                found[position] = Match(ours[0], ours[1], "claim_number", lines)
+            if said is not None and (known := _named(versions, *said, paid)) is not None:
+                found[position] = _match(known, paid, "claim_number")
             elif (other := await _otherwise(reading, paid)) is not None:
                 found[position] = other
     withheld: dict[int, str] = {}
@@ -90,8 +88,8 @@ async def match_payment(reading: Reading, payment: Payment) -> Matched:
 
 
 def _number(control_number: str) -> tuple[str, int | None] | None:
-    """Claim and version of a CLM01 of ours. Without its letter, as some payers and people write it,
-    the newest version is meant."""
+    """Claim and version of a CLM01 of ours; no version where its letter is missing, as some payers
+    and people write it."""
     text = control_number.strip()
     whole = split_control_number(text)
     if whole is not None:
@@ -100,18 +98,40 @@ def _number(control_number: str) -> tuple[str, int | None] | None:
     return (cut[0], None) if cut is not None else None
 
 
-async def match_to(
+def _named(
+    versions: Mapping[tuple[str, int], ClaimVersion],
+    claim_number: str,
+    version: int | None,
+    paid: ClaimPayment,
+) -> ClaimVersion | None:
+    """The version of that number; without one the newest made for a payer of the place that CLP02
+    names, else the newest."""
+    if version is not None:
+        return versions.get((claim_number, version))
+    place = rank(paid.status, 1)
+    return max(
+        (known for (number, _), known in versions.items() if number == claim_number),
+        key=lambda known: (known.payer_sequence == place, known.version),
+        default=None,
+    )
+
+
+def _match(ours: ClaimVersion, paid: ClaimPayment, by: ClaimMatchedBy) -> Match:
+    lines = match_lines(ours.lines, paid.lines)
+    return Match(ours.claim_number, ours.version, ours.payer_sequence, by, lines)
+
+
+async def _match_to(
     reading: Reading, claim_number: str, version: int, paid: ClaimPayment, by: ClaimMatchedBy
 ) -> Match:
-    """``paid`` as of this version of ours. Raises KeyError when there is none."""
-    known = (await _versions(reading, {claim_number}))[claim_number, version]
-    return Match(claim_number, version, by, match_lines(known.lines, paid.lines))
+    return _match((await _versions(reading, {claim_number}))[claim_number, version], paid, by)
 
 
-async def newest_version(reading: Reading, claim_number: str) -> int | None:
-    """The newest version of a claim; None when none was made."""
-    found = await _versions(reading, {claim_number})
-    return max((version for _, version in found), default=None)
+async def match_by_hand(reading: Reading, claim_number: str, paid: ClaimPayment) -> Match | None:
+    """``paid`` as of the claim that a person named: its newest version for a payer of the place
+    that CLP02 says, else its newest; None when none was made."""
+    known = _named(await _versions(reading, {claim_number}), claim_number, None, paid)
+    return _match(known, paid, "person") if known is not None else None
 
 
 async def _versions(
@@ -131,10 +151,10 @@ async def _versions(
 async def _otherwise(reading: Reading, paid: ClaimPayment) -> Match | None:
     by_payer = await _by_payer_number(reading, paid)
     if by_payer is not None:
-        return await match_to(reading, *by_payer, paid, "payer_claim_number")
+        return await _match_to(reading, *by_payer, paid, "payer_claim_number")
     by_member = await _by_member(reading, paid)
     if by_member is not None:
-        return await match_to(reading, *by_member, paid, "member_date_charge")
+        return await _match_to(reading, *by_member, paid, "member_date_charge")
     return None
 
 
@@ -189,7 +209,15 @@ async def _by_member(reading: Reading, paid: ClaimPayment) -> tuple[str, int] | 
     )
     if len({row.claim_number for row in rows}) != 1:
         return None
-    return rows[0].claim_number, rows[0].version
+    number = rows[0].claim_number
+    fitting = {row.version for row in rows}
+    # Of the versions for several payers the one that names this member id is meant.
+    _, version = max(
+        (known.parties.coverage.member_id in members, known.version)
+        for known in (await _versions(reading, {number})).values()
+        if known.version in fitting
+    )
+    return number, version
 
 
 async def _claim_of_reference(

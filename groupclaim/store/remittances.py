@@ -24,6 +24,7 @@ from sqlalchemy import Column, Row, String, bindparam, case, delete, or_, select
 
 from groupclaim.model import claim as model
 from groupclaim.model.money import Cents
+from groupclaim.rules.coordination import rank
 from groupclaim.rules.payment_audit import AFTER_PRICING, SEQUESTRATION
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import (
@@ -40,9 +41,8 @@ from groupclaim.store.matching import (
     ClaimMatchedBy,
     Match,
     Matched,
+    match_by_hand,
     match_payment,
-    match_to,
-    newest_version,
 )
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.provider_adjustments import account_of
@@ -337,6 +337,7 @@ def _claim_row(position: int, paid: ClaimPayment, match: Match | None) -> dict[s
         "control_number": _fitting(remittance_claim.c.control_number, paid.control_number),
         "claim_number": match.claim_number if match else None,
         "version": match.version if match else None,
+        "payer_sequence": rank(paid.status, match.payer_sequence if match else 1),
         "matched_by": match.by if match else None,
         "status": _fitting(remittance_claim.c.status, paid.status),
         "charge_cents": paid.charge_cents,
@@ -584,13 +585,11 @@ class _Entry:
 
     @property
     def rank(self) -> int:
-        """1 for the first payer, 2 and 3 for those after it (CLP02)."""
-        return _RANKS.get(self.paid.status, 1)
+        """1 for the first payer, 2 and 3 for those after it."""
+        return rank(self.paid.status, self.match.payer_sequence if self.match else 1)
 
 
 _WRITTEN_AT_ONCE = 2_000
-
-_RANKS = {"2": 2, "20": 2, "3": 3, "21": 3}
 
 _NO_CLAIM = "no claim of ours"
 _PAID_ALREADY = "the claim is paid already and that payment was not reversed"
@@ -705,7 +704,7 @@ class _Poster:
         rows = await self._tx.rows(
             select(
                 remittance_claim.c.claim_number,
-                remittance_claim.c.status,
+                remittance_claim.c.payer_sequence,
                 remittance_claim.c.posting,
             ).where(
                 remittance_claim.c.claim_number.in_(numbers),
@@ -714,7 +713,7 @@ class _Poster:
             )
         )
         for row in rows:
-            key = (row.claim_number, _RANKS.get(row.status, 1))
+            key = (row.claim_number, row.payer_sequence)
             self._decided.add(key)
             if row.posting == "applied":
                 self._paid.add(key)
@@ -830,16 +829,16 @@ class _Poster:
             return False
         if entry.paid.is_reversal:
             return await self._reverse(entry)
-        number, rank = entry.match.claim_number, entry.rank
-        if (number, rank) in self._paid and not forced:
+        number, place = entry.match.claim_number, entry.rank
+        if (number, place) in self._paid and not forced:
             return False
-        if rank == 1:
+        if place == 1:
             if entry.paid.status in _NOT_DECISIONS and not forced:
                 return False
             self._unhold(entry)
             self._pay(entry, entry.match)
             return True
-        if not any((number, before) in self._decided for before in range(1, rank)):
+        if not any((number, before) in self._decided for before in range(1, place)):
             return False
         self._unhold(entry)
         await self._pay_next(entry, entry.match)
@@ -924,7 +923,7 @@ class _Poster:
             .filter_by(**key, position=before.position)
             .values(reversed_by=f"{entry.remittance_id}|{entry.position}")
         )
-        taken_back = (match.claim_number, _RANKS.get(before.status, 1))
+        taken_back = (match.claim_number, before.payer_sequence)
         if before.posting == "applied":
             self._paid.discard(taken_back)
         if before.posting in ("applied", "denied"):
@@ -946,6 +945,8 @@ class _Poster:
             )
             .order_by(
                 case((remittance_claim.c.posting == "applied", 0), else_=1),
+                # Two payers may have paid the same; each takes back what it decided itself.
+                case((remittance_claim.c.version == match.version, 0), else_=1),
                 remittance_claim.c.remittance_id.desc(),
                 remittance_claim.c.position.desc(),
             )
@@ -984,15 +985,19 @@ async def assign(
     if row.posting != "unapplied" and row.claim_number == claim_number:
         return False
     _check_open(row)
-    version = await newest_version(tx, claim_number)
-    if version is None:
-        raise CannotClear(f"claim {claim_number} was never sent")
     paid = await _read_back(tx, row)
-    match = await match_to(tx, claim_number, version, paid, "person")
+    match = await match_by_hand(tx, claim_number, paid)
+    if match is None:
+        raise CannotClear(f"claim {claim_number} was never sent")
     await tx.execute(
         update(remittance_claim)
         .filter_by(remittance_id=remittance_id, position=position)
-        .values(claim_number=claim_number, version=version, matched_by="person")
+        .values(
+            claim_number=claim_number,
+            version=match.version,
+            payer_sequence=rank(paid.status, match.payer_sequence),
+            matched_by="person",
+        )
     )
     entry = _Entry(remittance_id, position, paid, match, held=True)
     if not await _Poster(tx, remittance_id, at).apply_by_hand(entry):
@@ -1125,7 +1130,7 @@ async def _held(tx: Transaction, numbers: set[str], *, except_for: int) -> list[
             row.remittance_id,
             row.position,
             await _read_back(tx, row),
-            Match(row.claim_number, row.version, row.matched_by),
+            Match(row.claim_number, row.version, row.payer_sequence, row.matched_by),
             held=True,
         )
         for row in rows
@@ -1395,6 +1400,8 @@ async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
         payer_claim_number=row.payer_claim_number,
         adjustments=tuple(item for _, item in adjustments),
         remarks=tuple(row.remarks.split()),
+        version=row.version,
+        payer_sequence=row.payer_sequence,
         lines=tuple(
             model.LinePayment(
                 position=line.line_position,

@@ -502,6 +502,7 @@ remittance_claim = Table(
     Column("control_number", _CONTROL, nullable=False, index=True),
     _claim(index=True),
     Column("version", Integer),
+    Column("payer_sequence", Integer, nullable=False, server_default="1"),
     Column("status", String(2), nullable=False),
     Column("charge_cents", BigInteger, nullable=False),
     Column("paid_cents", BigInteger, nullable=False),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from groupclaim.store import ledger, remittances
+from groupclaim.model.claim import PriorDecision, PriorLine
+from groupclaim.model.money import Cents
+from groupclaim.store import claims, ledger, practice, remittances
 from groupclaim.store.ledger import Account
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.provider_adjustments import forward_balances
@@ -21,11 +24,15 @@ from tests.store.world import (
     PLANTED,
     World,
     paid,
+    parties,
     payment,
     post,
+    practice_data,
+    practice_file,
     reversal,
     send_all,
     trial_balance,
+    version_of,
 )
 
 FLAT = (("CO", "45", 2300),)
@@ -172,6 +179,109 @@ async def test_a_crossed_over_payment_waits_for_the_first_payer(sent: World) -> 
     ]
     assert await _unapplied(sent) == []
     assert await _open(sent, number) == (0, 0)
+
+
+SECOND_SAYS_FIRST = (("OA", "23", 5883), ("PR", "3", 200))
+"""The second pays 4.17 of the 6.17 that were left to it."""
+
+
+async def _billed_to_the_second(world: World, number: str) -> None:
+    """The claim was paid by the first payer, and a version of its own made for the second."""
+    await post(world, payment(paid(number, 2419, *PRIMARY)))
+    data = practice_data()["coverages"]
+    data.append({**data[0], "payer": "second", "priority": 2, "member_id": "SECOND77"})
+    file = practice_file(coverages=data)
+    cover = file.coverages[-1]
+    first = version_of(number)
+    told = PriorDecision(
+        payer=first.parties.payer,
+        coverage=first.parties.coverage,
+        member_id=first.parties.coverage.member_id,
+        group_number=None,
+        decided_on=date(2026, 2, 18),
+        paid=Cents(2419),
+        payer_claim_number=None,
+        adjustments=(),
+        lines=(PriorLine(paid=Cents(2419), code="90853", modifiers=(), adjustments=()),),
+    )
+    second = version_of(number, 2).model_copy(
+        update={
+            "parties": parties(payer="second").model_copy(update={"coverage": cover}),
+            "payer_sequence": 2,
+            "prior": (told,),
+        }
+    )
+    async with world.database.transaction() as tx:
+        await practice.load_practice(tx, file)
+        await claims.make_version(tx, second, NOW)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"version": 2},
+        {"version": 2, "status": "2"},
+        {"control_number": "CUT", "status": "2"},
+        {"control_number": "0", "subscriber": Person("", "", "SECOND77")},
+    ],
+)
+async def test_the_second_payer_is_known_by_the_version_it_answers_whatever_clp02_says(
+    sent: World, said: dict[str, Any]
+) -> None:
+    number = sent.claims[0]
+    await _billed_to_the_second(sent, number)
+    if said.get("control_number") == "CUT":
+        said = {**said, "control_number": number}
+    second = paid(number, 417, *SECOND_SAYS_FIRST, payer_claim_number="ICN-SECOND", **said)
+    lines = tuple(replace(line, service_date=date(2026, 2, 3)) for line in second.lines)
+    second = replace(second, lines=lines)
+    result = await post(sent, payment(second, trace="T2"), "second")
+    assert [(c.posting, c.version) for c in result.claims] == [("applied", 2)]
+    assert await _open(sent, number) == (0, 200)
+    async with sent.database.reading() as reading:
+        found = await remittances.claim_payments(reading, number)
+    assert [(item.version, item.payer_sequence) for item in found] == [(1, 1), (2, 2)]
+    # A second time it is paid already; the reversal makes room for it.
+    again = await post(sent, payment(second, trace="T3"), "third")
+    assert [c.reason for c in again.claims] == [
+        "the claim is paid already and that payment was not reversed"
+    ]
+    back = await post(sent, payment(reversal(second), trace="T4"), "fourth")
+    assert [c.posting for c in back.claims] == ["reversal"]
+    assert [c.posting for c in back.cleared] == ["applied"]
+    assert await _open(sent, number) == (0, 200)
+    assert await _unapplied(sent) == []
+
+
+async def test_each_payer_takes_back_what_it_paid_itself(sent: World) -> None:
+    """Both paid 30.00: of 65.00 the first leaves 35.00, of which the second leaves 5.00."""
+    number = sent.claims[0]
+    await _billed_to_the_second(sent, number)
+    await post(sent, payment(reversal(paid(number, 2419, *PRIMARY)), trace="T2"), "reversal")
+    first = paid(number, 3000, ("PR", "2", 3500))
+    await post(sent, payment(first, trace="T3"), "corrected")
+    second = paid(number, 3000, ("OA", "23", 3000), ("PR", "3", 500), version=2)
+    await post(sent, payment(second, trace="T4"), "second")
+    assert await _open(sent, number) == (0, 500)
+    # The first payer takes back; what the second paid stays.
+    await post(sent, payment(reversal(first), trace="T5"), "back")
+    async with sent.database.reading() as reading:
+        (left,) = await remittances.claim_payments(reading, number)
+    assert (left.version, left.paid) == (2, 3000)
+
+
+async def test_the_first_payers_number_alone_means_the_version_made_for_it(sent: World) -> None:
+    number = sent.claims[0]
+    await _billed_to_the_second(sent, number)
+    back = replace(reversal(paid(number, 2419, *PRIMARY)), control_number=number)
+    result = await post(sent, payment(back, trace="T2"), "second")
+    assert [(c.posting, c.version) for c in result.claims] == [("reversal", 1)]
+    stranger = paid(number, 2419, *PRIMARY, control_number="X-1", payer_claim_number="")
+    held = await post(sent, payment(stranger, trace="T3"), "third")
+    async with sent.database.transaction() as tx:
+        assert await remittances.assign(tx, held.remittance_id, 1, number, NOW)
+        (found,) = await remittances.claim_payments(tx, number)
+    assert (found.version, found.payer_sequence) == (1, 1)
 
 
 # --- what a person decides
