@@ -58,7 +58,7 @@ class EstimateDispute(Cited):
 
 
 class DaysToReturn(Cited):
-    """Days from knowing of money that is not ours to its return."""
+    """Days from knowing of a patient's money that is not ours to its return."""
 
     days: _Count
 
@@ -74,15 +74,10 @@ class PatientRights(Cited):
     estimate_period: EstimatePeriod
     estimate_dispute: EstimateDispute
     refunds: dict[str, DaysToReturn]
-    returns: dict[str, DaysToReturn]
 
     def refund(self, state: str) -> DaysToReturn:
         """The rule for money of patients where the service was given in ``state``."""
         return self.refunds.get(state, self.refunds[_OTHER])
-
-    def return_to_payer(self, filing_indicator: str) -> DaysToReturn | None:
-        """The rule for money of a payer of that kind (SBR09); None where only a contract says."""
-        return self.returns.get(filing_indicator)
 
 
 @cache

@@ -22,15 +22,8 @@ _ATTENDANCE_EXPECTED_AFTER = timedelta(hours=24)
 """groupclaim's own choice: by then the front desk has recorded who came."""
 
 
-_FEDERAL_RULE = "federal rule, the same for every payer"
 _APPEAL_ALERTS = (30, 14, 3, 0)
-_REFUND_ALERTS = (30, 10, 3, 0)
 _PROMPT_PAY_ALERTS = (3,)
-_ESTIMATE_AHEAD = ((10, 3), (3, 1))
-"""45 CFR 149.610: scheduled so many business days ahead, so many business days for the estimate."""
-_ESTIMATE_ON_REQUEST = 3
-_PATIENT_REFUND_DAYS = {"TX": (30, "Tex. Ins. Code 1661.005")}
-"""By the state in which the practice is: days from finding that a patient has paid too much."""
 
 
 class Deadline(Record):
@@ -272,68 +265,6 @@ class Deadlines:
         day = self.duplicate_allowed_from(first_sent)
         working = f"day {law.no_duplicate_before_day} after {first_sent}: {day}"
         return self._deadline(datetime.combine(day, _START_OF_WORK, self._zone), working, law)
-
-    def refund(self, found_on: date) -> Deadline:
-        """By when a payment found not to be due must be back with the payer."""
-        limit = self._policy.overpayments
-        return self._limit(
-            "refund", limit, found_on, "finding it", days=limit.refund_days, alerts=_REFUND_ALERTS
-        )
-
-    def patient_refund(self, found_on: date, state: str) -> Deadline | None:
-        """By when a patient's overpayment must be back with the patient, by the law of the state in
-        which the practice is; None where none is known."""
-        if state not in _PATIENT_REFUND_DAYS:
-            return None
-        days, law = _PATIENT_REFUND_DAYS[state]
-        last = found_on + timedelta(days=days)
-        return self._of_law(
-            "patient refund", last, f"{days} days after finding it on {found_on}: {last}", law
-        )
-
-    def good_faith_estimate(
-        self, scheduled_on: date, service_date: date, *, requested: bool = False
-    ) -> Deadline | None:
-        """By when a patient without insurance must have the estimate of what a service will cost
-        (45 CFR 149.610): asked for, or scheduled on a day; None when it was scheduled so shortly
-        before that none is due."""
-        days = _ESTIMATE_ON_REQUEST if requested else None
-        ahead = self._business_days_between(scheduled_on, service_date)
-        if not requested:
-            days = next((days for least, days in _ESTIMATE_AHEAD if ahead >= least), None)
-        if days is None:
-            return None
-        last = self._calendar.add_business_days(scheduled_on, days)
-        what = "asked for" if requested else f"scheduled {ahead} business days ahead"
-        plural = "s" if days > 1 else ""
-        return self._of_law(
-            "good-faith estimate",
-            last,
-            f"{days} business day{plural} after {scheduled_on}, {what}: {last}",
-            "45 CFR 149.610",
-        ).model_copy(update={"calendar": f"business days ({self._calendar.name})"})
-
-    def _business_days_between(self, first: date, last: date) -> int:
-        """How many business days lie after ``first`` and not after ``last``."""
-        span = (last - first).days
-        return sum(
-            self._calendar.is_business_day(first + timedelta(days=n)) for n in range(1, span + 1)
-        )
-
-    def _of_law(self, rule: str, last: date, working: str, law: str) -> Deadline:
-        return Deadline(
-            at=datetime.combine(last, _END_OF_DAY, self._zone),
-            working=working,
-            source=Source(
-                policy=_FEDERAL_RULE if "CFR" in law else law,
-                version="",
-                citation=law,
-                verified=False,
-            ),
-            rule=rule,
-            counted_from=working,
-            alerts=(datetime.combine(last, _START_OF_WORK, self._zone),),
-        )
 
     def _limit(
         self,

@@ -1,4 +1,4 @@
-"""A patient's side of the money: by when an estimate is due, a bill disputed, a credit returned.
+"""A patient's side of the money: by when an estimate is due, a credit returned.
 
 Days are passed in; nothing here reads a clock.
 """
@@ -53,11 +53,6 @@ def estimate_due(
     return None
 
 
-def may_dispute(rights: PatientRights, estimated: Cents, billed: Cents) -> bool:
-    """Whether a bill is so far above its estimate that the patient may have it reviewed."""
-    return billed - estimated >= rights.estimate_dispute.cents_above
-
-
 def card_refusal(consent: CardConsent | None, owed: Cents, today: date) -> str | None:
     """Why the patient's card may not be charged with what they owe; None when it may."""
     if consent is None:
@@ -70,5 +65,5 @@ def card_refusal(consent: CardConsent | None, owed: Cents, today: date) -> str |
 
 
 def return_by(rule: DaysToReturn, known_on: date) -> date:
-    """The last day on which money that is not ours must have gone back."""
+    """The last day on which a patient's money that is not ours must have gone back."""
     return known_on + timedelta(days=rule.days)

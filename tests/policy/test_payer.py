@@ -473,6 +473,8 @@ def test_prompt_pay(book: PolicyBook, name: str, law_days: int) -> None:
     assert prompt is not None
     assert prompt.days_electronic == law_days
     assert book.policy("commercial", DAY).prompt_pay is None
+    # Medicare's law binds Medicare; a plan in its place pays as its contract says.
+    assert book.policy("medicare-advantage", DAY).prompt_pay is None
 
 
 @pytest.mark.parametrize(

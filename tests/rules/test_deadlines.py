@@ -269,47 +269,13 @@ def test_prompt_pay_and_the_day_from_which_a_claim_may_be_sent_again() -> None:
     assert of("commercial").duplicate_allowed_from(DAY) == DAY
 
 
-def test_refunds_to_payers_and_patients() -> None:
-    found = date(2026, 3, 2)
-    assert of("medicare-part-b").refund(found).at == local("2026-05-01T23:59:59")  # 60 days
-    patient = of("commercial").patient_refund(found, "TX")
-    assert patient is not None
-    assert patient.at == local("2026-04-01T23:59:59")  # 30 days
-    assert of("commercial").patient_refund(found, "VA") is None
-
-
-@pytest.mark.parametrize(
-    ("scheduled", "service", "requested", "last"),
-    [
-        # Monday 9 February; the 16th is Washington's Birthday
-        ("2026-02-09", "2026-02-25", False, "2026-02-12"),  # 11 business days ahead: three
-        ("2026-02-09", "2026-02-24", False, "2026-02-12"),  # ten ahead
-        ("2026-02-09", "2026-02-23", False, "2026-02-10"),  # nine ahead: one
-        ("2026-02-09", "2026-02-12", False, "2026-02-10"),  # three ahead
-        ("2026-02-09", "2026-02-11", False, None),  # two ahead: none
-        ("2026-02-11", "2026-02-12", True, "2026-02-17"),  # on request: three
-        ("2025-12-23", "2026-01-30", False, "2025-12-29"),  # over Christmas and a weekend
-        ("2027-06-16", "2027-07-30", False, "2027-06-22"),  # the 18th is Juneteenth, kept early
-    ],
-)
-def test_the_good_faith_estimate(
-    scheduled: str, service: str, requested: bool, last: str | None
-) -> None:
-    due = of("commercial").good_faith_estimate(
-        date.fromisoformat(scheduled), date.fromisoformat(service), requested=requested
-    )
-    assert (due.at if due else None) == (local(f"{last}T23:59:59") if last else None)
-
-
 def test_every_limit_is_told_of_before_it_passes() -> None:
     deadlines = of("medicare-part-b")
     limits = [
         deadlines.filing_limit(DAY),
         deadlines.appeal_limit(DAY),
         deadlines.correction_limit(DAY, DAY),
-        deadlines.refund(DAY),
         deadlines.prompt_pay(local("2026-02-03T12:00:00")),
-        deadlines.good_faith_estimate(DAY, date(2026, 3, 30)),
     ]
     for limit in limits:
         assert limit is not None

@@ -7,10 +7,9 @@ from typing import Literal
 
 import pytest
 
-from groupclaim.model.money import Cents
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.patient_rights import patient_rights
-from groupclaim.rules.patient_account import estimate_due, may_dispute, return_by
+from groupclaim.rules.patient_account import estimate_due, return_by
 
 RIGHTS = patient_rights()
 
@@ -52,15 +51,6 @@ def test_holidays_do_not_count() -> None:
     assert found.by == date(2026, 2, 17)
 
 
-def test_a_bill_may_be_disputed_from_400_dollars_above_its_estimate() -> None:
-    assert may_dispute(RIGHTS, Cents(72000), Cents(112000))
-    assert not may_dispute(RIGHTS, Cents(72000), Cents(111999))
-
-
 def test_credits_go_back_in_time() -> None:
     assert return_by(RIGHTS.refund("TX"), date(2026, 4, 1)) == date(2026, 5, 1)
     assert return_by(RIGHTS.refund("VA"), date(2026, 4, 1)) == date(2026, 5, 1)
-    medicare = RIGHTS.return_to_payer("MB")
-    assert medicare is not None
-    assert return_by(medicare, date(2026, 4, 1)) == date(2026, 5, 31)
-    assert RIGHTS.return_to_payer("CI") is None
