@@ -42,7 +42,7 @@ from worker import (
 )
 from worker import demo as demonstration
 from worker.api_commands import commands as api_keys
-from worker.console import serve_console
+from worker.console import serve_codec, serve_console
 from worker.denial_commands import commands as denials
 from worker.exporter import run_exporter
 from worker.patient_commands import commands as patient_papers
@@ -163,6 +163,27 @@ def exporter_command(
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run_exporter(settings, stop)
+
+    run(work())
+
+
+@application.command("codec-server")
+def codec_server() -> None:
+    """Decrypt payloads for Temporal's own web UI, until Ctrl-C.
+
+    Only for people who are signed in at the console and may see personal data; each look is in the
+    audit log. It listens at the console's host on `codec_port` (8301) and answers only pages of
+    `temporal_ui` (http://127.0.0.1:8233), which must be on the same site as the console.
+
+    Point the UI at it: under the glasses symbol set http://127.0.0.1:8301 as the codec server's
+    endpoint and switch on "Include cross-origin credentials"; or for everyone, start it with
+    TEMPORAL_CODEC_ENDPOINT=http://127.0.0.1:8301 and TEMPORAL_CODEC_INCLUDE_CREDENTIALS=true.
+    """
+
+    async def work() -> None:
+        settings = Settings()
+        telemetry.configure_logging(settings.log_level)
+        await serve_codec(settings, typer.echo)
 
     run(work())
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
 from groupclaim.console.app import Console, create_app
+from groupclaim.console.codec_server import CodecServer, create_codec_server
 from groupclaim.console.oidc import IdentityProvider
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
@@ -20,7 +21,8 @@ from groupclaim.store import audit, people
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
-from worker.process import SettingsRefused, connect
+from worker.codec import EncryptingCodec
+from worker.process import SettingsRefused, connect, payload_keys
 from worker.settings import Settings
 
 FIRST_USER = "owner"
@@ -68,6 +70,41 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
     finally:
         if provider is not None:
             await provider.close()
+        await database.close()
+
+
+async def serve_codec(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Serve the codec server until SIGTERM or SIGINT. Raises :class:`SettingsRefused`."""
+    host, _ = _address(settings)
+    origin = urlsplit(settings.console)
+    keyring = Keyring.load(settings.keys_file)
+    migrate(settings.database_url)
+    database = Database.connect(settings.database_url, keyring)
+    codec = EncryptingCodec(payload_keys(keyring), keyring.current)
+    server = CodecServer(
+        database=database,
+        clock=PracticeClock(database),
+        decode=codec.decode,
+        ui=settings.temporal_ui.rstrip("/"),
+        secure=origin.scheme == "https",
+        wall=wall_time,
+    )
+    try:
+        serving = uvicorn.Server(
+            uvicorn.Config(
+                create_codec_server(server),
+                host=host,
+                port=settings.codec_port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
+        tell(f"codec server   {origin.scheme}://{origin.hostname}:{settings.codec_port}")
+        tell(f"asked only by  {server.ui}")
+        await serving.serve()
+    finally:
         await database.close()
 
 

@@ -57,7 +57,7 @@ async def connect(settings: Settings, keyring: Keyring, *, metrics: bool = False
         namespace=settings.namespace,
         api_key=settings.temporal_api_key or None,
         tls=encryption(settings),
-        plugins=[groupclaim_plugin(_payload_keys(keyring), keyring.current)],
+        plugins=[groupclaim_plugin(payload_keys(keyring), keyring.current)],
         runtime=telemetry.temporal_runtime(address) if metrics else None,
     )
 
@@ -89,7 +89,8 @@ def deployment(build: str) -> WorkerDeploymentConfig:
     )
 
 
-def _payload_keys(keyring: Keyring) -> dict[str, bytes]:
+def payload_keys(keyring: Keyring) -> dict[str, bytes]:
+    """The keys of what Temporal keeps for us, by their ids."""
     return {key_id: keyring.derived("payload", key_id) for key_id in keyring.key_ids}
 
 

@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     console_port: int = Field(
         0, ge=0, le=65535, description="port it listens on; 0: that of its address"
     )
+    codec_port: int = Field(
+        8301, ge=1, le=65535, description="port of the codec server, at the console's host"
+    )
+    temporal_ui: str = Field(
+        "http://127.0.0.1:8233",
+        description="address of Temporal's UI in browsers: it alone may ask the codec server",
+    )
     identity_provider: str = Field("", description="OpenID Connect issuer; empty: passwords")
     identity_client: str = Field("", description="client id there")
     identity_secret: Path | None = Field(None, description="file with the client secret")
