@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock histories dashboards postgres clean
+.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock histories dashboards postgres prometheus clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ chaos: setup ## the same with the worker killed on the way; the table must be th
 up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
 	$(BIN)/groupclaim up
 
-test: setup postgres ## every test, on SQLite and PostgreSQL
+test: setup postgres prometheus ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest --durations=10
 
 faults: setup postgres ## the proof of each fault the product must survive, and a table of them
@@ -52,6 +52,13 @@ postgres: ## PostgreSQL for the tests, from Debian's packages where there is non
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	    apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "PostgreSQL is missing: its tests will say so (Debian: apt-get install postgresql)"; fi
+
+prometheus: ## Prometheus and Alertmanager for the tests, from Debian's packages where there are none
+	@command -v promtool >/dev/null 2>&1 && command -v amtool >/dev/null 2>&1 || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
+	  else echo "Prometheus is missing: its tests will say so (Debian: prometheus prometheus-alertmanager)"; fi
 
 histories: setup ## record the workflow histories anew that the replay tests use
 	$(BIN)/python -m tests.workflows.record_histories

@@ -291,13 +291,7 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
                 x12_file.c.problem.is_not(None), x12_file.c.cleared_at.is_(None)
             ),
         ),
-        DECISIONS: await _counted(
-            reading,
-            select(claim.c.payer_key, remittance_claim.c.posting, func.count())
-            .join(claim, claim.c.claim_number == remittance_claim.c.claim_number)
-            .where(remittance_claim.c.posting.in_(("applied", "denied")))
-            .group_by(claim.c.payer_key, remittance_claim.c.posting),
-        ),
+        DECISIONS: await _decisions(reading),
         CLAIM_DOLLARS: await _parts(reading),
         SUSPENDED: {(): float(len(open_money.suspended))},
         SUSPENDED_DOLLARS: {(): sum(item.paid for item in open_money.suspended) / 100},
@@ -364,6 +358,22 @@ def _owed() -> Subquery:
         .group_by(transfer.c.claim_number)
         .subquery()
     )
+
+
+async def _decisions(reading: Reading) -> Samples:
+    """Of a payer that has decided anything, both counts: an increase needs where it began."""
+    found = await _counted(
+        reading,
+        select(claim.c.payer_key, remittance_claim.c.posting, func.count())
+        .join(claim, claim.c.claim_number == remittance_claim.c.claim_number)
+        .where(remittance_claim.c.posting.in_(("applied", "denied")))
+        .group_by(claim.c.payer_key, remittance_claim.c.posting),
+    )
+    return {
+        (key, decision): found.get((key, decision), 0.0)
+        for key in {key for key, _ in found}
+        for decision in ("applied", "denied")
+    }
 
 
 async def _parts(reading: Reading) -> Samples:
