@@ -1,7 +1,7 @@
 """Reports: what was billed, allowed, paid and left open, by whom and for how long.
 
-All amounts are whole cents, rates hundredths of a percent. They add up the views ``claim_figures``
-and ``underpayments``; dashboards may read the views themselves.
+All amounts are whole cents, rates hundredths of a percent. They add up the views ``claim_figures``,
+``underpayments`` and ``denial_figures``; dashboards may read the views themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, date, datetime, timedelta
+from statistics import median
 from typing import Any, Literal, get_args
 
 from sqlalchemy import bindparam, text
@@ -18,7 +19,17 @@ from groupclaim.store import practice
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import figures_by
 
-Kind = Literal["payer", "provider", "location", "service-line", "ageing", "underpayments"]
+Kind = Literal[
+    "payer",
+    "provider",
+    "location",
+    "service-line",
+    "ageing",
+    "underpayments",
+    "denials",
+    "denials-by-provider",
+    "denials-by-month",
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _COLUMNS = {
@@ -51,6 +62,8 @@ async def report(
         return await _ageing(reading, as_of, span, names)
     if kind == "underpayments":
         return await _underpayments(reading, span, names)
+    if kind in _DENIALS:
+        return await _denials(reading, kind, span, names)
     column = _COLUMNS[kind]
     within = figures_by(column, "WHERE service_date BETWEEN :first AND :last")
     days = await _days_in_receivables(reading, column, as_of)
@@ -133,6 +146,64 @@ async def _underpayments(reading: Reading, span: dict[str, date], names: dict[st
         values["service_date"] = _day(values["service_date"])
         found.append({"payer": names.get(payer, payer), **values})
     return found
+
+
+_DENIALS: dict[str, str] = {
+    "denials": "payer",
+    "denials-by-provider": "provider",
+    "denials-by-month": "month",
+}
+
+
+async def _denials(
+    reading: Reading, kind: Kind, span: dict[str, date], names: dict[str, str]
+) -> Rows:
+    """Denials by cause and by payer, clinician or the month in which the payer decided.
+
+    ``overturned_rate``: of those concluded, on how many the payer has paid since; ``lead_days``:
+    from its decision to the end, in the middle; ``denial_share_rate``: of all denials listed.
+    """
+    rows = await _select(
+        reading,
+        "SELECT payer_key, clinician_id, cause, category, prevented_by, decided_on, denied_cents, "
+        "outcome, concluded_at, recovered_cents FROM denial_figures "
+        "WHERE service_date BETWEEN :first AND :last",
+        span,
+    )
+    by = _DENIALS[kind]
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        key = {
+            "payer": names.get(row["payer_key"], row["payer_key"]),
+            "provider": names.get(row["clinician_id"], row["clinician_id"]),
+            "month": str(_day(row["decided_on"]))[:7],
+        }[by]
+        groups.setdefault((key, row["cause"]), []).append(row)
+    return [
+        {by: key, "cause": cause, **_denial_figures(found, len(rows))}
+        for (key, cause), found in sorted(groups.items())
+    ]
+
+
+def _denial_figures(found: list[Any], of: int) -> dict[str, Any]:
+    ended = [row for row in found if row["outcome"] is not None]
+    won = sum(row["recovered_cents"] > 0 for row in ended)
+    days = [
+        (last - first).days
+        for row in ended
+        if (first := _day(row["decided_on"])) and (last := _day(row["concluded_at"]))
+    ]
+    return {
+        "category": found[0]["category"],
+        "prevented_by": found[0]["prevented_by"],
+        "denials": len(found),
+        "denial_share_rate": len(found) * 10_000 // of,
+        "denied_cents": sum(int(row["denied_cents"]) for row in found),
+        "open": len(found) - len(ended),
+        "overturned_rate": won * 10_000 // len(ended) if ended else None,
+        "lead_days": median(days) if days else None,
+        "recovered_cents": sum(int(row["recovered_cents"]) for row in found),
+    }
 
 
 async def _select(reading: Reading, query: str, days: dict[str, date]) -> list[Any]:

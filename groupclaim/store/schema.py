@@ -1089,6 +1089,18 @@ FROM audited_line l
 JOIN claim c ON c.claim_number = l.claim_number
 JOIN dispute_case d ON d.id = l.case_id
 WHERE d.kind = 'underpayment'""",
+    # One row per denial. `recovered_cents`: what its claim is paid as things stand, counted with
+    # the claim's last denial alone.
+    "denial_figures": """CREATE VIEW denial_figures AS
+SELECT d.claim_number, d.number, k.payer_key, g.clinician_id, d.cause, k.category, k.prevented_by,
+  c.service_date, d.decided_on, d.cents AS denied_cents, d.outcome, d.opened_at, d.concluded_at,
+  CASE WHEN d.number = (SELECT MAX(o.number) FROM denial o WHERE o.claim_number = d.claim_number)
+    THEN m.paid_cents ELSE 0 END AS recovered_cents
+FROM denial d
+JOIN denial_case k ON k.id = d.case_id
+JOIN claim c ON c.claim_number = d.claim_number
+JOIN group_session g ON g.id = c.session_id
+JOIN claim_money m ON m.claim_number = d.claim_number""",
 } | {
     f"{group}_figures": f"CREATE VIEW {group}_figures AS {figures_by(column)}"
     for group, column in (

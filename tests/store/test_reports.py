@@ -13,7 +13,7 @@ Charge 65.00, contract 42.00, five claims of one room and payer that were taken:
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +21,7 @@ from sqlalchemy import text
 from groupclaim.model.money import Cents
 from groupclaim.rules.line_audit import LineAudit, Pattern
 from groupclaim.rules.payment_audit import AFTER_PRICING
-from groupclaim.store import claims, disputes, ledger, reports
+from groupclaim.store import claims, denials, disputes, ledger, reports
 from groupclaim.store.disputes import Settled
 from groupclaim.store.remittances import Posted
 from groupclaim.store.schema import VIEWS
@@ -184,6 +184,54 @@ async def test_underpayments_and_what_came_of_them(decided: World) -> None:
     ]
     assert (figures["underpaid_cents"], figures["recovered_cents"]) == (200, 400)
     assert figures["first_pass_rate"] == 2500
+
+
+async def test_denials_by_cause_and_what_became_of_them(decided: World) -> None:
+    """Claim 2 is denied twice and open; claim 1 was denied on 1 March, mended on the 9th and is
+    paid 26.00; claim 3 was denied for the same cause on 2 March and given up on the 4th."""
+    _, one, two, three, _, _ = decided.claims
+    plan = {"rule": "r", "playbook": "p", "action": "a", "who": "x"}
+
+    async def denied(number: str, version: int, cause: str, day: int) -> int:
+        async with decided.database.transaction() as tx:
+            payer = tx.keyring.payer_key("first")
+            of = denials.Cause("claim", number, payer, cause, "coding", "NOT_DISTINCT")
+            on = date(2026, 3, day)
+            return await denials.open_denial(tx, number, version, of, 6500, on, plan, NOW)
+
+    async def ends(number: str, outcome: denials.Outcome, day: int) -> None:
+        at = datetime(2026, 3, day, 15, tzinfo=UTC)
+        async with decided.database.transaction() as tx:
+            await denials.conclude(tx, number, 1, outcome, at)
+
+    await denied(two, 1, "CO-197", 1)
+    await denied(two, 2, "CO-197", 8)
+    await denied(one, 1, "CO-97", 1)
+    await ends(one, "paid", 9)
+    await denied(three, 1, "CO-97", 2)
+    await ends(three, "written_off", 4)
+    async with decided.database.reading() as reading:
+        by_payer = await reports.report(reading, "denials", AS_OF)
+        by_provider = await reports.report(reading, "denials-by-provider", AS_OF)
+        by_month = await reports.report(reading, "denials-by-month", AS_OF)
+        assert await reports.report(reading, "denials", AS_OF, date(2026, 2, 4)) == []
+    same = {"category": "coding", "prevented_by": "NOT_DISTINCT", "denials": 2}
+    # Each cause is half of the four; the first denial of claim 2 was overtaken the day it was read.
+    overtaken = (NOW.astimezone(UTC).date() - date(2026, 3, 1)).days
+    assert by_payer == [
+        {
+            "payer": "First Invented", "cause": "CO-197", **same, "denial_share_rate": 5000,
+            "denied_cents": 13_000, "open": 1, "overturned_rate": 0, "lead_days": overtaken,
+            "recovered_cents": 0,
+        },
+        {
+            "payer": "First Invented", "cause": "CO-97", **same, "denial_share_rate": 5000,
+            "denied_cents": 13_000, "open": 0, "overturned_rate": 5000,
+            "lead_days": 5, "recovered_cents": 2600,
+        },
+    ]  # fmt: skip
+    assert [row["provider"] for row in by_provider] == ["Concocted, Thespia"] * 2
+    assert [(row["month"], row["denials"]) for row in by_month] == [("2026-03", 2)] * 2
 
 
 def test_the_view_derives_the_allowed_amount_as_the_rule_does() -> None:
