@@ -8,12 +8,15 @@ from typing import Literal
 from sqlalchemy import select
 
 from groupclaim.model.base import Record
+from groupclaim.model.fhir import is_bundle, sessions_of_bundle
 from groupclaim.model.roster_file import RosterFile, RowProblem, read_roster
 from groupclaim.model.session import GroupSession
 from groupclaim.store import practice
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import practice as practice_table
 
+_DIFFERENT = "not as on file; a session on file is not loaded again"
+_NOT_INVITED = "not on the roster of the session on file; amend that"
 Outcome = Literal["start", "known", "refused", "held_back"]
 
 
@@ -40,10 +43,11 @@ class RosterPlan(Record):
 
 
 async def plan_roster(reading: Reading, content: bytes, source: str) -> RosterPlan:
-    """Read a roster file beside what is on file. Raises :class:`InputRefused` where the file cannot
-    be read as a whole, or no practice is on file."""
+    """Read a roster file, or a FHIR bundle, beside what is on file. Raises :class:`InputRefused`
+    where the file cannot be read as a whole, or no practice is on file."""
     await practice.read_practice(reading)
-    file = read_roster(content, await practice.roster_references(reading), source)
+    read = sessions_of_bundle if is_bundle(content) else read_roster
+    file = read(content, await practice.roster_references(reading), source)
     keys = reading.keyring
     problems = list(file.problems)
     known: set[str] = set()
@@ -61,7 +65,9 @@ async def _against_file(
     """A session on file is not changed by a roster: what differs is told, never taken over."""
     rows = [item for item in file.rows if item.session == session.ref]
     wrong = [
-        RowProblem(rows[0].row, column, "not as on file; a session on file is not loaded again")
+        RowProblem(
+            rows[0].row, column, "not as on file; a session on file is not loaded again", file.unit
+        )
         for column, field in (
             ("starts", "starts_at"),
             ("ends", "ends_at"),
@@ -73,7 +79,9 @@ async def _against_file(
     roster = await practice.session_roster(reading, reading.keyring.session_id(session.ref))
     invited = {item.patient_id for item in roster.rows}
     wrong += [
-        RowProblem(item.row, "patient", "not on the roster of the session on file; amend that")
+        RowProblem(
+            item.row, "patient", "not on the roster of the session on file; amend that", file.unit
+        )
         for item in rows
         if reading.keyring.patient_id(item.patient) not in invited
     ]

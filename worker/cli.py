@@ -21,14 +21,18 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from rich.console import Console
 
+from groupclaim.model.base import InputRefused
+from groupclaim.model.fhir import practice_of_bundle
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization
+from groupclaim.model.roster_file import MOST_BYTES
 from groupclaim.model.session import AttendanceList
 from groupclaim.store import audit, ledger
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
+from groupclaim.store.practice import load_practice
 from worker import (
     cash_commands,
     decision_commands,
@@ -268,15 +272,38 @@ def _live() -> Iterator[Callable[[str], None]]:
 
 
 @application.command()
-def load(practice: InputFile, by: By = "command line", as_json: AsJson = False) -> None:
+def load(
+    practice: InputFile,
+    fhir: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="a FHIR R4 Bundle to take over beside it"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="count what would change; take nothing")
+    ] = False,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
     """Load a practice: locations, clinicians, payers, contracts, patients, coverage, plans.
 
-    Loading the same file again changes nothing; a changed record is corrected.
+    Loading the same file again changes nothing; a changed record is corrected. --fhir adds the
+    Patient, Coverage and Practitioner resources of a Bundle, over those of the same id; it needs
+    the extra groupclaim[fhir].
     """
 
     async def work() -> dict[str, int]:
+        file: PracticeFile = read(practice, PracticeFile)
+        if fhir is not None:
+            if fhir.stat().st_size > MOST_BYTES:
+                raise InputRefused(fhir.name, [f"file: larger than {MOST_BYTES // 1024**2} MB"])
+            file = practice_of_bundle(fhir.read_bytes(), file, fhir.name)
+        if dry_run:
+            async with books() as database, database.rehearsal() as tx:
+                loaded = await load_practice(tx, file)
+            counts = {"added": loaded.added, "changed": loaded.changed}
+            return {**counts, "unchanged": loaded.unchanged}
         async with desk() as front:
-            return await front.load(read(practice, PracticeFile), by=by)
+            return await front.load(file, by=by)
 
     counts = run(work())
     terminal.show(as_json, counts, lambda console: console.print(_line(counts)))

@@ -26,6 +26,9 @@ row of column names in any order. What concerns the session may stand in one of 
 
 {{columns}}
 
+A FHIR R4 Bundle (.json) is taken too: Appointments with their patients, practitioner and location,
+and Encounters that name their appointment; it needs the extra groupclaim[fhir].
+
 All problems are told at once, by row and column, and nothing is taken unless every row is right;
 or with --only-valid the sessions of which every row is. A session on file is left as it is, so the
 same file twice starts nothing twice. Exit code 1 when a dry run or --only-valid refuses a row.

@@ -74,14 +74,16 @@ _LONGEST_REFERENCE = 80
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Why a row cannot be taken. ``row`` as a spreadsheet counts, the header being row 1."""
+    """Why a row cannot be taken. ``row`` as a spreadsheet counts, the header being row 1; of
+    another kind of file, what ``unit`` says."""
 
     row: int
     column: str
     reason: str
+    unit: str = "row"
 
     def __str__(self) -> str:
-        return f"row {self.row}, {self.column}: {self.reason}"
+        return f"{self.unit} {self.row}, {self.column}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class RosterFile:
     rows: tuple[RosterRow, ...]
     sessions: tuple[GroupSession, ...]
     problems: tuple[RowProblem, ...]
+    unit: str = "row"
 
 
 def read_roster(content: bytes, known: OnFile, source: str = "roster") -> RosterFile:

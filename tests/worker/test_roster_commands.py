@@ -166,3 +166,30 @@ def test_every_hold_is_printed_with_its_repair() -> None:
     assert one.exit_code == 0
     assert "waiver of two people" in one.output
     assert CliRunner().invoke(application, ["holds", "NO_SUCH"]).exit_code == 2
+
+
+def test_a_fhir_bundle_is_planned_and_taken_as_a_roster_is(
+    switchboard: Switchboard, tmp_path: Path
+) -> None:
+    actors = ("Practitioner/C1", "Location/austin", "Patient/P01", "Patient/P02")
+    appointment = {
+        "resourceType": "Appointment",
+        "id": "F1",
+        "status": "booked",
+        "start": "2026-02-10T17:00:00-06:00",
+        "end": "2026-02-10T18:00:00-06:00",
+        "participant": [{"actor": {"reference": it}, "status": "accepted"} for it in actors],
+    }
+    path = tmp_path / "bundle.json"
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": appointment}]}
+    path.write_text(json.dumps(bundle))
+    runner = CliRunner()
+    planned = runner.invoke(application, ["session", "import", str(path), "--dry-run", "--json"])
+    assert json.loads(planned.stdout)["totals"]["start"] == 2
+    assert switchboard.started == {}
+    assert runner.invoke(application, ["session", "import", str(path)]).exit_code == 0
+    assert len(switchboard.started) == 1
+    appointment["end"] = "2026-02-10T18:30:00-06:00"
+    path.write_text(json.dumps(bundle))
+    changed = runner.invoke(application, ["session", "import", str(path)])
+    assert (changed.exit_code, "entry 1, ends: not as on file" in changed.output) == (2, True)
