@@ -174,7 +174,7 @@ async def play(
     """Carry the scenario to its end in the empty folder ``state``, with servers of its own."""
     keyring = Keyring.load_or_generate(state / "keys.json")
     async with AsyncExitStack() as cleanup:
-        server = TemporalServer(state, ui=False)
+        server = disturber.engine(state)
         simulator = Simulator(
             state,
             scenario.folder / "payers.json",
@@ -288,6 +288,10 @@ class Calm:
 
     forgetful_clearinghouse = False
     kills = 0
+
+    def engine(self, state: Path) -> TemporalServer:
+        """The Temporal server of the run, not yet started."""
+        return TemporalServer(state, ui=False)
 
     async def prepare(self, simulator: Simulator) -> None:
         """Called before the sessions start."""

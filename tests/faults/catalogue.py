@@ -38,9 +38,8 @@ FAULTS = (
     ),
     Fault(
         2,
-        "all workers killed, started again ten minutes later",
-        (),
-        "deaths are followed by a start at once",
+        "no worker for ten minutes with work on its way",
+        _in("system/test_crash_points", "no_worker_for_ten_minutes_and_all_claims_go_on"),
     ),
     Fault(
         3,
@@ -50,8 +49,8 @@ FAULTS = (
     Fault(
         4,
         "Temporal server killed and started again on its file",
-        (),
-        "no test kills the server",
+        _in("system/test_crash_points", "the_engine_is_killed_under_load_and_all_claims_go_on"),
+        "with a few claims, not with a backlog of 5,000",
     ),
     Fault(
         5,
@@ -191,7 +190,16 @@ FAULTS = (
         ),
         "no test stops PostgreSQL for 30 seconds or 10 minutes; failover left out",
     ),
-    Fault(16, "disk full or read-only", (), "no test fills our own disk"),
+    Fault(
+        16,
+        "disk full or read-only",
+        _in(
+            "store/test_disk",
+            "a_posting_on_a_full_disk_leaves_nothing_behind",
+            "a_posting_on_a_read_only_disk_leaves_nothing_behind",
+        ),
+        "a full disk under PostgreSQL or under Temporal; no alarm names the cause",
+    ),
     Fault(
         17,
         "a claim that cannot be sent in the midst of a batch",
@@ -276,8 +284,15 @@ FAULTS = (
     ),
     Fault(
         28,
-        "20 workers at one authorization with five visits",
+        "20 workers at one authorization with five visits, one claim, payment, batch",
         _in(
+            "store/test_races",
+            "one_authorization_of_five_visits_for_eight_claims",
+            "one_claim_has_one_version_in_one_batch",
+            "one_payment_in_twenty_files_is_posted_once",
+            "one_batch_is_cut_sent_and_charged_once",
+        )
+        + _in(
             "store/test_authorizations",
             "twenty_at_once_take_five_units",
             "twenty_workers_in_all_states_never_exceed_what_is_granted",
