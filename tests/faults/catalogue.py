@@ -305,7 +305,10 @@ FAULTS = (
             "activities/test_documentation",
             "a_text_changed_under_its_signature_is_held_until_signed_again",
         )
-        + _in("activities/test_submission", "a_review_of_copied_notes_keeps_a_ready_claim_out_of_the_batch"),
+        + _in(
+            "activities/test_submission",
+            "a_review_of_copied_notes_keeps_a_ready_claim_out_of_the_batch",
+        ),
         "a text changed between ready and the cut, with the same signature, is not tried",
     ),
     Fault(
