@@ -4,10 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock histories dashboards postgres prometheus clean
+.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock sbom licences audit-dependencies histories \
+  dashboards postgres prometheus clean
 
 help: ## what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 setup: .venv/ready ## make .venv with the command groupclaim; nothing to do the second time
 
@@ -72,6 +73,16 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --python-version 3.11 -q \
 	  -o deploy/requirements.lock
+
+sbom: setup ## the bill of materials of the lock file, CycloneDX, in dist/sbom.cdx.json
+	@mkdir -p dist
+	$(BIN)/python -m deploy.dependencies sbom > dist/sbom.cdx.json
+
+licences: setup ## the licence of each library; fails where one is not among those we take
+	$(BIN)/python -m deploy.dependencies licences
+
+audit-dependencies: setup ## known weaknesses of the locked libraries; asks a public service (pip-audit)
+	$(BIN)/uv tool run pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 clean: ## remove what was made
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -33,6 +33,9 @@ from worker.settings import Settings
 
 Result = TypeVar("Result")
 
+_MOST_BYTES = 50 * 1024 * 1024
+"""A practice with a hundred thousand patients is below it."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for machines")]
 By = Annotated[str, typer.Option("--by", help="who does this, for the audit log")]
 
@@ -116,8 +119,12 @@ def show(as_json: bool, value: Any, told: Callable[[Console], None]) -> None:
 
 def read(path: Path, record: type[Any]) -> Any:
     """A JSON file as a ``record``. Raises :class:`InputRefused`."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise InputRefused(path.name, [f"file: larger than {_MOST_BYTES // 1024**2} MB"])
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
         raise InputRefused(path.name, [f"not JSON ({error})"]) from None
+    except RecursionError:
+        raise InputRefused(path.name, ["not JSON that is taken (nested too deep)"]) from None
     return parse(record, content, path.name)
