@@ -52,6 +52,7 @@ from worker.exporter import run_exporter
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, run_worker
+from worker.sample_commands import commands as sample
 from worker.settings import Settings
 from worker.tables import table
 from worker.terminal import AsJson, By, books, desk, fail, read, run
@@ -86,6 +87,7 @@ application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
 application.add_typer(api_keys, name="api-key")
 application.add_typer(work_items, name="work")
+application.add_typer(sample, name="sample")
 application.add_typer(denials, name="denial")
 application.add_typer(patient_papers, name="patient")
 decision_commands.add_to(application, authorization)

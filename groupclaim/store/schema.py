@@ -850,6 +850,32 @@ denial_letter = Table(
 
 # --- audit, clock, counting
 
+audit_sample = Table(
+    "audit_sample",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("seed", String(80), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("frame_digest", _DIGEST, nullable=False),
+    Column("frame", Integer, nullable=False),
+    Column("drawn_at", Moment, nullable=False),
+)
+audit_sample_claim = Table(
+    "audit_sample_claim",
+    metadata,
+    Column("sample_id", _ID, ForeignKey("audit_sample.id"), primary_key=True),
+    _claim(primary_key=True),
+    Column("stratum", String(140), nullable=False),
+    Column("part", String(14), nullable=False),
+    Column("risks", JSON, nullable=False),
+    Column("found", String(5)),
+    Column("reviewed_by", String(80)),
+    Column("reviewed_at", Moment),
+    CheckConstraint("found IN ('ok', 'error')", name="found"),
+)
+
 audit_entry = Table(
     "audit_entry",
     metadata,
