@@ -10,6 +10,7 @@ from sqlalchemy import text
 from groupclaim.model.base import InputRefused
 from groupclaim.store import audit, ledger, samples
 from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.schema import finding
 from tests.store.world import NOW, World, send_all
 
 FIRST, LAST = date(2026, 2, 1), date(2026, 2, 28)
@@ -76,11 +77,18 @@ async def test_what_looks_wrong_is_aimed_at(billed: World) -> None:
     async with billed.database.transaction() as tx:
         for number in billed.claims[:4]:
             await tx.execute(
-                text(
-                    "INSERT INTO finding (claim_number, step, position, rule, severity, sentence,"
-                    " fix, releasable, evidence, created_at) VALUES (:number,"
-                    " 'check_documentation', 9, 'r', 'warn', 's', 'f', :no, '[]', :at)"
-                ).bindparams(number=number, no=False, at=NOW.isoformat())
+                finding.insert().values(
+                    claim_number=number,
+                    step="check_documentation",
+                    position=9,
+                    rule="thin",
+                    severity="warn",
+                    sentence="s",
+                    fix="f",
+                    releasable=False,
+                    evidence=[],
+                    created_at=NOW,
+                )
             )
     sample = await drawn(billed, size=3)
     async with billed.database.reading() as reading:

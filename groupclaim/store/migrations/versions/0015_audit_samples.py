@@ -1,6 +1,6 @@
 """Audit samples and the claims drawn.
 
-Revision ID: 0014
+Revision ID: 0015
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from groupclaim.store.schema import Moment
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
