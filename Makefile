@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock sbom licences audit-dependencies histories \
-  dashboards postgres prometheus clean
+  dashboards postgres prometheus chromium screenshots clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -27,7 +27,7 @@ chaos: setup ## the same with the worker killed on the way; the table must be th
 up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
 	$(BIN)/groupclaim up
 
-test: setup postgres prometheus ## every test, on SQLite and PostgreSQL
+test: setup postgres prometheus chromium ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest --durations=10
 
 faults: setup postgres ## the proof of each fault the product must survive, and a table of them
@@ -60,6 +60,15 @@ prometheus: ## Prometheus and Alertmanager for the tests, from Debian's packages
 	    apt-get update -qq && \
 	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; \
 	  else echo "Prometheus is missing: its tests will say so (Debian: prometheus prometheus-alertmanager)"; fi
+
+chromium: ## a browser for the console's tests, from Debian's packages where there is none
+	@command -v chromium >/dev/null 2>&1 || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    apt-get update -qq && apt-get install -y -qq chromium >/dev/null; \
+	  else echo "Chromium is missing: its tests will say so (Debian: apt-get install chromium)"; fi
+
+screenshots: setup chromium ## the console's pictures for the README
+	$(BIN)/python -m tests.console.screenshots deploy/screenshots
 
 histories: setup ## record the workflow histories anew that the replay tests use
 	$(BIN)/python -m tests.workflows.record_histories

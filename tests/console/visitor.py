@@ -126,8 +126,9 @@ class _AtOnce:
 class Practice:
     """A console over a house, with one user for each role; all have :data:`PASSWORD`."""
 
-    def __init__(self, house: House, app: FastAPI, wall: WallClock) -> None:
+    def __init__(self, house: House, app: FastAPI, wall: WallClock, origin: str) -> None:
         self.house = house
+        self.origin = origin
         self.app = app
         self.wall = wall
 
@@ -155,6 +156,7 @@ async def practice_at(
     rosters: Mapping[str, tuple[str, ...]] = SMALL,
     *,
     played: bool = False,
+    origin: str = ORIGIN,
     **options: Any,
 ) -> AsyncIterator[Practice]:
     """A small practice whose sessions are scheduled, with a held claim; ``played``: to the end."""
@@ -167,11 +169,11 @@ async def practice_at(
             clock=house.clock,
             policies=house.outside.policies,
             playbook=house.outside.playbook,
-            origin=ORIGIN,
+            origin=origin,
             wall=wall,
             **options,
         )
-        made = Practice(house, create_app(console), wall)
+        made = Practice(house, create_app(console), wall, origin)
         for role in people.Role:
             await made.let_in(role, clinician="C1" if role is people.Role.CLINICIAN else "")
         await (run_to_the_end(house) if played else house.open_sessions())
