@@ -61,7 +61,7 @@ COLUMNS = (
     "letter to approve",
     "being sent",
     "with the payer",
-    "won",
+    "mended or paid",
     "patient asked",
     "written off",
 )
@@ -228,7 +228,7 @@ def _column(playbook: Playbook, actions: list[str]) -> ColumnElement[str]:
         .scalar_subquery()
     )
     return case(
-        (denial.c.outcome.in_(("paid", "corrected")), "won"),
+        (denial.c.outcome.in_(("paid", "corrected")), "mended or paid"),
         (denial.c.outcome == "patient", "patient asked"),
         (denial.c.outcome == "written_off", "written off"),
         (last == "drafted", "letter to approve"),
