@@ -91,7 +91,9 @@ async def test_a_denial_that_was_mended_stands_as_mended(played: Practice) -> No
     # P18 by samples/small/expected.csv: denied CO-197 for 60.00, mended and paid.
     biller = await played.signed_in("biller")
     board = said((await biller.get("/denials?view=board")).text)
-    assert f"Mended or paid 1, 60.00 {await played.house.claim_of('S2', 'P18')} 60.00 CO-197" in board
+    assert (
+        f"Mended or paid 1, 60.00 {await played.house.claim_of('S2', 'P18')} 60.00 CO-197" in board
+    )
     trends = said((await biller.get("/denials?view=trends")).text)
     assert re.search(r"CO-197 .* 1 60\.00 1 1 2026-02-27 to 2026-02-27 AUTH_REQUIRED", trends)
     disputes = said((await biller.get("/denials?view=disputes")).text)
