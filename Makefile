@@ -36,8 +36,9 @@ faults: setup postgres ## the proof of each fault the product must survive, and 
 seeds: setup ## a thousand practices made from seeds, played without the engine and judged
 	$(BIN)/python -m tests.simulation --seeds 1000
 
-bench: setup ## speed and memory of the X12 room beside other libraries
+bench: setup postgres ## speed and memory beside other libraries; the console's lists over 100,000 claims
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.lists
 
 fuzz: setup ## 200,000 damaged and invented X12 files against the core and every reader
 	$(BIN)/python -m tests.x12.fuzz
