@@ -19,7 +19,9 @@ Service: TypeAlias = tuple[str, date, str]
 
 @dataclass(frozen=True, slots=True)
 class ServiceLine:
-    """One service line as billed; the charge in cents."""
+    """One service line as billed; amounts in cents. For a payer after the first ``left_cents`` is
+    what those before have left of the charge, and ``paid_before_cents`` what they have paid; for
+    the first nothing is said of others (None)."""
 
     code: str
     modifiers: tuple[str, ...]
@@ -27,6 +29,13 @@ class ServiceLine:
     charge_cents: int
     service_date: date
     control_number: str
+    left_cents: int | None = None
+    paid_before_cents: int = 0
+
+    @property
+    def before_cents(self) -> int:
+        """What the payers before have paid and adjusted."""
+        return 0 if self.left_cents is None else self.charge_cents - self.left_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ _UNKNOWN_FREQUENCY = Refusal("A7", "535", "")
 WRONG_PAYER = Refusal("A3", "116", "PR")
 
 _DEDUCTIBLE, _COPAY = "1", "3"
+_PRIOR_PAYER = "23"
+_NO_PRIOR_DECISION = "129"
 
 
 def admit(payer: Payer, member_id: str, frequency: str, received_on: date) -> Member | Refusal:
@@ -61,7 +72,8 @@ def admit(payer: Payer, member_id: str, frequency: str, received_on: date) -> Me
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim that the payer admitted; `replaces` is the payer's number of an earlier one."""
+    """A claim that the payer admitted; `replaces` is the payer's number of an earlier one, `place`
+    the payer's place in the order of billing, from 1."""
 
     payer_claim_number: str
     control_number: str
@@ -71,6 +83,7 @@ class Claim:
     rendering_npi: str
     authorization_number: str
     lines: tuple[ServiceLine, ...]
+    place: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,15 @@ class LineDecision:
     allowed_cents: int | None
     paid_cents: int
     adjustments: tuple[Adjustment, ...]
+
+    @property
+    def left_cents(self) -> int:
+        """What a next payer may be asked for: the patient's share, whoever may be asked for it."""
+        return sum(
+            one.cents
+            for one in self.adjustments
+            if one.group == "PR" or (one.group, one.reason) == ("OA", "209")
+        )
 
     def share(self, reason: str) -> int:
         """What the patient is left with for that reason code."""
@@ -113,6 +135,17 @@ class ClaimDecision:
     def denied(self) -> bool:
         """True when no line was priced."""
         return all(line.allowed_cents is None for line in self.lines)
+
+    @property
+    def is_forwarded(self) -> bool:
+        """True when the payer sends the claim on to the next one itself (crossover)."""
+        left = any(line.left_cents for line in self.lines)
+        return (
+            self.claim.member.crossover is not None
+            and self.claim.place == 1
+            and left
+            and not self.is_reversal
+        )
 
     @property
     def charge_cents(self) -> int:
@@ -228,8 +261,10 @@ class _Desk:
             rate = self._payer.rate_cents(line.code, claim.rendering_npi, line.service_date)
             if denial is not None or rate is None:
                 # 147: the payer has no rate on file.
-                refused = Adjustment("CO", denial or "147", line.charge_cents)
-                answer = LineDecision(line, None, 0, (refused,) if line.charge_cents else ())
+                refused = Adjustment("CO", denial or "147", line.charge_cents - line.before_cents)
+                before = Adjustment("OA", _PRIOR_PAYER, line.before_cents)
+                kept = tuple(one for one in (before, refused) if one.cents)
+                answer = LineDecision(line, None, 0, kept)
             else:
                 used = self._deductible_used.get(claim.member.key, 0)
                 left = claim.member.deductible_remaining_cents - used
@@ -259,6 +294,8 @@ class _Desk:
             return "24"
         if claim.member.carve_out is not None:
             return "109"
+        if claim.place > 1 and line.left_cents is None:
+            return _NO_PRIOR_DECISION
         if claim.member.authorization.required and not self._payer.authorized(
             claim.authorization_number, claim.member, line.code, line.service_date
         ):
@@ -275,10 +312,16 @@ def _price(
     copay_left: int,
 ) -> tuple[LineDecision, int]:
     """Lesser of charge and rate, then deductible, copay or coinsurance, sequestration; with it what
-    of the deductible is met. The share of a qualified Medicare beneficiary is nobody's to pay."""
+    of the deductible is met. The share of a qualified Medicare beneficiary is nobody's to pay.
+
+    After another payer it covers what that one left, up to where both have paid what it allows.
+    """
     allowed = min(line.charge_cents, rate_cents)
-    deductible = min(allowed, deductible_left)
-    rest = allowed - deductible
+    covered = allowed
+    if line.left_cents is not None:
+        covered = max(0, min(line.left_cents, allowed - line.paid_before_cents))
+    deductible = min(covered, deductible_left)
+    rest = covered - deductible
     copay = min(copay_left, rest)
     coinsurance = _share(rest, member.coinsurance_percent * 100)
     payer_part = rest - copay - coinsurance
@@ -294,7 +337,8 @@ def _price(
         )
     )
     adjustments = (
-        Adjustment("CO", "45", line.charge_cents - allowed),
+        Adjustment("OA", _PRIOR_PAYER, line.before_cents),
+        Adjustment("CO", "45", line.charge_cents - line.before_cents - covered),
         *share,
         Adjustment("CO", "253", sequestration),
     )

@@ -485,12 +485,19 @@ class Clearinghouse:
         return "P" + self._digest(content, str(self._claim_copies[content]))[:14].upper()
 
     def _settle(self, now: datetime) -> None:
-        """Pay what is due. Nothing can be received any more for a payment date that has begun."""
-        for payer in self._world.payers:
-            while (day := min(self._days_due(payer), default=None)) is not None:
-                if _remitted_at(day) > now:
-                    break
-                self._settle_day(payer, day)
+        """Pay what is due, in the order of days: what crosses over is due on a later one. Nothing
+        can be received any more for a payment date that has begun."""
+        while True:
+            due = [
+                (day, place)
+                for place, payer in enumerate(self._world.payers)
+                for day in self._days_due(payer)
+                if _remitted_at(day) <= now
+            ]
+            if not due:
+                return
+            day, place = min(due)
+            self._settle_day(self._world.payers[place], day)
 
     def _days_due(self, payer: Payer) -> set[date]:
         """The days on which the payer pays, or takes back what it has paid on an earlier day."""
@@ -528,6 +535,45 @@ class Clearinghouse:
             trace = self._pay(payer, day, payee, decided)
             for one, decision in decided:
                 self._answers[one.claim.payer_claim_number] = _Answered(one, decision, day, trace)
+                if decision.is_forwarded and not decision.supersedes:
+                    self._cross_over(one, decision, day)
+
+    def _cross_over(self, accepted: AcceptedClaim, decision: ClaimDecision, day: date) -> None:
+        """The next payer gets the claim as it was sent to the first, with what that one decided."""
+        crossover = decision.claim.member.crossover
+        payer = self._world.payer(crossover.payer) if crossover is not None else None
+        member = payer.member_with(crossover.member_id) if payer and crossover else None
+        if payer is None or crossover is None or member is None:
+            return
+        source = accepted.submitted.source
+        submitted = replace(
+            accepted.submitted,
+            source=replace(
+                source,
+                frequency="1",
+                original_reference="",
+                responsibility="S",
+                payer=replace(source.payer, name=payer.name, payer_id=payer.payer_id),
+                subscriber=replace(source.subscriber, member_id=crossover.member_id),
+            ),
+        )
+        number = self._claim_number(payer, submitted)
+        claim = replace(
+            claim_to_adjudicate(submitted, member, number),
+            lines=tuple(
+                replace(
+                    decided.line,
+                    left_cents=decided.left_cents,
+                    paid_before_cents=decided.paid_cents,
+                )
+                for decided in decision.lines
+            ),
+        )
+        self._awaiting[payer.payer_id][day + timedelta(days=payer.pays_after_days)].append(
+            AcceptedClaim(claim, submitted, accepted.payee, day)
+        )
+        status = ClaimStatus(submitted, number, None)
+        self._records.append(_Record(payer.payer_id, _remitted_at(day), status))
 
     def _answer_to(self, payer: Payer, reversal: Reversal) -> _Answered | None:
         """What the payer paid for that member's service before the day of the reversal."""

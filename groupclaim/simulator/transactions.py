@@ -34,6 +34,7 @@ from groupclaim.x12 import (
     ProviderAdjustment,
     Reference,
     Segment,
+    ServiceLine,
     Status,
     TransactionAcknowledgment,
     X12WriteError,
@@ -470,10 +471,32 @@ def claim_to_adjudicate(
                 charge_cents=line.charge_cents,
                 service_date=line.service_date,
                 control_number=line.line_control_number,
+                left_cents=_left_before(claim, line),
+                paid_before_cents=sum(one.paid_cents for one in line.adjudications),
             )
             for line in claim.lines
             if line.service_date is not None
         ),
+        place=_RESPONSIBILITIES.find(claim.responsibility) + 1 or 1,
+    )
+
+
+_RESPONSIBILITIES = "PST"
+
+
+def _left_before(claim: ProfessionalClaim, line: ServiceLine) -> int | None:
+    """What the last payer before says it left of this line (2430): group PR and what the next payer
+    alone may be asked for (OA 209); None where none has decided on it."""
+    places = {
+        other.payer_id: _RESPONSIBILITIES.find(other.responsibility) for other in claim.other_payers
+    }
+    last = max(line.adjudications, key=lambda one: places.get(one.payer_id, -1), default=None)
+    if last is None:
+        return None
+    return sum(
+        item.cents
+        for item in last.adjustments
+        if item.group_code == "PR" or (item.group_code, item.reason_code) == ("OA", "209")
     )
 
 
@@ -554,12 +577,23 @@ def _company_identifier(payer: Payer) -> str:
     return f"1{int(digest[:12], 16) % 1_000_000_000:09d}"
 
 
+def _claim_status(payer: Payer, decision: ClaimDecision) -> str:
+    """CLP02: reversed, denied, or processed as primary, secondary, tertiary, and forwarded."""
+    if decision.is_reversal:
+        return "22"
+    if decision.denied:
+        return "4"
+    if decision.is_forwarded:
+        return "19"
+    return "1" if payer.says_primary_always else str(decision.claim.place)
+
+
 def _claim_payment(payer: Payer, accepted: AcceptedClaim, decision: ClaimDecision) -> ClaimPayment:
     claim, source = decision.claim, accepted.submitted.source
     patient = source.dependent or source.subscriber
     return ClaimPayment(
         control_number=claim.control_number,
-        status="22" if decision.is_reversal else "4" if decision.denied else "1",
+        status=_claim_status(payer, decision),
         charge_cents=decision.charge_cents,
         paid_cents=decision.paid_cents,
         patient_responsibility_cents=decision.patient_cents,

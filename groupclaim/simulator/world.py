@@ -115,6 +115,13 @@ class MedicareAdvantage(_Record):
     member_id: Identifier
 
 
+class Crossover(_Record):
+    """The next payer, to which this one sends its decisions with the claim (domain 8.3)."""
+
+    payer: Identifier
+    member_id: Identifier
+
+
 class Member(_Record):
     """A person insured by one payer."""
 
@@ -130,6 +137,7 @@ class Member(_Record):
     authorization: AuthorizationDemand
     carve_out: CarveOut | None = None
     medicare_advantage: MedicareAdvantage | None = None
+    crossover: Crossover | None = None
     qmb: bool = False
 
     @property
@@ -215,7 +223,10 @@ class Takeback(_Record):
 
 
 class Payer(_Record):
-    """One payer: its members, its prices, its pace."""
+    """One payer: its members, its prices, its pace.
+
+    `says_primary_always`: its remittances say "processed as primary" whatever its place was.
+    """
 
     payer_id: Identifier
     name: Name
@@ -230,6 +241,7 @@ class Payer(_Record):
     reversals: tuple[Reversal, ...] = ()
     unbalanced: tuple[Unbalanced, ...] = ()
     takebacks: tuple[Takeback, ...] = ()
+    says_primary_always: bool = False
 
     def member_with(self, member_id: str) -> Member | None:
         """The member to whom this id was ever issued."""
@@ -352,6 +364,7 @@ def _contradictions(world: World) -> Iterable[str]:
             yield from _elsewhere(
                 f"{spot}.medicare_advantage.plan", world, member.medicare_advantage
             )
+            yield from _elsewhere(f"{spot}.crossover.payer", world, member.crossover)
         yield from _repeated(
             f"{place}.authorizations.number", (entry.number for entry in payer.authorizations)
         )
@@ -386,12 +399,18 @@ def _contradictions(world: World) -> Iterable[str]:
 
 
 def _elsewhere(
-    place: str, world: World, other: CarveOut | MedicareAdvantage | None
+    place: str, world: World, other: CarveOut | MedicareAdvantage | Crossover | None
 ) -> Iterable[str]:
-    """What is wrong with the one who pays in a payer's place."""
-    if other is None:
-        return
-    payer_id = other.administrator if isinstance(other, CarveOut) else other.plan
+    """What is wrong with the one who pays in a payer's place, or after it."""
+    match other:
+        case None:
+            return
+        case CarveOut():
+            payer_id = other.administrator
+        case MedicareAdvantage():
+            payer_id = other.plan
+        case Crossover():
+            payer_id = other.payer
     payer = world.payer(payer_id)
     if payer is None:
         yield f"{place}: no payer has this id"

@@ -41,7 +41,7 @@ from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
 from groupclaim.simulator.clock import DrivenClock
 from groupclaim.simulator.http import create_application
-from groupclaim.simulator.world import load_world
+from groupclaim.simulator.world import parse_world
 from groupclaim.store import claims, ledger, practice
 from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database, Transaction, migrate
@@ -174,7 +174,10 @@ class House:
         *,
         careless: bool = False,
         samples: Path = SAMPLES,
+        payers: bytes | None = None,
     ) -> None:
+        """``payers`` stand in for those of the samples."""
+        self._payers = (samples / "payers.json").read_bytes() if payers is None else payers
         self._folder = folder
         self._samples = samples
         (folder / "letters").mkdir(exist_ok=True)
@@ -198,7 +201,7 @@ class House:
         self.payers_clock = DrivenClock(START)
         self.log_path = self._folder / "raw.jsonl"
         self.application = create_application(
-            load_world(self._samples / "payers.json"),
+            parse_world(self._payers),
             self.log_path,
             clock=self.payers_clock,
             token="practice",
