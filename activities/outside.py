@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, get_type_hints
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from activities.steps import Step
 from groupclaim.cards.port import CardProcessor
 from groupclaim.clearinghouse.port import Clearinghouse
 from groupclaim.delivery.port import Delivery
+from groupclaim.delivery.webhook import WebhookSender
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
@@ -44,6 +45,7 @@ class Outside:
     task_queue: str
     cards: CardProcessor | None = None
     """Charges patients' cards; None where the practice has no processor."""
+    webhooks: WebhookSender = field(default_factory=WebhookSender)
     production: bool = False
     """False marks every interchange as a test (ISA15)."""
 

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from activities import steps
 from activities.outside import Outside, performs
-from groupclaim.store import audit, authorizations, claims, ledger, practice, work
+from groupclaim.lifecycle.state import ClaimState
+from groupclaim.store import audit, authorizations, claims, ledger, practice, webhooks, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
+from groupclaim.store.database import Transaction
 from workflows import claim
+
+
+async def _tell_systems(
+    tx: Transaction, before: ClaimState, state: ClaimState, now: datetime
+) -> None:
+    key = f"{state.claim_number}|{state.sequence}"
+    hold = state.hold.code if state.hold else None
+    data = {"claim_number": state.claim_number, "stage": state.stage.value, "hold": hold}
+    if state.stage is not before.stage:
+        await webhooks.note(tx, webhooks.Event.CLAIM_STAGE_CHANGED, key, data, now)
+    if hold is not None and state.hold != before.hold:
+        await webhooks.note(tx, webhooks.Event.HOLD_OPENED, key, data, now)
 
 
 class Progress:
@@ -25,7 +41,9 @@ class Progress:
         state = progress.state
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
-            await claims.record_progress(tx, state, now)
+            before = await claims.load_state(tx, state.claim_number)
+            if await claims.record_progress(tx, state, now):
+                await _tell_systems(tx, before, state, now)
             kept = await claims.load_state(tx, state.claim_number)
             await sleep_until(tx, claim.workflow_id(state.claim_number), kept.due_at)
             left = await ledger.balance(tx, state.claim_number)

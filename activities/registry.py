@@ -27,6 +27,7 @@ from activities.queue import Queue
 from activities.remittance import Remittances
 from activities.status import ClaimStatus
 from activities.submission import Submission
+from activities.webhooks import WebhookDesk
 
 
 def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]]:
@@ -52,5 +53,6 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         FollowUp(outside),
         ClaimStatus(outside),
         Progress(outside),
+        WebhookDesk(outside),
     )
     return [activity for desk in desks for activity in performed_by(desk)]

@@ -17,7 +17,7 @@ from activities.takebacks import audit_takebacks
 from groupclaim import x12
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.claim import ClaimPayment
-from groupclaim.store import authorizations, files, remittances, work
+from groupclaim.store import authorizations, files, remittances, webhooks, work
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import remittance
@@ -68,6 +68,11 @@ class Remittances:
                 )
             except remittances.PaymentChanged:
                 raise invalid(text) from None
+            if posted.state == "posted" and before != "posted":
+                data = {"remittance_id": ref.remittance_id, "claims": len(posted.claims)}
+                await webhooks.note(
+                    tx, webhooks.Event.PAYMENT_POSTED, str(ref.remittance_id), data, now
+                )
             # Done again later, it must not free what a corrected claim has reserved meanwhile.
             if posted.state == "posted" and before != "posted":
                 await move_units(tx, (*posted.claims, *posted.cleared), now)

@@ -17,38 +17,55 @@ from temporalio.client import (
 
 from activities import steps
 from activities.steps import TASK_QUEUE
+from groupclaim.model.base import Message
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
 from groupclaim.store.practice import connection_ids
-from workflows import mailbox
+from workflows import mailbox, webhook
 
 MAILBOX_INTERVAL = timedelta(seconds=30)
 """How often a mailbox is looked into when the practice clock is the wall clock."""
 
+WEBHOOK_INTERVAL = timedelta(seconds=15)
+"""How often other systems are told what has happened meanwhile."""
+
 
 async def schedule_mailboxes(client: Client, database: Database) -> None:
-    """Have every mailbox looked into, again and again, where the practice clock is the wall clock.
+    """Have every mailbox looked into and other systems told, again and again, where the practice
+    clock is the wall clock.
 
     A stored clock is moved by someone who looks into the mailboxes at the right moments.
     """
     if await PracticeClock(database).is_stored():
         return
+    await _schedule(
+        client, webhook.WORKFLOW_ID, webhook.NAME, steps.WebhookRound(), WEBHOOK_INTERVAL
+    )
     async with database.reading() as reading:
         connections = await connection_ids(reading)
     for connection in connections:
-        try:
-            await client.create_schedule(
-                mailbox.workflow_id(connection),
-                Schedule(
-                    action=ScheduleActionStartWorkflow(
-                        mailbox.NAME,
-                        steps.ConnectionRef(connection_id=connection),
-                        id=mailbox.workflow_id(connection),
-                        task_queue=TASK_QUEUE,
-                    ),
-                    spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=MAILBOX_INTERVAL)]),
-                    policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        await _schedule(
+            client,
+            mailbox.workflow_id(connection),
+            mailbox.NAME,
+            steps.ConnectionRef(connection_id=connection),
+            MAILBOX_INTERVAL,
+        )
+
+
+async def _schedule(
+    client: Client, workflow_id: str, name: str, what: Message, every: timedelta
+) -> None:
+    try:
+        await client.create_schedule(
+            workflow_id,
+            Schedule(
+                action=ScheduleActionStartWorkflow(
+                    name, what, id=workflow_id, task_queue=TASK_QUEUE
                 ),
-            )
-        except ScheduleAlreadyRunningError:
-            continue
+                spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+            ),
+        )
+    except ScheduleAlreadyRunningError:
+        return

@@ -511,3 +511,19 @@ class ClaimsReleased(Message):
 LOOK_AT_DISPUTE = Step("look_at_dispute", DisputeLook, DisputeStanding, DATABASE)
 DECIDE_DISPUTE = Step("decide_dispute", DisputeDecision, DisputeStanding, DATABASE)
 RELEASE_DISPUTED = Step("release_disputed", DisputeRef, ClaimsReleased, DATABASE)
+
+# --- other systems
+
+
+class WebhookRound(Message):
+    """``most``: how many events are sent in one round."""
+
+    most: int = 20
+
+
+class WebhooksDelivered(Message):
+    due: int
+    taken: int
+
+
+DELIVER_WEBHOOKS = Step("deliver_webhooks", WebhookRound, WebhooksDelivered, GATEWAY)

@@ -57,6 +57,7 @@ from worker.settings import Settings
 from worker.tables import table
 from worker.terminal import AsJson, By, books, desk, fail, read, run
 from worker.user_commands import commands as users
+from worker.webhook_commands import commands as webhook_commands
 from worker.work_commands import commands as work_items
 from worker.x12_commands import commands as x12_files
 
@@ -86,6 +87,7 @@ for name, group in (
 application.add_typer(policy, name="policy")
 application.add_typer(users, name="user")
 application.add_typer(api_keys, name="api-key")
+application.add_typer(webhook_commands, name="webhook")
 application.add_typer(work_items, name="work")
 application.add_typer(sample, name="sample")
 application.add_typer(denials, name="denial")

@@ -27,6 +27,7 @@ from workflows.mailbox import MailboxWorkflow
 from workflows.remittance import RemittanceWorkflow
 from workflows.session import GroupSessionWorkflow
 from workflows.submission import SubmissionWorkflow
+from workflows.webhook import WebhookWorkflow
 
 WORKFLOWS: tuple[type, ...] = (
     GroupSessionWorkflow,
@@ -38,6 +39,7 @@ WORKFLOWS: tuple[type, ...] = (
     RemittanceWorkflow,
     DisputeWorkflow,
     MailboxWorkflow,
+    WebhookWorkflow,
 )
 
 

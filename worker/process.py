@@ -28,6 +28,7 @@ from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
 from groupclaim.clearinghouse.sftp import LoginRefused, SftpFiles, SftpLogin
 from groupclaim.delivery.folder import PickUpFolder
 from groupclaim.delivery.port import ByHand
+from groupclaim.delivery.webhook import WebhookSender
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
@@ -153,6 +154,7 @@ async def run_worker(settings: Settings) -> None:
         letters=PickUpFolder(settings.letters) if settings.letters else ByHand(),
         client=client,
         task_queue=TASK_QUEUE,
+        webhooks=WebhookSender(private=settings.webhook_private),
         production=settings.production,
         cards=cards,
     )

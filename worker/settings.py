@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     console_port: int = Field(
         0, ge=0, le=65535, description="port it listens on; 0: that of its address"
     )
+    webhook_private: bool = Field(
+        False, description="tell also systems at addresses inside the practice's own network"
+    )
     codec_port: int = Field(
         8301, ge=1, le=65535, description="port of the codec server, at the console's host"
     )

@@ -773,6 +773,33 @@ api_answer = Table(
     _document(),
 )
 
+# --- what other systems are told
+
+webhook_subscription = Table(
+    "webhook_subscription",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("events", String(200), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    _document(),
+)
+webhook_delivery = Table(
+    "webhook_delivery",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column(
+        "subscription_id", _ID, ForeignKey("webhook_subscription.id"), nullable=False, index=True
+    ),
+    Column("event_id", _ID, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("next_at", Moment, index=True),
+    Column("sent_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", _CODE),
+)
+
 # --- denials
 
 denial_case = Table(

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.model.base import InputRefused, Record
-from groupclaim.store import ledger
+from groupclaim.store import ledger, webhooks
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import claim, work_item, work_note
@@ -140,6 +140,15 @@ async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
             "revision": 0,
         },
     )
+    if new and task.kind != "webhook":
+        data = {
+            "work_item": key,
+            "kind": task.kind,
+            "code": task.code,
+            "queue": task.queue,
+            "claim_number": task.claim_number,
+        }
+        await webhooks.note(tx, webhooks.Event.WORK_ITEM_OPENED, key, data, at)
     if not new:
         await tx.execute(
             update(work_item)

@@ -222,6 +222,9 @@ class Outside:
     def _poll_mailbox(self, connection: steps.ConnectionRef) -> steps.Polled:
         return steps.Polled(files=2)
 
+    def _deliver_webhooks(self, look: steps.WebhookRound) -> steps.WebhooksDelivered:
+        return steps.WebhooksDelivered(due=2, taken=1)
+
     def _read_file(self, file: steps.FileRef) -> steps.FileContents:
         return steps.FileContents(acknowledgments=1, payments=0, problems=0)
 

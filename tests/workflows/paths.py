@@ -20,7 +20,7 @@ from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import claim, denial, dispute, session, submission
+from workflows import claim, denial, dispute, session, submission, webhook
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -534,6 +534,16 @@ async def mailbox_polled(scene: Scene, name: str) -> Handles:
     return {"mailbox_polled": handle}
 
 
+async def webhooks_delivered(scene: Scene, name: str) -> Handles:
+    """The database does not answer at first."""
+    scene.outside.answer(steps.DELIVER_WEBHOOKS, ApplicationError("busy", type="Outage"))
+    handle = await scene.start(
+        webhook.NAME, steps.WebhookRound(), f"webhooks/{name}", steps.WebhooksDelivered
+    )
+    await handle.result()
+    return {"webhooks_delivered": handle}
+
+
 # --- disputes
 
 
@@ -612,6 +622,7 @@ PATHS: tuple[Path, ...] = (
     inbound_acknowledgments,
     inbound_payments,
     mailbox_polled,
+    webhooks_delivered,
     dispute_recovered,
     dispute_given_up,
 )

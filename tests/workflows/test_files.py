@@ -120,3 +120,9 @@ async def test_a_mailbox_that_cannot_be_reached_is_tried_again(scene: Scene, num
     (handle,) = (await paths.mailbox_polled(scene, number)).values()
     assert (await handle.result()).files == 2
     assert done(scene) == ["poll_mailbox", "poll_mailbox"]
+
+
+async def test_a_round_of_webhooks_is_tried_again(scene: Scene, number: str) -> None:
+    (handle,) = (await paths.webhooks_delivered(scene, number)).values()
+    assert (await handle.result()).taken == 1
+    assert done(scene) == ["deliver_webhooks", "deliver_webhooks"]

@@ -1,0 +1,207 @@
+"""Other systems are told of what has happened: signed, once by event id, for three days."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from activities import steps
+from activities.webhooks import WebhookDesk
+from groupclaim.delivery.webhook import WebhookSender
+from groupclaim.model.base import InputRefused
+from groupclaim.store import webhooks, work
+from groupclaim.store.schema import webhook_delivery
+from groupclaim.store.webhooks import Event
+from tests.activities.house import START, House
+
+URL = "https://ehr.example/claims?of=practice"
+
+
+class System:
+    """A system that is told; ``status`` is what it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.requests: list[httpx2.Request] = []
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        await request.aread()
+        self.requests.append(request)
+        return httpx2.Response(self.status, headers={"location": "https://evil.example/"})
+
+    def sender(self, *addresses: str, private: bool = False) -> WebhookSender:
+        async def resolve(host: str, port: int) -> list[str]:
+            return list(addresses)
+
+        return WebhookSender(
+            private=private,
+            transport=httpx2.MockTransport(self),
+            resolve=resolve,
+            wall=lambda: 1_770_000_000.0,
+        )
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path) as made:
+        yield made
+
+
+async def subscribe(house: House, *events: Event) -> tuple[str, str]:
+    async with house.database.transaction() as tx:
+        return await webhooks.subscribe(tx, URL, events, START)
+
+
+async def tell(house: House, sender: WebhookSender) -> steps.WebhooksDelivered:
+    desk = WebhookDesk(replace(house.outside, webhooks=sender))
+    return await desk.deliver_webhooks(steps.WebhookRound())
+
+
+async def test_a_hold_is_told_signed_with_ids_and_codes_only(house: House) -> None:
+    _, secret = await subscribe(house, Event.HOLD_OPENED)
+    await house.open_sessions()
+    held = {number: state for number, state in house.states.items() if state.hold}
+    system = System()
+    told = await tell(house, system.sender("93.184.215.14"))
+    assert told == steps.WebhooksDelivered(due=len(held), taken=len(held))
+    bodies = {}
+    for request in system.requests:
+        body = json.loads(request.content)
+        bodies[body["data"]["claim_number"]] = body
+        signed = b"1770000000." + request.content
+        hex_ = hmac.new(secret.encode(), signed, sha256).hexdigest()
+        assert request.headers["groupclaim-signature"] == f"t=1770000000,v1={hex_}"
+        assert request.headers["groupclaim-event-id"] == body["id"]
+        # Sent to the address that was checked, under the name that was given.
+        assert str(request.url) == "https://93.184.215.14/claims?of=practice"
+        assert request.headers["host"] == "ehr.example"
+        assert request.extensions["sni_hostname"] == "ehr.example"
+    for number, state in held.items():
+        assert state.hold is not None
+        assert bodies[number]["event"] == "claim.hold_opened"
+        assert bodies[number]["data"] == {
+            "claim_number": number,
+            "stage": state.stage.value,
+            "hold": state.hold.code,
+        }
+    assert (await tell(house, system.sender("93.184.215.14"))).due == 0
+
+
+async def test_only_what_was_asked_for_is_told_and_each_fact_once(house: House) -> None:
+    await subscribe(house, Event.CLAIM_STAGE_CHANGED, Event.WORK_ITEM_OPENED)
+    await house.open_sessions()
+    rows = await house.rows(select(webhook_delivery.c.body))
+    events = [json.loads(row.body)["event"] for row in rows]
+    assert set(events) == {"claim.stage_changed", "work_item.opened"}
+    before = len(events)
+    for state in house.states.values():  # told again, as after a worker's death
+        await house.perform(steps.RECORD_PROGRESS, steps.ClaimProgress(state=state))
+    assert len(await house.rows(select(webhook_delivery.c.id))) == before
+
+
+async def test_what_is_not_taken_is_tried_for_three_days_and_is_then_a_work_item(
+    house: House,
+) -> None:
+    key, _ = await subscribe(house, Event.HOLD_OPENED)
+    data = {"claim_number": "GC0"}
+    async with house.database.transaction() as tx:
+        await webhooks.note(tx, Event.HOLD_OPENED, "one", data, START)
+    system, at, tried = System(), START, []
+    system.status = 302
+    sender = system.sender("93.184.215.14")
+
+    async def items() -> list[Any]:
+        async with house.database.reading() as reading:
+            wanted = work.Wanted(code="WEBHOOK_UNDELIVERED")
+            return list(await work.items(reading, wanted, at))
+
+    while not tried or tried[-1] < START + timedelta(days=3):
+        await house.move_to(at)
+        if (await tell(house, sender)).due:
+            tried.append(at)
+        at += timedelta(seconds=30)
+        if len(tried) > 9:
+            at = at - timedelta(seconds=30) + timedelta(minutes=30)
+    waits = [round((b - a).total_seconds()) for a, b in pairwise(tried)]
+    assert waits[:7] == [30, 60, 120, 240, 480, 960, 1920]
+    assert max(waits) <= 3600
+    (item,) = await items()
+    assert (item.subject, item.queue) == (f"webhook/{key}", "engineers")
+    # Nothing but the address that was given was asked: a redirect is no answer.
+    assert {request.headers["host"] for request in system.requests} == {"ehr.example"}
+    assert (await tell(house, sender)).due == 0
+    system.status = 204
+    async with house.database.transaction() as tx:
+        await webhooks.note(tx, Event.HOLD_OPENED, "two", data, at)
+    await house.move_to(at)
+    assert (await tell(house, sender)).taken == 1
+    assert await items() == []
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("10.0.0.5",),
+        ("93.184.215.14", "169.254.169.254"),
+        ("::1",),
+        ("fd00::1",),
+        ("127.0.0.1",),
+        (),
+    ],
+)
+async def test_nothing_is_sent_into_the_practices_own_network(addresses: tuple[str, ...]) -> None:
+    system = System()
+    sender = system.sender(*addresses)
+    assert await sender.send(URL, "secret", "e1", "{}") == (False, "private_address")
+    assert system.requests == []
+
+
+async def test_a_private_address_is_told_where_that_is_allowed() -> None:
+    system = System()
+    sender = system.sender("10.0.0.5", private=True)
+    assert await sender.send(URL, "secret", "e1", "{}") == (True, "200")
+    assert system.requests[0].url.host == "10.0.0.5"
+
+
+async def test_this_machine_is_told_in_the_clear_and_no_other() -> None:
+    system = System()
+    sender = system.sender("93.184.215.14")
+    assert (await sender.send("http://127.0.0.1:9/x", "s", "e", "{}"))[0]
+    assert await sender.send("http://ehr.example/x", "s", "e", "{}") == (False, "private_address")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://ehr.example/", "http only on 127.0.0.1"),
+        ("ftp://ehr.example/", "https"),
+        ("https://user:word@ehr.example/", "without a name"),
+        ("https://ehr.example/#part", "fragment"),
+        ("https://" + "a" * 500, "1 to 500"),
+    ],
+)
+async def test_an_address_that_cannot_be_told_is_refused(house: House, url: str, said: str) -> None:
+    async with house.database.transaction() as tx:
+        with pytest.raises(InputRefused, match=said):
+            await webhooks.subscribe(tx, url, [Event.HOLD_OPENED], START)
+
+
+async def test_one_removed_is_told_nothing_more(house: House) -> None:
+    key, _ = await subscribe(house, Event.HOLD_OPENED)
+    await house.open_sessions()
+    async with house.database.transaction() as tx:
+        await webhooks.unsubscribe(tx, key, START)
+    assert (await tell(house, System().sender("93.184.215.14"))).due == 0
+    async with house.database.reading() as reading:
+        assert await webhooks.subscriptions(reading) == ()
