@@ -102,25 +102,28 @@ class Authorization:
             facts.patient_id,
             payer_key,
             asked,
-            self._content(found, billed, asked),
+            request_content(self._outside, found, billed, asked),
             facts.service_date,
             found.now,
         )
         return _Asking(request, missing, billed)
 
-    def _content(self, found: OnFile, billed: Billed, asked: RequestedAuthorization) -> str:
-        """A digest of all that a request says of patient, clinician and series."""
-        facts = found.facts
-        said = (
-            asked.model_dump_json(),
-            composing.known_member_id(facts),
-            facts.patient.model_dump_json(exclude={"part2_consents"}),
-            rendering_clinician(facts, billed.policy).npi,
-            billed.payer.payer_id,
-            ",".join(facts.plan.diagnoses if facts.plan else ()),
-        )
-        keys = self._outside.database.keyring
-        return keys.blind_index("authorization_request.content", "|".join(said))
+
+def request_content(
+    outside: Outside, found: OnFile, billed: Billed, asked: RequestedAuthorization
+) -> str:
+    """A digest of all that a request says of patient, clinician and series."""
+    facts = found.facts
+    said = (
+        asked.model_dump_json(),
+        composing.known_member_id(facts),
+        facts.patient.model_dump_json(exclude={"part2_consents"}),
+        rendering_clinician(facts, billed.policy).npi,
+        billed.payer.payer_id,
+        ",".join(facts.plan.diagnoses if facts.plan else ()),
+    )
+    keys = outside.database.keyring
+    return keys.blind_index("authorization_request.content", "|".join(said))
 
 
 def _checked(found: OnFile) -> AuthorizationCheck:

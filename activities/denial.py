@@ -13,6 +13,7 @@ from activities.on_file import Billed, OnFile, on_file
 from activities.outside import Outside, performs
 from activities.reading import read_note
 from groupclaim.lifecycle.events import DenialDecided
+from groupclaim.model.authorization_request import RequestState
 from groupclaim.model.claim import ClaimPayment, ClaimVersion
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.money import Cents
@@ -20,9 +21,15 @@ from groupclaim.policy.playbook import Evidence, Playbook
 from groupclaim.rules.coding import code_claim
 from groupclaim.rules.denials import DenialDecision, Denied, decide_denial, is_denial
 from groupclaim.rules.holding import held
+from groupclaim.store import authorization_requests as requests
 from groupclaim.store import claims, denials, practice, remittances
+from groupclaim.store.authorization_requests import AuthorizationRequest
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import authorization_use, claim, group_session
+
+ASK_AUTHORIZATION = "ask_authorization"
+INITIAL = "I"
+"""UM02 of a request that extends no earlier one."""
 
 _CODING = ("correct_modifier", "correct_place_of_service", "correct_codes")
 
@@ -36,6 +43,8 @@ class Look:
     denied: Denied
     payment: ClaimPayment | None
     letters: tuple[denials.Letter, ...]
+    request: AuthorizationRequest | None = None
+    """The request for an authorization that the service is in, if one was made."""
 
 
 class Denial:
@@ -178,6 +187,7 @@ async def look_at(
     letters = await denials.letters_of(reading, claim_number, current.number) if current else ()
     if tried is None:
         tried = (await claims.load_state(reading, claim_number)).corrections
+    request = await _request(reading, found)
     appeals = sum(item.state == "upheld" for item in letters if item.kind == "appeal")
     now = await practice.claim_facts(reading, claim_number)
     to_correct, to_appeal = _days_left(found, appeals)
@@ -189,19 +199,35 @@ async def look_at(
         payer_now=now.payer.ref if now.payer else None,
         member_now=member_id(now),
         tried=tried,
-        done=(*(current.done if current else ()), *_answered(letters)),
+        done=(*(current.done if current else ()), *_answered(letters), *_refused(request)),
         appeals=appeals,
         evidence=evidence_on_file(found, sent),
         days_to_correct=to_correct,
         days_to_appeal=to_appeal,
     )
-    return Look(found, found.billed, denied, payment, letters)
+    return Look(found, found.billed, denied, payment, letters, request)
 
 
 def _answered(letters: tuple[denials.Letter, ...]) -> tuple[str, ...]:
     """Records that were sent and did not help are not sent again."""
     upheld = [item for item in letters if item.kind == "send_documents" and item.state == "upheld"]
     return ("send_documents",) if upheld else ()
+
+
+async def _request(reading: Reading, found: OnFile) -> AuthorizationRequest | None:
+    if found.billed is None:
+        return None
+    payer_key = reading.keyring.payer_key(found.billed.payer.ref)
+    facts = found.facts
+    return await requests.covering(
+        reading, facts.patient_id, payer_key, INITIAL, facts.service_date
+    )
+
+
+def _refused(request: AuthorizationRequest | None) -> tuple[str, ...]:
+    """Nobody asks again for an authorization that the payer has refused: that is appealed."""
+    refused = request is not None and request.state is RequestState.REFUSED
+    return (ASK_AUTHORIZATION,) if refused else ()
 
 
 async def recoded(outside: Outside, look: Look) -> Denied:

@@ -11,8 +11,10 @@ from sqlalchemy import or_, select
 from temporalio.exceptions import ApplicationError
 
 from activities import steps
+from activities.authorization import request_content
+from activities.authorization_exchange import AuthorizationExchange
 from activities.claims_told import known_claims
-from activities.denial import Look, look_at, recoded
+from activities.denial import ASK_AUTHORIZATION, Look, look_at, recoded
 from activities.messages import Messages
 from activities.on_file import OnFile, invalid
 from activities.outside import Outside, performs
@@ -21,13 +23,16 @@ from groupclaim.delivery.port import NotDelivered
 from groupclaim.documents.appeal import packet, text_of
 from groupclaim.lifecycle.events import DenialAdvanced, Held
 from groupclaim.lifecycle.state import Stage, Step
+from groupclaim.model.authorization_request import OPEN_REQUESTS
 from groupclaim.model.letter import Milestone
 from groupclaim.model.money import Cents
 from groupclaim.rules.appeals import Case, compose_letter
+from groupclaim.rules.authorization_request import series_after_denial
 from groupclaim.rules.deadlines import Deadline
 from groupclaim.rules.denials import DenialDecision, decide_denial
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
 from groupclaim.store import audit, claims, denials, ledger, work
+from groupclaim.store import authorization_requests as requests
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import acknowledgment, batch, batch_claim, claim
@@ -173,12 +178,49 @@ class DenialWork:
             return _plan(base, "person", (_ANYWAY, *passed, "write_off"))
         if action.kind == "wait":
             return _plan(base, "wait", ("done", "write_off"))
+        if name == ASK_AUTHORIZATION and _takes_request(look):
+            request = look.request
+            waits = request is not None and request.next_at is not None and request.next_at > now
+            if request is None or not waits:
+                return _plan(base, "ask")
+            next_at = min((at for at in (request.next_at, alert) if at), default=None)
+            return _plan(base, "wait", ("done", "write_off"), who="payer", due_at=next_at,
+                         what="The payer was asked for an authorization after the service.",
+                         otherwise="it is asked after again")  # fmt: skip
         choices = {
             "work": ("done", *(("send_again",) if action.restart else ())),
             "patient": ("bill_patient", "done"),
             "end": ("done",),
         }.get(action.kind, ())
         return _plan(base, "person", (*choices, "write_off"))
+
+    # --- an authorization after the service
+
+    @performs(steps.ASK_AFTERWARDS)
+    async def ask_afterwards(self, ref: steps.DenialRef) -> steps.Told:
+        """Ask the payer for the authorization that the claim was denied for, once, under a trace
+        that is written down first; or ask after a request that is pended or in doubt."""
+        async with self._outside.database.transaction() as tx:
+            row = await denials.lock_denial(tx, ref.claim_number, ref.denial)
+            look = await look_at(self._outside, tx, row.claim_number, row.version, row.cause)
+            found, billed, request = look.found, look.billed, look.request
+            if billed is None or row.outcome is not None or not _takes_request(look):
+                return steps.Told()
+            asked = series_after_denial(found.facts, billed.policy, _today(found))
+            if request is None and asked is not None:
+                request = await requests.open_request(
+                    tx,
+                    row.claim_number,
+                    found.facts.patient_id,
+                    tx.keyring.payer_key(billed.payer.ref),
+                    asked,
+                    request_content(self._outside, found, billed, asked),
+                    found.facts.service_date,
+                    found.now,
+                )
+        if request is not None:
+            await AuthorizationExchange(self._outside, found, billed).advance(request)
+        return steps.Told()
 
     # --- letters
 
@@ -487,6 +529,16 @@ def _plan(
     return steps.DenialPlan.model_validate(
         {**base, "next": then, "choices": tuple(dict.fromkeys(choices)), **changes}
     )
+
+
+def _takes_request(look: Look) -> bool:
+    """Whether the payer can be asked by 278, or asked after a request that is not decided. What it
+    answered in another way than by yes or no is for a person to follow."""
+    if look.billed is None:
+        return False
+    if look.request is not None:
+        return look.request.state in OPEN_REQUESTS
+    return series_after_denial(look.found.facts, look.billed.policy, _today(look.found)) is not None
 
 
 def _kind(action: str) -> Literal["appeal", "send_documents"]:

@@ -278,14 +278,15 @@ class DenialRef(Message):
 class DenialPlan(Message):
     """What comes next for a denial, by the playbook, with what is on file.
 
-    ``next``: a letter is to be drafted (``draft``), an approved one to be sent (``send``), a person
-    acts (``person``), somebody else answers (``wait``), or it has ended (``conclude``). A person
-    may take each of ``choices``; ``people`` must agree to a letter or a bill, and
-    ``people_to_write_off`` to giving it up. ``due_at`` is when somebody is told of it next.
+    ``next``: a letter is to be drafted (``draft``), an approved one to be sent (``send``), an
+    authorization to be asked for after the service (``ask``), a person acts (``person``), somebody
+    else answers (``wait``), or it has ended (``conclude``). A person may take each
+    of ``choices``; ``people`` must agree to a letter or a bill, and ``people_to_write_off`` to
+    giving it up. ``due_at`` is when somebody is told of it next.
     """
 
     at: Instant
-    next: Literal["draft", "send", "person", "wait", "conclude"]
+    next: Literal["draft", "send", "ask", "person", "wait", "conclude"]
     action: str | None = None
     who: str = "groupclaim"
     what: str = ""
@@ -324,6 +325,7 @@ class Told(Message):
 PLAN_DENIAL = Step("plan_denial", DenialRef, DenialPlan, DATABASE)
 DRAFT_LETTER = Step("draft_letter", DenialRef, Told, FILES)
 SEND_LETTER = Step("send_letter", DenialRef, Told, FILES)
+ASK_AFTERWARDS = Step("ask_afterwards", DenialRef, Told, GATEWAY)
 RECORD_DENIAL_CHOICE = Step("record_denial_choice", DenialChoice, DecisionRecorded, DATABASE)
 FOLLOW_UP_DENIAL = Step("follow_up_denial", DenialAlert, Told, DATABASE)
 ANNOUNCE_DENIAL = Step("announce_denial", DenialRef, Told, DATABASE)

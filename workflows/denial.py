@@ -2,8 +2,9 @@
 
 The claim waits meanwhile. What the file can mend, the claim has mended by itself before this
 begins; here are the rungs that need a person, a letter or the payer: the playbook names the next
-one each time something has happened, letters are drafted and sent once approved, people decide,
-and every deadline is told of before it passes.
+one each time something has happened, an authorization is asked for where the payer takes such a
+request after the service, letters are drafted and sent once approved, people decide, and every
+deadline is told of before it passes.
 """
 
 from __future__ import annotations
@@ -61,6 +62,11 @@ class DenialWorkflow:
             elif plan.next == "send":
                 await perform(steps.SEND_LETTER, self._ref(news), "send the letter")
                 self._news += 1
+            elif plan.next == "ask":
+                await perform(
+                    steps.ASK_AFTERWARDS, self._ref(news), "ask for the authorization afterwards"
+                )
+                self._news += 1
             elif plan.next == "conclude":
                 if workflow.all_handlers_finished() and self._news == news:
                     return
@@ -78,7 +84,7 @@ class DenialWorkflow:
         plan = await perform(steps.PLAN_DENIAL, self._ref(news), "what the playbook says")
         self._plan, self._planned = plan, news
         workflow.set_current_details(_told(plan))
-        if plan.next not in ("draft", "send"):
+        if plan.next not in ("draft", "send", "ask"):
             await perform(steps.ANNOUNCE_DENIAL, self._ref(news), "tell the claim")
         return plan
 

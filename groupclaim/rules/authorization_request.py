@@ -41,16 +41,29 @@ def series_to_request(
 
     None when a request clears nothing here, comes too late, or the payer takes none.
     """
-    rule = policy.authorization_requests
-    if rule is None or missing.hold not in ("AUTH_REQUIRED", "AUTH_EXHAUSTED"):
+    if missing.hold not in ("AUTH_REQUIRED", "AUTH_EXHAUSTED"):
         return None
-    first = facts.service_date
-    if today > first + timedelta(days=rule.days_after_service):
+    used_up = exhausted_authorization(facts, code) if missing.hold == "AUTH_EXHAUSTED" else None
+    return _series(facts, policy, today, used_up)
+
+
+def series_after_denial(
+    facts: ClaimFacts, policy: PayerPolicy, today: date
+) -> RequestedAuthorization | None:
+    """What to ask for when a payer has denied a claim for want of an authorization; None where the
+    payer takes no request after the service, or it is too late for one."""
+    return _series(facts, policy, today, None)
+
+
+def _series(
+    facts: ClaimFacts, policy: PayerPolicy, today: date, used_up: Authorization | None
+) -> RequestedAuthorization | None:
+    rule, first = policy.authorization_requests, facts.service_date
+    if rule is None or today > first + timedelta(days=rule.days_after_service):
         return None
     last = first + rule.weeks * _WEEK - timedelta(days=1)
     if facts.plan is not None:
         last = max(first, min(last, facts.plan.valid_to))
-    used_up = exhausted_authorization(facts, code) if missing.hold == "AUTH_EXHAUSTED" else None
     return RequestedAuthorization(
         units=(last - first) // _WEEK + 1,
         first_day=first,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,27 @@ import pytest
 from sqlalchemy import text
 
 from activities import steps
+from groupclaim import x12
 from groupclaim.lifecycle.events import DenialAdvanced, FactLearned
 from groupclaim.lifecycle.state import Fact, Stage
 from groupclaim.model.patient import Authorization
+from groupclaim.policy.payer import PolicyBook
 from groupclaim.store import audit, claims, denials, ledger, practice, work
 from tests.activities.house import House
+from tests.activities.test_authorization_request import Reviewer
 from tests.activities.test_remittance import ROSTER, arrives, paid, x835
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with House(tmp_path, ROSTER) as made:
+    async with sent_on(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def sent_on(folder: Path) -> AsyncIterator[House]:
+    """The claims of S1 are with their payers."""
+    async with House(folder, ROSTER) as made:
         await made.until_sent()
         await made.move_to(datetime.fromisoformat("2026-02-20T12:00:00-06:00"))
         yield made
@@ -296,3 +307,74 @@ async def test_news_of_a_denial_that_is_over_changes_nothing(house: House) -> No
     await choose(house, number, "done", request="later")
     async with house.database.reading() as reading:
         assert (await denials.read_denial(reading, number, 1)).outcome == "written_off"
+
+
+# --- an authorization asked for after the service
+
+
+@pytest.fixture
+async def late_asker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """P06's payer takes a request for 30 days after the service, which was on 3 February."""
+    known = PolicyBook.load()
+    book = {
+        name: tuple(
+            item
+            if item.authorization_requests is None
+            else item.model_copy(
+                update={
+                    "authorization_requests": item.authorization_requests.model_copy(
+                        update={"days_after_service": 30}
+                    )
+                }
+            )
+            for item in known.editions(name)
+        )
+        for name in known.names
+    }
+    monkeypatch.setattr("tests.activities.house._POLICIES", PolicyBook(book))
+    async with sent_on(tmp_path) as made:
+        yield made
+
+
+async def test_granted_after_the_service_the_claim_is_sent_again(late_asker: House) -> None:
+    reviewer = Reviewer(late_asker, x12.Decision("A1", "PLCLATE7"))
+    (number,) = await denied(late_asker)
+    assert (await plan(late_asker, number)).next == "ask"
+    assert await to_do(late_asker) == []
+    for _ in range(2):
+        await late_asker.perform(steps.ASK_AFTERWARDS, await ref_of(number))
+    (request,) = reviewer.requests
+    assert request.first_day == date(2026, 2, 3)
+    assert (await plan(late_asker, number, news=1)).next == "conclude"
+    async with late_asker.database.reading() as reading:
+        row = await denials.read_denial(reading, number, 1)
+        facts = await practice.claim_facts(reading, number)
+    assert (row.outcome, row.correction) == ("corrected", "add_authorization")
+    assert [item.number for item in facts.authorizations] == ["PLCLATE7"]
+
+
+async def test_pended_it_is_asked_after_and_refused_it_is_appealed(late_asker: House) -> None:
+    reviewer = Reviewer(late_asker, x12.Decision("A4"))
+    (number,) = await denied(late_asker)
+    ref = await ref_of(number)
+    await late_asker.perform(steps.ASK_AFTERWARDS, ref)
+    waits = await plan(late_asker, number)
+    now = await late_asker.clock.now()
+    assert (waits.next, waits.who, waits.due_at) == ("wait", "payer", now + timedelta(days=1))
+    await late_asker.perform(steps.ASK_AFTERWARDS, ref)
+    assert reviewer.inquiries == []
+    await late_asker.move_to(now + timedelta(days=1))
+    assert (await plan(late_asker, number, news=1)).next == "ask"
+    reviewer.says = x12.Decision("A3")
+    await late_asker.perform(steps.ASK_AFTERWARDS, ref)
+    assert (len(reviewer.requests), len(reviewer.inquiries)) == (1, 1)
+    assert (await plan(late_asker, number, news=2)).action == "appeal"
+
+
+async def test_too_late_for_a_request_a_person_asks(late_asker: House) -> None:
+    """The thirtieth day after 3 February is 5 March."""
+    (number,) = await denied(late_asker)
+    await late_asker.move_to(datetime.fromisoformat("2026-03-05T23:00:00-06:00"))
+    assert (await plan(late_asker, number)).next == "ask"
+    await late_asker.move_to(datetime.fromisoformat("2026-03-06T01:00:00-06:00"))
+    assert (await plan(late_asker, number, news=1)).next == "person"

@@ -46,6 +46,26 @@ async def test_a_letter_is_drafted_approved_and_sent_in_this_order(scene: Scene)
     ]  # fmt: skip
 
 
+async def test_the_payer_is_asked_afterwards_and_asked_after_until_it_decides(
+    scene: Scene,
+) -> None:
+    outside = scene.outside
+    outside.wall_clock = False
+    waits = plan(next="wait", who="payer", due_at=START + DAY)
+    outside.answer(steps.PLAN_DENIAL, plan(next="ask"), waits, plan(next="ask"))
+    outside.answer(steps.PLAN_DENIAL, plan(next="conclude"))
+    handle = await scene.denial("GC0000LATER0")
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    await scene.wake(handle, DAY)
+    await handle.result()
+    assert [name for name, _ in outside.calls] == [
+        "plan_denial", "ask_afterwards",
+        "plan_denial", "announce_denial", "follow_up_denial",
+        "plan_denial", "ask_afterwards",
+        "plan_denial", "announce_denial",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("choice", "more", "told"),
     [
