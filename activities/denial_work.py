@@ -522,7 +522,7 @@ _TEXTS: tuple[str, ...] = (
 
 def _plan(
     base: dict[str, Any],
-    then: Literal["draft", "send", "person", "wait", "conclude"],
+    then: Literal["draft", "send", "ask", "person", "wait", "conclude"],
     choices: tuple[str, ...] = (),
     **changes: Any,
 ) -> steps.DenialPlan:

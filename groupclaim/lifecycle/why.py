@@ -68,7 +68,7 @@ def why(state: ClaimState) -> Why:
             next_step=_reminder(state),
             next_at=state.due_at,
             released_by=f"{kind.released_by}. {kind.repair}",
-            otherwise="it stays held, is looked at again each time, and the filing limit runs",
+            otherwise=f"it stays held, is looked at again each time, and {_clock(state)[1]}",
         )
     if state.ended:
         reason = f" ({state.reason})" if state.reason else ""
@@ -88,7 +88,9 @@ def why(state: ClaimState) -> Why:
             next_step=next_step if state.due_at else "none before the answer",
             next_at=state.due_at,
             released_by=released_by,
-            otherwise="an alert is raised and the date is set anew",
+            otherwise="the claim goes to the next payer with every figure of those before"
+            if state.stage is Stage.CROSSOVER
+            else "an alert is raised and the date is set anew",
         )
     return Why(
         waiting_for=f"groupclaim: {state.stage.replace('_', ' ')} is being worked on",
@@ -103,4 +105,31 @@ def why(state: ClaimState) -> Why:
 def _reminder(state: ClaimState) -> str:
     if state.hold is not None and HOLDS[state.hold.code].asked_again:
         return "the payer is asked again"
-    return "a reminder before the filing limit" if state.due_at else "none: a person decides"
+    return f"a reminder{_clock(state)[0]}" if state.due_at else "none: a person decides"
+
+
+def _clock(state: ClaimState) -> tuple[str, str]:
+    """Which time runs while a claim is held: as the reminder before it says, and as what happens
+    when nobody acts."""
+    if state.hold is not None and state.hold.code == "REFUND_DUE":
+        return " before the day of the refund", "the day by which it must be back passes"
+    if state.denial:
+        return (
+            " before the limit to correct or appeal",
+            "the limit to correct or appeal the denial runs",
+        )
+    if state.stage in _WITH_THE_PAYER:
+        return "", "the payer decides meanwhile on what it was sent"
+    if state.stage in _DECIDED:
+        return "", "the money stays open"
+    return " before the filing limit", "the filing limit runs"
+
+
+_WITH_THE_PAYER = (Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED, Stage.CROSSOVER)
+_DECIDED = (
+    Stage.PAYMENT_AUDIT,
+    Stage.UNDERPAYMENT_REVIEW,
+    Stage.PATIENT_BALANCE,
+    Stage.CLOSED,
+    Stage.NOT_BILLABLE,
+)

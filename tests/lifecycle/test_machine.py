@@ -165,8 +165,11 @@ class Claim(RuleBasedStateMachine):
         if held is not None and HOLDS[held.code].redo is None:  # such a hold stands
             released = isinstance(event, events.HoldReleased) and event.code == held.code
             # Of somebody who was not there nothing is billed: the note's review is moot.
+            # What was left behind was not sent: both notes are compared anew.
+            left_behind = isinstance(event, events.FactLearned) and event.fact == "left_behind"
             moot = held.code == "CLONE_REVIEW" and (
-                self.state.hold is not None and self.state.hold.code == "ATTENDANCE_CHANGED"
+                left_behind
+                or (self.state.hold is not None and self.state.hold.code == "ATTENDANCE_CHANGED")
             )
             if not released and not moot:
                 assert self.state.hold is not None
@@ -207,6 +210,8 @@ class Claim(RuleBasedStateMachine):
         assert reasons.next_step
         assert reasons.released_by
         assert reasons.otherwise
+        if self.state.stage in (Stage.SUBMITTED, Stage.ACCEPTED, Stage.CLOSED):
+            assert "filing limit" not in reasons.otherwise
         if self.state.sequence:
             assert reasons.since is not None
         if self.state.hold or self.state.stage in WAITS_FOR_OUTSIDE:

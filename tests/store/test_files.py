@@ -40,7 +40,7 @@ async def test_a_changed_file_is_not_read(world: World) -> None:
     async with world.database.transaction() as tx:
         digest = await keep_file(tx, world.connection_id, "inbound", "835", "a", CONTENT, NOW)
         stored = await tx.scalar(select(x12_file.c.content))
-        await tx.execute(update(x12_file).values(content=stored[:-1] + b"\x00"))
+        await tx.execute(update(x12_file).values(content=stored[:-1] + bytes([stored[-1] ^ 1])))
         with pytest.raises(Undecipherable, match=r"x12_file\.content"):
             await read_file(tx, digest)
         with pytest.raises(UnknownRecord):

@@ -183,6 +183,9 @@ class Outside:
             timer_seconds=self.sleep(due_at),
         )
 
+    def _ask_afterwards(self, ref: steps.DenialRef) -> steps.Told:
+        return steps.Told()
+
     def _draft_letter(self, ref: steps.DenialRef) -> steps.Told:
         return steps.Told()
 
