@@ -76,6 +76,7 @@ histories: setup ## record the workflow histories anew that the replay tests use
 
 dashboards: setup ## make deploy's generated files anew: the table of metrics, Grafana's dashboards
 	$(BIN)/python -m deploy.prometheus.catalogue
+	$(BIN)/python -m deploy.grafana.generate
 
 lock: setup ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \

@@ -1165,8 +1165,35 @@ JOIN claim_money m ON m.claim_number = d.claim_number""",
 }
 
 
-def view_ddl(dialect: str) -> list[str]:
-    """The statements that make the views that people, dashboards and the judge read."""
+DASHBOARD_ROLE = "groupclaim_dashboards"
+_DASHBOARD_COLUMNS = {
+    "payer": "id, payer_id",
+    "claim_figures": "clinician_id, location_id, service_date, stage, payer_key, codes, "
+    "first_billed_at, billed_cents, allowed_cents, paid_cents, patient_paid_cents, "
+    "contractual_cents, denied_cents, payer_open_cents, patient_open_cents, underpaid_cents, "
+    "overpaid_cents, recovered_cents, decided, denied, first_pass, clean",
+    "underpayments": "service_date, payer_key, code, pattern, expected_cents, allowed_cents, "
+    "underpaid_cents, recovered_cents, dispute_id, state",
+}
+"""What Grafana may read by SQL: no claim number, no patient, nothing encrypted."""
+
+
+def dashboard_grants() -> list[str]:
+    """The rights of the role that dashboards read PostgreSQL with."""
     return [
+        f"GRANT SELECT ({columns}) ON {name} TO {DASHBOARD_ROLE}"
+        for name, columns in _DASHBOARD_COLUMNS.items()
+    ]
+
+
+def view_ddl(dialect: str) -> list[str]:
+    """The statements that make the views that people, dashboards and the judge read. Rights on a
+    view go with it, so the dashboards' role, where there is one, gets its own again."""
+    views = [
         text.replace("{false}", "0" if dialect == "sqlite" else "FALSE") for text in VIEWS.values()
     ]
+    if dialect == "sqlite":
+        return views
+    grants = "; ".join(dashboard_grants())
+    there = f"to_regrole('{DASHBOARD_ROLE}') IS NOT NULL"
+    return [*views, f"DO $$ BEGIN IF {there} THEN {grants}; END IF; END $$"]
