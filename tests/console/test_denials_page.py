@@ -78,6 +78,40 @@ async def test_cases_and_trends_name_what_would_have_stopped_it(denied: Practice
     assert "NOTE_INCOMPLETE" in trends
 
 
+async def test_a_letter_is_read_by_those_who_may_and_each_look_is_noted(denied: Practice) -> None:
+    number = await denied.house.claim_of("S1", "P05")
+    viewer = await denied.signed_in("viewer")
+    await viewer.get(f"/claims/{number}")
+    assert (await viewer.post(f"/claims/{number}/letter")).status_code == 403
+    biller = await denied.signed_in("biller")
+    page = said((await biller.get(f"/claims/{number}")).text)
+    assert "Limit 2026-08-25 23:59 : 180 days from the notice of 2026-02-26" in page
+    assert "Approve the letter" not in page
+    read = await biller.post(f"/claims/{number}/letter")
+    assert (read.content, read.headers["content-type"]) == (b"packet", "application/pdf")
+    async with denied.house.database.reading() as reading:
+        noted = await audit.entries(reading, number)
+    assert [entry.actor for entry in noted if entry.action == "read_letter"] == ["biller"]
+
+
+async def test_a_supervisor_approves_a_letter_and_a_biller_does_not(denied: Practice) -> None:
+    number = await denied.house.claim_of("S1", "P05")
+    biller = await denied.signed_in("biller")
+    await biller.get(f"/claims/{number}")
+    path = f"/claims/{number}/letter/approve"
+    assert (await biller.post(path, reason="It is right.")).status_code == 403
+    supervisor = await denied.signed_in("supervisor")
+    assert "Approve the letter" in (await supervisor.get(f"/claims/{number}")).text
+    assert (await supervisor.post(path, reason="It is right.")).status_code == 303
+    page = said((await supervisor.get(f"/claims/{number}")).text)
+    assert "approved by supervisor" in page
+    assert "Approve the letter" not in page
+    assert "Being sent 1, 60.00" in said((await supervisor.get("/denials?view=board")).text)
+    other = await denied.house.claim_of("S2", "P19")
+    answer = await supervisor.post(f"/claims/{other}/letter/approve", reason="It is right.")
+    assert (answer.status_code, "No denial of this claim" in answer.text) == (409, True)
+
+
 async def test_who_sees_no_session_sees_no_denial(denied: Practice) -> None:
     await denied.let_in(Role.BILLER, name="elsewhere", locations=("no-such-place",))
     browser = await denied.signed_in("elsewhere")

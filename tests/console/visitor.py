@@ -99,8 +99,10 @@ class _AtOnce:
         await self._house.switchboard.signal(self._id, name, what)
         await self._house.settle()
 
-    async def execute_update(self, name: str, what: BaseModel, **options: Any) -> claim.Progress:
-        assert name == "release_hold"
+    async def execute_update(self, name: str, what: BaseModel, **options: Any) -> BaseModel:
+        if isinstance(what, steps.DenialChoice):
+            recorded = await self._house.perform(steps.RECORD_DENIAL_CHOICE, what)
+            return steps.DenialPlan(at=recorded.at, next="send")
         assert isinstance(what, claim.ReleaseHold)
         number = self._id.removeprefix("claim/")
         decided = what.model_dump()
