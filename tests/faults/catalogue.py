@@ -340,8 +340,11 @@ FAULTS = (
         )
         + _in("store/test_database", "after_key_rotation_everything_is_still_read")
         + _in("worker/test_books_commands", "keys_are_rotated_and_everything_stays_readable")
-        + _in("worker/test_exporter", "a_lost_key_is_told_and_the_other_figures_go_on"),
-        "no test rotates keys under a running worker",
+        + _in("worker/test_exporter", "a_lost_key_is_told_and_the_other_figures_go_on")
+        + _in(
+            "activities/test_key_rotation",
+            "keys_rotate_under_a_run_and_an_old_worker_stops_cleanly",
+        ),
     ),
     Fault(
         34,
