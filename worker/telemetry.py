@@ -34,6 +34,10 @@ _ALLOWED_FIELDS = frozenset(
 )  # fmt: skip
 
 
+TELL_VALUES = ("aiosqlite", "httpcore2", "httpx2", "sqlalchemy")
+"""Libraries that log, below warnings, what a statement or a request holds."""
+
+
 def configure_logging(level: str = "info") -> None:
     """Write every log of this process to standard error, one JSON object a line."""
     activity.logger.activity_info_on_message = False
@@ -61,6 +65,8 @@ def configure_logging(level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for talkative in TELL_VALUES:
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,

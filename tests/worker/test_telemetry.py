@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from worker.telemetry import configure_logging
+from worker.telemetry import TELL_VALUES, configure_logging
 
 SECRET = "Testa Invented"
 
@@ -30,6 +30,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     configure_logging("info")
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     root.handlers, root.level = before
+    for name in TELL_VALUES:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     structlog.reset_defaults()
 
 
@@ -108,3 +110,13 @@ def test_below_the_level_nothing_is_written(lines: Lines) -> None:
     structlog.get_logger("worker").debug("told")
     logging.getLogger("library").debug("told")
     assert lines() == []
+
+
+@pytest.mark.parametrize("library", TELL_VALUES)
+def test_a_library_that_tells_values_is_silent_at_every_level(lines: Lines, library: str) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    logging.getLogger(f"{library}.part").debug("SELECT ... ('%s',)", SECRET)
+    logging.getLogger(library).info("GET https://payer/%s", SECRET)
+    assert lines() == []
+    logging.getLogger(library).warning("told")
+    assert len(lines()) == 1
