@@ -17,6 +17,8 @@ from groupclaim.rules.pricing import Expected
 
 _DEDUCTIBLE, _COINSURANCE, _COPAY = "1", "2", "3"
 _PATIENT_SHARES = frozenset({_DEDUCTIBLE, _COINSURANCE, _COPAY, "66", "122"})
+_NOT_THE_PATIENTS = ("OA", "209")
+"""The share of a qualified Medicare beneficiary, which may be billed to a next payer alone."""
 SEQUESTRATION = "253"
 """CARC of what Medicare takes from its own part by law."""
 
@@ -40,8 +42,9 @@ class Audit(Record):
 
 
 def allowed_amount(payment: ClaimPayment) -> Cents:
-    """What the payer allowed: as it says (AMT*B6), else what it paid, left to the patient and took
-    after pricing. What it does not cover at all (PR-96, PR-204 and the like) is not allowed."""
+    """What the payer allowed: as it says (AMT*B6), else what it paid, left to the patient or to a
+    next payer alone and took after pricing. What it does not cover at all (PR-96, PR-204 and the
+    like) is not allowed."""
     if payment.allowed is not None:
         return payment.allowed
     return derived_allowed(payment.paid, payment.adjustments)
@@ -53,6 +56,7 @@ def derived_allowed(paid: Cents, adjustments: tuple[Adjustment, ...]) -> Cents:
         item.cents
         for item in adjustments
         if (item.group == "PR" and item.reason in _PATIENT_SHARES)
+        or (item.group, item.reason) == _NOT_THE_PATIENTS
         or (item.group in _CONTRACTUAL_GROUPS and item.reason in AFTER_PRICING)
     )
 
@@ -140,7 +144,15 @@ def sequestration_taken(payment: ClaimPayment) -> Cents:
 
 def sequestration_due(payment: ClaimPayment, allowed: Cents, policy: PayerPolicy) -> Cents:
     """Sequestration is taken from the payer's part of the allowed amount, and only where due."""
-    payers_part = allowed - share(payment.adjustments, _PATIENT_SHARES)
+    payers_part = (
+        allowed
+        - share(payment.adjustments, _PATIENT_SHARES)
+        - sum(
+            item.cents
+            for item in payment.adjustments
+            if (item.group, item.reason) == _NOT_THE_PATIENTS
+        )
+    )
     return payers_part.share(policy.sequestration.basis_points, 10_000)
 
 

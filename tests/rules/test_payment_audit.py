@@ -250,3 +250,13 @@ def test_the_shortfall_is_the_difference_or_nothing(allowed: int, agreed: int) -
     else:
         assert result.shortfall == agreed - allowed
         assert result.outcome == ("underpaid" if agreed > allowed else "overpaid")
+
+
+def test_a_qualified_beneficiarys_share_is_part_of_what_medicare_allowed() -> None:
+    """Of 30.85 the 6.17 of a qualified beneficiary come as OA-209: nobody is short of them, and
+    sequestration is 2 % of the other 24.68, 0.49."""
+    cuts = (("CO", "45", 2915), ("OA", "209", 617), ("CO", "253", 49))
+    for allowed in (3085, None):
+        result = audit(3085, payment(6000, 2419, *cuts, allowed=allowed), "medicare-part-b")
+        assert (result.outcome, result.allowed, result.shortfall) == ("as_expected", 3085, 0)
+        assert result.findings == ()
