@@ -31,7 +31,6 @@ _DECIDED_BY_PEOPLE = frozenset(
         "UNDERPAYMENT_REVIEW",
         "OVERPAYMENT_REVIEW",
         "PAYMENT_UNPRICED",
-        "PAYER_SILENT",
         "INFORMATION_REQUESTED",
         "REJECTED",
         "DENIED",
