@@ -22,7 +22,7 @@ from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.licences import valid_licences
 from groupclaim.rules.patient_account import EstimateDue, estimate_due
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import audit, patient_account
+from groupclaim.store import audit, patient_account, work
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, Transaction
 from groupclaim.store.practice import read_practice
@@ -211,6 +211,12 @@ class PatientPapers:
                     "due_by": due.by.isoformat() if due else None,
                 },
             )  # fmt: skip
+            patient_id = self._database.keyring.patient_id(patient_ref)
+            for year in range(first.year, last.year + 1):
+                item_id = await work.open_once(tx, work.estimate_task(patient_id, year), now)
+                item = await work.read_item(tx, item_id)
+                if item.state is not work.WorkState.RESOLVED:
+                    await work.resolve(tx, item_id, by, item.revision, now)
         late = due is not None and today > due.by
         return EstimatePaper(papers.estimate_pdf(made, now), made.total, due, late)
 

@@ -121,6 +121,35 @@ async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
     """Put something on the list, once; a deadline or amount that has changed is brought up to
     date, and one that had ended by itself and is to be done again stands open again. Returns the
     item's id."""
+    key, new = await _put(tx, task, at)
+    if not new:
+        await tx.execute(
+            update(work_item)
+            .where(work_item.c.id == key, work_item.c.state != WorkState.RESOLVED.value)
+            .values(due_at=task.due_at, cents=task.cents)
+        )
+        await tx.execute(
+            update(work_item)
+            .where(work_item.c.id == key, work_item.c.resolution == BY_ITSELF)
+            .values(
+                state=WorkState.OPEN.value,
+                resolved_at=None,
+                resolution=None,
+                due_at=task.due_at,
+                cents=task.cents,
+                revision=work_item.c.revision + 1,
+            )
+        )
+    return key
+
+
+async def open_once(tx: Transaction, task: Task, at: datetime) -> str:
+    """Put something on the list, unless it stands there or is done: what is known of it stays.
+    Returns the item's id."""
+    return (await _put(tx, task, at))[0]
+
+
+async def _put(tx: Transaction, task: Task, at: datetime) -> tuple[str, bool]:
     key = tx.keyring.opaque("work", f"{task.kind}|{task.subject}|{task.key}")
     new = await tx.insert_new(
         work_item,
@@ -149,25 +178,7 @@ async def open_item(tx: Transaction, task: Task, at: datetime) -> str:
             "claim_number": task.claim_number,
         }
         await webhooks.note(tx, webhooks.Event.WORK_ITEM_OPENED, key, data, at)
-    if not new:
-        await tx.execute(
-            update(work_item)
-            .where(work_item.c.id == key, work_item.c.state != WorkState.RESOLVED.value)
-            .values(due_at=task.due_at, cents=task.cents)
-        )
-        await tx.execute(
-            update(work_item)
-            .where(work_item.c.id == key, work_item.c.resolution == BY_ITSELF)
-            .values(
-                state=WorkState.OPEN.value,
-                resolved_at=None,
-                resolution=None,
-                due_at=task.due_at,
-                cents=task.cents,
-                revision=work_item.c.revision + 1,
-            )
-        )
-    return key
+    return key, new
 
 
 async def close_items(
@@ -297,6 +308,17 @@ async def waiver_proposed(reading: Reading, state: ClaimState) -> Proposal | Non
     item = _item(row)
     first = (await comments(reading, item.id))[0]
     return Proposal(item, first.actor, first.text, item.due_at or item.opened_at)
+
+
+def estimate_task(patient_id: str, year: int) -> Task:
+    """The good-faith estimate of a patient's sessions of one year."""
+    return Task(
+        kind="estimate",
+        subject=patient_id,
+        key=str(year),
+        code="ESTIMATE_DUE",
+        queue="front desk",
+    )
 
 
 @dataclass(frozen=True, slots=True)

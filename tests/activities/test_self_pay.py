@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pypdf
 import pytest
@@ -17,9 +18,11 @@ from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.store import ledger, practice
+from groupclaim.store import ledger, practice, work
 from groupclaim.store.schema import fee
 from tests.activities.house import KEYRING, SAMPLES, House
+
+SESSIONS = json.loads((SAMPLES / "sessions.json").read_text())
 
 
 @pytest.fixture
@@ -112,3 +115,39 @@ async def test_without_a_fee_a_person_is_asked(house: House) -> None:
     checked = await house.perform(steps.CHECK_ELIGIBILITY, step)
     assert checked.held is not None
     assert checked.held.code == "NO_FEE"
+
+
+async def test_an_estimate_is_due_until_it_is_written(tmp_path: Path) -> None:
+    """Scheduled on Monday 2 February for Monday the 9th, five business days ahead: due within one
+    business day, by midnight of the 3rd where the practice is."""
+    async with House(tmp_path, {"S3": ("P17", "P23")}) as house:
+        data = json.loads((SAMPLES / "practice.json").read_text())
+        for patient in data["patients"]:
+            patient["self_pay"] = patient["ref"] == "P17"
+        async with house.quietly() as tx:
+            await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
+        await house.open_sessions()
+        number = await house.claim_of("S3", "P17")
+        (item,) = await _estimates(house)
+        assert (item.claim_number, item.queue) == (number, "front desk")
+        assert item.due_at is not None
+        zone = item.due_at.astimezone(ZoneInfo("America/Chicago"))
+        assert zone.isoformat() == "2026-02-03T23:59:59-06:00"
+        step = steps.ClaimStep(claim_number=number, sequence=0)
+        await house.move_to(await house.clock.now() + timedelta(days=3))
+        await house.perform(steps.CHECK_ELIGIBILITY, step)
+        assert await _estimates(house) == (item,), "expired, it stays, with its day"
+        (session,) = (one for one in SESSIONS if one["ref"] == "S3")
+        await PatientPapers(house.database).estimate(
+            "P17", session["clinician"], session["location"], date(2026, 2, 9), 10,
+            date(2026, 2, 2), "scheduled", "R. Lee",
+        )  # fmt: skip
+        assert await _estimates(house) == ()
+        await house.perform(steps.CHECK_ELIGIBILITY, step)
+        assert await _estimates(house) == ()
+
+
+async def _estimates(house: House) -> tuple[work.WorkItem, ...]:
+    async with house.database.reading() as reading:
+        found = work.Wanted(code="ESTIMATE_DUE")
+        return await work.items(reading, found, await house.clock.now())

@@ -99,4 +99,4 @@ async def test_a_wake_up_goes_along(scene: Scene, number: str) -> None:
     await handle.signal(
         "submitted", events.Submitted(at=START, key="s", version=1, due_at=START + DAY)
     )
-    await eventually(lambda: outside.inputs(steps.FOLLOW_UP))  # due a day before it was woken
+    await eventually(lambda: outside.inputs(steps.ASK_STATUS))  # due a day before it was woken
