@@ -157,6 +157,7 @@ async def practice_at(
     folder: Path,
     rosters: Mapping[str, tuple[str, ...]] = SMALL,
     *,
+    client: Any = AtOnce,
     played: bool = False,
     origin: str = ORIGIN,
     **options: Any,
@@ -166,8 +167,8 @@ async def practice_at(
         wall = WallClock()
         console = Console(
             database=house.database,
-            desk=FrontDesk(house.database, house.clock, cast(Client, AtOnce(house))),
-            cash=CashDesk(house.database, house.clock, cast(Client, AtOnce(house))),
+            desk=FrontDesk(house.database, house.clock, cast(Client, client(house))),
+            cash=CashDesk(house.database, house.clock, cast(Client, client(house))),
             clock=house.clock,
             policies=house.outside.policies,
             playbook=house.outside.playbook,

@@ -17,7 +17,7 @@ from activities import steps
 from groupclaim.console.access import Permission
 from groupclaim.console.api.door import scope_of
 from groupclaim.store import api_keys, audit, work
-from tests.activities.house import SAMPLES
+from tests.activities.house import SAMPLES, House
 from tests.console.visitor import ORIGIN, Practice, practice_at
 
 API = "/api/v1"
@@ -26,15 +26,21 @@ ALL = tuple(item.value for item in Permission)
 
 @pytest.fixture
 async def practice(tmp_path: Path) -> AsyncIterator[Practice]:
-    async with practice_at(tmp_path) as made:
-        board = made.house.switchboard
-
-        async def at_once(name: str, what: Any, **options: Any) -> Any:
-            assert name == "record_attendance"
-            return await made.house.perform(steps.RECORD_ATTENDANCE, what)
-
-        board.execute_update_with_start_workflow = at_once  # type: ignore[attr-defined]
+    async with practice_at(tmp_path, client=Written) as made:
         yield made
+
+
+class Written:
+    """Stands for Temporal's client: what workflows are told is written down, attendance taken."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.start_workflow = house.switchboard.start_workflow
+        self.get_workflow_handle = house.switchboard.get_workflow_handle
+
+    async def execute_update_with_start_workflow(self, name: str, what: Any, **_: Any) -> Any:
+        assert name == "record_attendance"
+        return await self._house.perform(steps.RECORD_ATTENDANCE, what)
 
 
 class System:
