@@ -14,6 +14,7 @@ Which account it belongs to is said by its reason:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -111,6 +112,7 @@ async def forward_balances(reading: Reading) -> tuple[ForwardBalance, ...]:
     )
     reversed_in = await _reversed_in(reading, sorted({row.remittance_id for row in rows}))
     balances: list[_Balance] = []
+    carried: Counter[tuple[int, int]] = Counter()
     for row in rows:
         if row.cents < 0:
             known = _of_claim_or_reference(balances, row, still_open=False)
@@ -118,9 +120,17 @@ async def forward_balances(reading: Reading) -> tuple[ForwardBalance, ...]:
                 known = _Balance(row.payer_id, row.reference)
                 balances.append(known)
             known.announced -= row.cents
+            if row.reason_code == "FB":
+                carried[row.remittance_id, id(known)] -= row.cents
             _note(known, row, row.cents, reversed_in)
             continue
         left = row.cents
+        named = _of_claim_or_reference(balances, row, still_open=False)
+        if named is not None:
+            # What one payment books and carries forward at once takes nothing yet.
+            booked = min(left, carried[row.remittance_id, id(named)])
+            carried[row.remittance_id, id(named)] -= booked
+            left -= booked
         while left and (debt := _to_take_from(balances, row)) is not None:
             part = min(left, debt.announced - debt.taken)
             debt.taken += part

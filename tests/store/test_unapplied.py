@@ -473,6 +473,27 @@ async def test_a_balance_carried_forward_is_followed_until_it_is_used_up(sent: W
         assert (await trial_balance(reading))[Account.TAKEBACK] == 300
 
 
+async def test_what_one_payment_books_and_carries_forward_at_once_takes_nothing_yet(
+    sent: World,
+) -> None:
+    """24.00 announced (WO 24.00 beside FB -24.00), then taken as 15.00 and 9.00."""
+    number, *others = sent.claims[:4]
+    steps = ((("WO", 2400), ("FB", -2400)), (("FB", 1500),), (("FB", 900),))
+    expected = ((2400, 0), (2400, 1500), (2400, 2400))
+    for place, (claim, adjustments) in enumerate(zip(others, steps, strict=True)):
+        withheld = tuple(
+            ProviderAdjustment("1999900107", reason, cents, f"{number}A")
+            for reason, cents in adjustments
+        )
+        trace = f"T{place}"
+        item = payment(paid(claim, 4200, *FLAT), trace=trace, withheld=list(adjustments))
+        await post(sent, replace(item, provider_adjustments=withheld), trace)
+        async with sent.database.reading() as reading:
+            (balance,) = await forward_balances(reading)
+        assert (balance.announced, balance.taken) == expected[place]
+        assert balance.claims == (number,)
+
+
 async def test_a_recovery_names_its_claim_and_a_refund_of_ours_offsets_it(sent: World) -> None:
     number = sent.claims[0]
     item = payment(paid(sent.claims[1], 4200, *FLAT))
