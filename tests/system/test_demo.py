@@ -157,6 +157,23 @@ def test_the_books_are_whole(calm: Run) -> None:
         assert (ended.returncode, json.loads(ended.stdout)["faults"]) == (0, [])
 
 
+def test_exactly_the_planted_underpayments_are_found(calm: Run) -> None:
+    """The working of each stands in samples/README.md."""
+    ended = groupclaim("report", "underpayments", "--json", state=calm.state)
+    found = sorted(
+        (row["payer"], row["service_date"], row["pattern"], row["underpaid_cents"])
+        for row in json.loads(ended.stdout)["rows"]
+    )
+    placebo = "Placebo Health Plan"
+    assert found == [
+        (placebo, "2026-02-05", "wrong_licence_tier", 600),
+        (placebo, "2026-02-09", "unexplained", 605),
+        (placebo, "2026-02-09", "unexplained", 605),
+        ("Pretend Community Plan", "2026-02-17", "takeback_without_reversal", 900),
+        ("Pretend Community Plan", "2026-02-17", "takeback_without_reversal", 1500),
+    ]
+
+
 def test_a_held_claim_says_why(calm: Run) -> None:
     listed = groupclaim("claim", "list", "--hold", "COVERAGE_INACTIVE", "--json", state=calm.state)
     (claim,) = json.loads(listed.stdout)
