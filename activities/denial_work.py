@@ -412,6 +412,10 @@ class DenialWork:
             if people > 1 and second in ("", choice.by.strip().casefold()):
                 raise invalid("a write-off of this amount needs a second person")
             await ledger.lock_claim(tx, number)
+            version = await claims.read_version(tx, number, row.version)
+            if version.payer_sequence > 1:
+                # What the payers before left to the patient was this one's to pay.
+                await ledger.take_from_patient(tx, number, f"denial|{denial}", now)
             open_now = (await ledger.balance(tx, number)).payer_open
             if open_now > 0:
                 await ledger.write_off(tx, number, Cents(open_now), f"denial|{denial}", now)

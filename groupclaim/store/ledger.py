@@ -460,6 +460,20 @@ async def write_off(
     return await book(tx, booking, at)
 
 
+async def take_from_patient(tx: Transaction, claim_number: str, key: str, at: datetime) -> bool:
+    """What payers have left to the patient is open with a payer again, whether or not the patient
+    has paid it: a later payer denied it and nobody asks the patient for it."""
+    booking = Booking(
+        f"next_payer|{claim_number}|{key}",
+        "next payer",
+        Account.PAYER_RECEIVABLE,
+        Account.PATIENT_RECEIVABLE,
+        await patient_share(tx, claim_number),
+        claim_number,
+    )
+    return booking.cents > 0 and await book(tx, booking, at)
+
+
 async def book_payer_refund(
     tx: Transaction, claim_number: str, cents: Cents, key: str, at: datetime
 ) -> int:

@@ -30,6 +30,7 @@ from groupclaim.store.schema import claim_version
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment, PaymentParty
 from tests.activities.house import SAMPLES, House
+from tests.activities.test_denial import announced, choose
 
 MEMBER = "888000111"
 CUTS = (("CO", "45", 2915), ("PR", "2", 617), ("CO", "253", 49))
@@ -65,6 +66,7 @@ class Desk:
         version: int,
         amount: int,
         *cuts: tuple[str, str, int],
+        cause: str = "CO-22",
         status: str = "1",
         remarks: tuple[str, ...] = (),
         line: str | None = "ours",
@@ -119,7 +121,7 @@ class Desk:
                 self.claim,
                 events.RemittancePosted(
                     at=now, key=trace, version=version, denied=denied,
-                    cause="CO-22" if denied else None,
+                    cause=cause if denied else None,
                 ),
             )  # fmt: skip
         return posted
@@ -383,3 +385,17 @@ async def test_what_the_next_payer_denies_is_not_the_patients_before_a_person_ha
         patient_id = desk.house.database.keyring.patient_id("P01")
         (line,) = await patient_account.account(reading, patient_id)
     assert not line.settled
+
+
+async def test_a_next_payers_denial_that_is_written_off_leaves_the_patient_nothing(
+    desk: Desk,
+) -> None:
+    """Medicare left 6.17; Medicaid denies it under CO: what CO takes off is nobody's to pay."""
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("CO", "197", 617), status="4", cause="CO-197")
+    await choose(desk.house, desk.claim, "write_off")
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
+    await announced(desk.house, desk.claim)
+    assert desk.state.stage is Stage.CLOSED
