@@ -165,7 +165,7 @@ BOARDS = (
             ),
             Panel(
                 "Work by who must act",
-                "Held claims by the one whose turn it is.",
+                "Open and pended work items by the one whose turn it is.",
                 f"sum by (queue) (groupclaim_work_items{{{P}}})",
                 legend="{{queue}}",
             ),

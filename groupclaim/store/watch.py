@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, or_, select
 
-from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ENDED, Stage
 from groupclaim.store import audit, authorizations, ledger, people
 from groupclaim.store.database import Reading
@@ -36,6 +35,7 @@ from groupclaim.store.schema import (
     remittance,
     remittance_claim,
     transfer,
+    work_item,
     x12_file,
 )
 
@@ -74,8 +74,8 @@ RECEIVABLE = Family(
 )
 AT_RISK = Family(
     "groupclaim_money_at_risk_dollars",
-    "Held claims: what the payer still owes, or the charge of the newest version while nothing "
-    "is billed.",
+    "Held claims: what the payer still owes; while nothing is billed the newest version's charge, "
+    "or what its work item says it would charge.",
     ("payer", "hold_code"),
 )
 DEADLINES = Family(
@@ -84,7 +84,9 @@ DEADLINES = Family(
     ("payer", "days_left"),
 )
 WORK_ITEMS = Family(
-    "groupclaim_work_items", "Held claims by who must act (the holds' own word).", ("queue",)
+    "groupclaim_work_items",
+    "Work items that are not resolved, by who must act and what they are about.",
+    ("queue", "kind", "state"),
 )
 AWAITING = Family(
     "groupclaim_awaiting_answer_claims",
@@ -182,16 +184,6 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
     """What is cheap to read: everything but :func:`seldom`'s."""
     owed = _owed()
     open_money = await ledger.open_items(reading)
-    held = await _counted(
-        reading,
-        select(claim.c.hold_code, func.count())
-        .where(claim.c.hold_code.is_not(None))
-        .group_by(claim.c.hold_code),
-    )
-    queues: Counter[str] = Counter()
-    for (code,), count in held.items():
-        kind = HOLDS.get(code)
-        queues[kind.waits_for.partition(":")[0] if kind else "other"] += int(count)
     answered = select(acknowledgment.c.batch_id).where(
         acknowledgment.c.kind.in_(("TA1", "999")), acknowledgment.c.batch_id.is_not(None)
     )
@@ -223,6 +215,12 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
     ).label("range")
     newest = (claim_version.c.claim_number == claim.c.claim_number) & (
         claim_version.c.version == claim.c.version
+    )
+    asked = and_(
+        work_item.c.kind == "hold",
+        work_item.c.subject == claim.c.claim_number,
+        work_item.c.code == claim.c.hold_code,
+        work_item.c.state != "resolved",
     )
     return {
         PAYERS: {
@@ -257,10 +255,13 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
             select(
                 claim.c.payer_key,
                 claim.c.hold_code,
-                func.sum(func.coalesce(owed.c.cents, claim_version.c.charge_cents, 0)),
+                func.sum(
+                    func.coalesce(owed.c.cents, claim_version.c.charge_cents, work_item.c.cents, 0)
+                ),
             )
             .join(owed, owed.c.claim_number == claim.c.claim_number, isouter=True)
             .join(claim_version, newest, isouter=True)
+            .join(work_item, asked, isouter=True)
             .where(claim.c.hold_code.is_not(None))
             .group_by(claim.c.payer_key, claim.c.hold_code),
         ),
@@ -270,7 +271,12 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
             .where(_OPEN, claim.c.due_at.is_not(None))
             .group_by(claim.c.payer_key, "range"),
         ),
-        WORK_ITEMS: {(queue,): float(count) for queue, count in queues.items()},
+        WORK_ITEMS: await _counted(
+            reading,
+            select(work_item.c.queue, work_item.c.kind, work_item.c.state, func.count())
+            .where(work_item.c.state != "resolved")
+            .group_by(work_item.c.queue, work_item.c.kind, work_item.c.state),
+        ),
         AWAITING: await _counted(
             reading,
             select(claim.c.payer_key, in_stage, func.count())

@@ -257,7 +257,12 @@ def test_every_alert_is_planted_and_has_its_page() -> None:
 
 
 def test_the_configuration_of_prometheus_and_its_rules_are_valid() -> None:
-    for check, file in (("config", "prometheus.yml"), ("rules", "recording.yml")):
+    checks = (
+        ("config", "prometheus.yml"),
+        ("config", "kubernetes.yml"),
+        ("rules", "recording.yml"),
+    )
+    for check, file in checks:
         subprocess.run(
             [program("promtool"), "check", check, PROMETHEUS / file],
             check=True,

@@ -180,7 +180,9 @@ async def watched(
     del config["alerting"]
     for job in config["scrape_configs"]:
         name = job["job_name"].removeprefix("groupclaim-")
-        job["static_configs"][0]["targets"] = [f"127.0.0.1:{ports[name]}"]
+        job.pop("dns_sd_configs", None)  # no names here: the rest of the job is as deployed
+        labels = {"practice": "main"}
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[name]}"], "labels": labels}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     server = Process(
         "prometheus",
@@ -293,6 +295,8 @@ EQUAL = {
     "UNION SELECT 'open', SUM(payer_open_cents) / 100.0 FROM claim_money",
     "Owed by payer": "SELECT c.payer_key, SUM(m.payer_open_cents) / 100.0 FROM claim_money m "
     "JOIN claim c ON c.claim_number = m.claim_number WHERE m.payer_open_cents <> 0 GROUP BY 1",
+    "Work by who must act": "SELECT queue, COUNT(*) FROM work_item WHERE state <> 'resolved' "
+    "GROUP BY 1",
     "Payers on file": "SELECT id, payer_id, 1 FROM payer",
 }
 

@@ -106,6 +106,39 @@ def test_what_scales_has_a_budget_and_the_exporter_is_one() -> None:
     }
 
 
+def test_prometheus_asks_for_services_and_ports_that_are_there() -> None:
+    """In compose the services of the file, in the cluster headless services of the pods."""
+    compose = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    cluster = yaml.safe_load((DEPLOY / "prometheus" / "kubernetes.yml").read_text())
+    jobs = [job["job_name"] for job in compose["scrape_configs"]]
+    assert [job["job_name"] for job in cluster["scrape_configs"]] == jobs
+    services = manifests("Service")
+    for ours, theirs in zip(compose["scrape_configs"], cluster["scrape_configs"], strict=True):
+        name, port = asked(ours)
+        assert name in COMPOSE["services"]
+        host, same = asked(theirs)
+        assert (host, same) == (f"{name}.groupclaim.svc", port)
+        service = services[name]["spec"]
+        assert service["clusterIP"] == "None"
+        (target,) = (item["targetPort"] for item in service["ports"] if item["port"] == port)
+        pod = manifests("Deployment")[name]["spec"]["template"]
+        assert pod["metadata"]["labels"].items() >= service["selector"].items()
+        (container,) = pod["spec"]["containers"]
+        opened = {item["name"]: item["containerPort"] for item in container["ports"]}
+        assert opened[target] == port
+
+
+def asked(job: dict[str, Any]) -> tuple[str, int]:
+    """Host and port that a job of Prometheus scrapes."""
+    for found in job.get("dns_sd_configs", ()):
+        (name,) = found["names"]
+        return name, found["port"]
+    (only,) = job["static_configs"]
+    (target,) = only["targets"]
+    host, _, port = target.partition(":")
+    return host, int(port)
+
+
 def test_nothing_goes_in_or_out_by_default() -> None:
     policies = manifests("NetworkPolicy")
     closed = policies["deny-by-default"]["spec"]

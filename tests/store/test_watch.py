@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import insert, text, update
 
-from groupclaim.store import audit, claims, ledger, people, watch
+from groupclaim.store import audit, claims, ledger, people, watch, work
 from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import audited_line as line
 from groupclaim.store.schema import batch, claim, dispute_case, x12_file
@@ -85,12 +85,13 @@ async def test_the_queue_of_ready_claims(world: World) -> None:
 
 
 async def test_held_claims_by_who_must_act_and_what_is_at_risk(world: World) -> None:
-    """One billed claim of 65.00 held whole, one held before anything is billed, one unknown."""
+    """One billed claim of 65.00 held whole, one made and not billed, one that is not made yet and
+    whose work item says 70.00 (and that had another hold before), one unknown."""
     await send_all(world, world.claims[:1])
     async with world.database.transaction() as tx:
         await claims.make_version(tx, version_of(world.claims[1]), NOW)
         for number, code in zip(
-            world.claims, ("DENIED", "NOTE_UNSIGNED", "NOT_A_HOLD"), strict=False
+            world.claims, ("DENIED", "NOTE_UNSIGNED", "NOT_A_HOLD", "NOTE_INCOMPLETE"), strict=False
         ):
             await tx.execute(
                 update(claim)
@@ -98,14 +99,27 @@ async def test_held_claims_by_who_must_act_and_what_is_at_risk(world: World) -> 
                 .values(
                     hold_code=code,
                     held_since=NOW,
-                    **({"version": 1} if code != "NOT_A_HOLD" else {}),
+                    **({"version": 1} if code in ("DENIED", "NOTE_UNSIGNED") else {}),
                 )
             )
+        for code, cents in (("NOTE_UNSIGNED", 7100), ("NOTE_INCOMPLETE", 7000)):
+            await work.open_item(
+                tx,
+                work.Task(
+                    kind="hold", subject=world.claims[3], key=code, code=code, queue="clinician",
+                    cents=cents, due_at=None, claim_number=world.claims[3],
+                ),
+                NOW,
+            )  # fmt: skip
     figures = await often(world)
     risk = {code: dollars for (_, code), dollars in figures[watch.AT_RISK].items()}
-    assert risk == {"DENIED": 65.0, "NOTE_UNSIGNED": 65.0, "NOT_A_HOLD": 0.0}
-    queues = figures[watch.WORK_ITEMS]
-    assert queues == {("biller",): 1.0, ("clinician",): 1.0, ("other",): 1.0}
+    assert risk == {
+        "DENIED": 65.0,
+        "NOTE_UNSIGNED": 65.0,
+        "NOT_A_HOLD": 0.0,
+        "NOTE_INCOMPLETE": 70.0,
+    }
+    assert figures[watch.WORK_ITEMS] == {("clinician", "hold", "open"): 2.0}
 
 
 async def test_what_became_of_what_was_charged_adds_up(world: World) -> None:
