@@ -52,7 +52,11 @@ _UNKNOWN_MEMBER_ID = Refusal("A7", "164", "IL")
 _UNKNOWN_FREQUENCY = Refusal("A7", "535", "")
 WRONG_PAYER = Refusal("A3", "116", "PR")
 
+VOID = "8"
+"""The frequency code of a claim that takes an earlier one back."""
+
 _DEDUCTIBLE, _COPAY = "1", "3"
+_NOTHING_TO_REPLACE = "16"
 _PRIOR_PAYER = "23"
 _NO_PRIOR_DECISION = "129"
 
@@ -65,7 +69,7 @@ def admit(payer: Payer, member_id: str, frequency: str, received_on: date) -> Me
     member = payer.member_with(member_id)
     if member is None or member.id_on(received_on) != member_id:
         return _UNKNOWN_MEMBER_ID
-    if frequency not in ("1", "7"):
+    if frequency not in ("1", "7", VOID) or (frequency == VOID and payer.voids == "letter"):
         return _UNKNOWN_FREQUENCY
     return member
 
@@ -234,6 +238,33 @@ def take_back(
     )
 
 
+def void(
+    payer: Payer, history: History, claim: Claim, earlier: ClaimDecision | None
+) -> tuple[ClaimDecision, History]:
+    """Take ``earlier`` back because the practice says that the claim was wrong; refuse what names
+    no answer in force, or is not that claim. As if it had never been: the service may be billed
+    again, and the deductible that it met is open again.
+    """
+    if earlier is None or earlier.is_reversal or _billed(earlier.claim) != _billed(claim):
+        refused = tuple(
+            LineDecision(line, None, 0, (Adjustment("CO", _NOTHING_TO_REPLACE, line.charge_cents),))
+            for line in claim.lines
+        )
+        return ClaimDecision(claim, refused), history
+    (reversal,), taken = take_back(payer, history, earlier, None, claim.payer_claim_number)
+    key = claim.member.key
+    services = {(key, line.service_date, line.code) for line in claim.lines}
+    met = sum(decided.share(_DEDUCTIBLE) for decided in earlier.lines)
+    used = {**taken.deductible_used_cents}
+    used[key] = max(0, used.get(key, 0) - met)
+    return reversal, replace(taken, billed=taken.billed - services, deductible_used_cents=used)
+
+
+def _billed(claim: Claim) -> tuple[str, list[tuple[str, date, int]]]:
+    lines = sorted((line.code, line.service_date, line.charge_cents) for line in claim.lines)
+    return claim.member.key, lines
+
+
 class _Desk:
     """One day's work of a payer: the history grows with each claim decided."""
 
@@ -281,7 +312,9 @@ class _Desk:
         """The claim adjustment reason code for which the line is not priced."""
         if claim.frequency == "7":
             if self._members_by_claim.get(claim.replaces) != claim.member.key:
-                return "16"  # replaces nothing that this payer decided for this member
+                return (
+                    _NOTHING_TO_REPLACE  # replaces nothing that this payer decided for this member
+                )
             # Only what is denied can be replaced; what is paid would be paid a second time.
             if service in self._paid:
                 return "18"

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 
 from groupclaim.simulator.adjudicator import (
+    VOID,
     WRONG_PAYER,
     ClaimDecision,
     History,
@@ -22,6 +23,7 @@ from groupclaim.simulator.adjudicator import (
     adjudicate,
     admit,
     take_back,
+    void,
 )
 from groupclaim.simulator.clock import DrivenClock, WallClock
 from groupclaim.simulator.inquiries import (
@@ -197,6 +199,7 @@ class Clearinghouse:
             payer.payer_id: list(payer.reversals) for payer in world.payers
         }
         self._announced: set[tuple[str, int]] = set()
+        self._owed: dict[tuple[str, Payee], list[Withheld]] = defaultdict(list)
         self._requests: set[tuple[str, str]] = set()
         self._reviews: dict[tuple[str, str], datetime] = {}
         for entry in log.entries():
@@ -512,8 +515,11 @@ class Clearinghouse:
         accepted = {
             one.claim.payer_claim_number: one for one in self._awaiting[payer.payer_id].pop(day, ())
         }
+        voids = [one for one in accepted.values() if one.claim.frequency == VOID]
         decisions, history = adjudicate(
-            payer, self._histories[payer.payer_id], [one.claim for one in accepted.values()]
+            payer,
+            self._histories[payer.payer_id],
+            [one.claim for one in accepted.values() if one.claim.frequency != VOID],
         )
         payments: dict[Payee, list[tuple[AcceptedClaim, ClaimDecision]]] = {}
         for decision in decisions:
@@ -530,13 +536,57 @@ class Clearinghouse:
             )
             payee = earlier.accepted.payee
             payments.setdefault(payee, []).extend((earlier.accepted, one) for one in taken)
+        for one in sorted(voids, key=lambda one: one.claim.control_number):
+            answered, history = self._void(payer, history, one, payments, day)
+            payments.setdefault(one.payee, []).extend(answered)
         self._histories[payer.payer_id] = history
         for payee, decided in payments.items():
+            if not decided:
+                continue
             trace = self._pay(payer, day, payee, decided)
             for one, decision in decided:
                 self._answers[one.claim.payer_claim_number] = _Answered(one, decision, day, trace)
                 if decision.is_forwarded and not decision.supersedes:
                     self._cross_over(one, decision, day)
+
+    def _void(
+        self,
+        payer: Payer,
+        history: History,
+        one: AcceptedClaim,
+        payments: dict[Payee, list[tuple[AcceptedClaim, ClaimDecision]]],
+        day: date,
+    ) -> tuple[list[tuple[AcceptedClaim, ClaimDecision]], History]:
+        """What the remittance says about a claim that takes an earlier one back, and the payer's
+        history then: the reversal, or nothing where it is only kept from the next payment."""
+        before = [
+            *((answer.accepted, answer.decision) for answer in self._answers.values()),
+            *(item for decided in payments.values() for item in decided),
+        ]
+        number = one.claim.replaces
+        # The last word on it: an answer may have been reversed or corrected since.
+        found = next(
+            (
+                (accepted, decision)
+                for accepted, decision in reversed(before)
+                if accepted.submitted.source.payer.payer_id == payer.payer_id
+                and number in (accepted.claim.payer_claim_number, _number_of(decision))
+            ),
+            None,
+        )
+        earlier = found[1] if found is not None and _number_of(found[1]) == number else None
+        decision, history = void(payer, history, one.claim, earlier)
+        if found is None or not decision.is_reversal:
+            return [(one, decision)], history
+        accepted = found[0]
+        if payer.voids == "takeback" and -decision.paid_cents > 0:
+            owed = Withheld("WO", -decision.paid_cents, number)
+            self._owed[payer.payer_id, accepted.payee].append(owed)
+            self._answers[accepted.claim.payer_claim_number] = _Answered(
+                accepted, decision, day, ""
+            )
+            return [], history
+        return [(accepted, decision)], history
 
     def _cross_over(self, accepted: AcceptedClaim, decision: ClaimDecision, day: date) -> None:
         """The next payer gets the claim as it was sent to the first, with what that one decided."""
@@ -596,7 +646,7 @@ class Clearinghouse:
 
     def _withheld(self, payer: Payer, day: date, payee: Payee) -> list[Withheld]:
         """What the payer says it wants back, or keeps, with the payment of that day (8.4)."""
-        found: list[Withheld] = []
+        found = self._owed.pop((payer.payer_id, payee), [])
         for position, takeback in enumerate(payer.takebacks):
             member_id, service_date = takeback.reference_member_id, takeback.service_date
             answer = self._paid_before(payer, member_id, service_date, day)
@@ -637,6 +687,10 @@ class Clearinghouse:
         )
         trace = f"{day:%Y%m%d}{digest[:8].upper()}"
         withheld = self._withheld(payer, day, payee)
+        kept = sum(one.cents for one in withheld)
+        if (left := sum(decision.paid_cents for _, decision in decided) - kept) < 0:
+            # What this payment carries forward, the next one is less.
+            self._owed[payer.payer_id, payee].append(Withheld("FB", -left, trace))
         for copy in range(1, payer.copies_of(day) + 1):
             name = f"835-{payer.payer_id}-{trace}-{copy}.edi"
             number = self._number(name)
@@ -753,6 +807,11 @@ def _said(member: Member, asked_at: datetime, at: datetime) -> Reviewed:
         return Reviewed(call=True)
     decided = [one for one in reviews if asked_at + timedelta(hours=one.after_hours) <= at]
     return Reviewed(decided[-1] if decided else None, is_final=len(decided) == len(reviews))
+
+
+def _number_of(decision: ClaimDecision) -> str:
+    """The payer's number for an answer: a correction has one of its own."""
+    return decision.claim.payer_claim_number
 
 
 def _remitted_at(day: date) -> datetime:

@@ -226,6 +226,9 @@ class Payer(_Record):
     """One payer: its members, its prices, its pace.
 
     `says_primary_always`: its remittances say "processed as primary" whatever its place was.
+    `voids`: what it does about a claim with frequency 8: it takes its payment back by a `reversal`
+    (CLP02 22) or, without one, by keeping it from its next payment (`takeback`, PLB WO); or it
+    takes no such claim and wants a `letter`.
     """
 
     payer_id: Identifier
@@ -242,6 +245,7 @@ class Payer(_Record):
     unbalanced: tuple[Unbalanced, ...] = ()
     takebacks: tuple[Takeback, ...] = ()
     says_primary_always: bool = False
+    voids: Literal["reversal", "takeback", "letter"] = "reversal"
 
     def member_with(self, member_id: str) -> Member | None:
         """The member to whom this id was ever issued."""

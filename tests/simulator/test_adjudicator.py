@@ -264,7 +264,11 @@ def test_only_the_member_id_of_the_day_of_receipt_is_admitted(world: World) -> N
     assert admit(payer, "CI0009", "1", date(2026, 1, 31)) == invalid
     assert admit(payer, "CI0009", "7", date(2026, 2, 1)) is member
     assert admit(payer, "CI7777", "1", date(2026, 2, 1)) == invalid
-    assert admit(payer, "CI0009", "8", date(2026, 2, 1)) == Refusal("A7", "535", "")
+    assert admit(payer, "CI0009", "8", date(2026, 2, 1)) is member
+    by_letter = payer.model_copy(update={"voids": "letter"})
+    refused = Refusal("A7", "535", "")
+    assert admit(by_letter, "CI0009", "8", date(2026, 2, 1)) == refused
+    assert admit(payer, "CI0009", "9", date(2026, 2, 1)) == refused
 
 
 def test_the_share_of_a_qualified_medicare_beneficiary_is_nobody_s(

@@ -11,7 +11,14 @@ from time import process_time
 
 import pytest
 
-from groupclaim.x12 import Dependent, Subscriber, build_270, build_837p, check_outbound
+from groupclaim.x12 import (
+    Dependent,
+    Subscriber,
+    build_270,
+    build_837p,
+    check_outbound,
+    read_837p,
+)
 from groupclaim.x12.check import _walk
 from tests.x12.examples import (
     ADDRESS,
@@ -244,6 +251,18 @@ def test_problem_names_loop_element_and_repair(name, loop, element):
     problem = next(problem for problem in check_outbound(data) if problem.code == code)
     assert (problem.loop, problem.element) == (loop, element)
     assert problem.repair
+
+
+def test_a_void_passes_with_the_payers_number_alone():
+    void = replace(CLAIM, control_number="GC0001B", frequency="8", original_reference="PCN0001")
+    data = claim_file(void)
+    assert check_outbound(data) == ()
+    assert b":B:8*" in data
+    ((read,), problems) = read_837p(data)
+    assert problems == ()
+    assert [(one.frequency, one.original_reference) for one in read.claims] == [("8", "PCN0001")]
+    without_number = replace(void, original_reference="")
+    assert codes(claim_file(without_number)) == ["original_reference_missing"]
 
 
 def test_problem_points_at_its_segment():
