@@ -207,7 +207,7 @@ def test_nothing_personal_is_kept_in_the_clear(calm: Run) -> None:
     # Temporal's own file holds histories, search attributes and summaries, and is not packed: what
     # may be read there is found.
     engine = (calm.state / "temporal.db").read_bytes()
-    assert b"HoldCode" in engine
+    assert b"binary/encrypted" in engine
     assert b"claim/GC" in engine
     for path in kept:
         content = path.read_bytes()
