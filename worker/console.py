@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
-from groupclaim.console.app import Console, create_app
+from groupclaim.console.app import create_app
 from groupclaim.console.codec_server import CodecServer, create_codec_server
+from groupclaim.console.console import Console
 from groupclaim.console.oidc import IdentityProvider
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook

@@ -8,8 +8,7 @@ data.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,14 +22,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from activities.cash_desk import CashDesk
-from activities.front_desk import FrontDesk, Refused
+from activities.front_desk import Refused
 from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
 from groupclaim.console.api.application import create_api
 from groupclaim.console.api.door import PATH as API
+from groupclaim.console.console import Console
 from groupclaim.console.limits import RateLimit
-from groupclaim.console.oidc import IdentityProvider
 from groupclaim.console.pages import (
     claims,
     denials,
@@ -42,11 +40,7 @@ from groupclaim.console.pages import (
 )
 from groupclaim.console.show import error_page
 from groupclaim.model.base import InputRefused
-from groupclaim.policy.payer import PolicyBook
-from groupclaim.policy.playbook import Playbook
 from groupclaim.store import people
-from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.work import ChangedMeanwhile
 
@@ -64,27 +58,6 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-
-
-@dataclass(frozen=True)
-class Console:
-    """What the console works with. ``origin`` is the address that browsers see, as
-    ``https://claims.example``; ``wall`` tells the time of day outside, for sessions."""
-
-    database: Database
-    desk: FrontDesk
-    cash: CashDesk
-    clock: PracticeClock
-    policies: PolicyBook
-    playbook: Playbook
-    origin: str
-    wall: Callable[[], datetime]
-    identity_provider: IdentityProvider | None = None
-    requests_a_minute: int = 600
-
-    @property
-    def secure(self) -> bool:
-        return self.origin.startswith("https://")
 
 
 class UnguardedRoute(RuntimeError):

@@ -6,19 +6,17 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from groupclaim.console.access import Allow, Permission, Person, Public
+from groupclaim.console.console import Console
 from groupclaim.console.oidc import Attempt, SignInFailed
 from groupclaim.console.show import page
 from groupclaim.model.base import InputRefused
 from groupclaim.store import audit, people
-
-if TYPE_CHECKING:
-    from groupclaim.console.app import Console
 
 router = APIRouter()
 

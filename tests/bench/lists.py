@@ -23,7 +23,8 @@ from temporalio.client import Client
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
-from groupclaim.console.app import Console, create_app
+from groupclaim.console.app import create_app
+from groupclaim.console.console import Console
 from groupclaim.lifecycle.state import ClaimState, Hold, Stage, Step
 from groupclaim.model.money import Cents
 from groupclaim.policy.payer import PolicyBook

@@ -19,7 +19,8 @@ from temporalio.client import Client
 from activities import steps
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
-from groupclaim.console.app import Console, create_app
+from groupclaim.console.app import create_app
+from groupclaim.console.console import Console
 from groupclaim.lifecycle.events import HoldReleased
 from groupclaim.store import people
 from tests.activities.house import SMALL, House

@@ -11,7 +11,8 @@ from temporalio.client import Client
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
-from groupclaim.console.app import Console, create_app
+from groupclaim.console.app import create_app
+from groupclaim.console.console import Console
 from groupclaim.console.pages import denials, remittances
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -10,9 +10,7 @@ from fastapi.routing import APIRoute
 from groupclaim import __version__
 from groupclaim.console.api import intake, status
 from groupclaim.console.api.door import REFUSALS, Problem, guard, scope_of
-
-if TYPE_CHECKING:
-    from groupclaim.console.app import Console
+from groupclaim.console.console import Console
 
 _DESCRIPTION = """\
 Hands in what a practice has, and tells what becomes of it.

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -29,14 +29,12 @@ from temporalio.service import RPCError
 
 from activities.front_desk import Refused
 from groupclaim.console.access import Permission, rows_within
+from groupclaim.console.console import Console
 from groupclaim.console.limits import RateLimit
 from groupclaim.model.base import InputRefused, describe_details
 from groupclaim.store import api_keys
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.work import ChangedMeanwhile
-
-if TYPE_CHECKING:
-    from groupclaim.console.app import Console
 
 PATH = "/api/v1"
 DESCRIPTION = f"{PATH}/openapi.json"
