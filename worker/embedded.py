@@ -93,6 +93,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int | None:
+        """Its process id, once it has been started."""
+        return self._child.pid if self._child is not None else None
+
+    @property
     def alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
 

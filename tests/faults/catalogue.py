@@ -319,7 +319,11 @@ FAULTS = (
         + _in("store/test_authorizations", "who_is_taken_off_the_roster_uses_no_unit"),
         "no test sends the void",
     ),
-    Fault(31, "5,000 claims at once", (), "no test plays a burst of 5,000"),
+    Fault(
+        31,
+        "5,000 claims at once",
+        _in("faults/test_burst", "every_claim_of_a_burst_is_sent_once"),
+    ),
     Fault(
         32,
         "a claim open for 180 days with 50 status inquiries",

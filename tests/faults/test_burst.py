@@ -1,0 +1,26 @@
+"""Thousands of claims at once: all are sent, none twice, in bounded time and memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.faults.burst import burst
+from tests.faults.extent import whole
+
+CLAIMS = 5000 if whole() else 30
+_MOST_MEGABYTES = 1024
+
+
+async def test_every_claim_of_a_burst_is_sent_once(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    found = await burst(CLAIMS, tmp_path)
+    record_property("tries", CLAIMS)
+    record_property("lost", CLAIMS - found.versions_received)
+    record_property("doubled", found.received_twice)
+    record_property("figures", json.dumps(asdict(found)))
+    assert (found.submitted, found.versions_received, found.received_twice) == (CLAIMS, CLAIMS, 0)
+    assert found.worker_peak_megabytes < _MOST_MEGABYTES
