@@ -24,8 +24,8 @@ demo: setup ## play the sample practice from session files to audited payments, 
 chaos: setup ## the same with the worker killed on the way; the table must be the same
 	$(BIN)/groupclaim demo --chaos
 
-up: setup ## Temporal, simulator and worker on this machine, until Ctrl-C
-	$(BIN)/groupclaim up
+up: setup ## everything on this machine, with a practice that is played while you look on; until Ctrl-C
+	$(BIN)/groupclaim up --play whole
 
 test: setup postgres prometheus chromium ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest --durations=10

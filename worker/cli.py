@@ -38,6 +38,7 @@ from worker import (
     decision_commands,
     dispute_commands,
     embedded,
+    live,
     report_commands,
     roster_commands,
     summary,
@@ -204,18 +205,41 @@ def up(
     notes: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="the progress notes")
     ] = Path("samples/notes.json"),
+    play: Annotated[
+        Literal["whole", "small"] | None,
+        typer.Option(help="play this sample practice by a clock of its own while you look on"),
+    ] = None,
+    pace: Annotated[
+        float, typer.Option(min=0, help="seconds for which that clock rests at each moment")
+    ] = 1.0,
 ) -> None:
     """Start Temporal, the simulated clearinghouse, a worker, the console and the exporter on this
     machine, until Ctrl-C.
 
     Everything kept lies in the folder of GROUPCLAIM_STATE (default: ./state). The other commands
-    of this folder then find it.
+    of this folder then find it. With --play the payers and notes are those of the practice, and the
+    folder stays a played one: started again with --play it goes on where it stood.
     """
 
     async def work() -> None:
         settings = Settings()
         settings = settings.model_copy(update={"state": settings.state.resolve()})
-        await embedded.run_everything(settings, payers.resolve(), notes.resolve(), typer.echo)
+        if play is None:
+            await embedded.run_everything(settings, payers.resolve(), notes.resolve(), typer.echo)
+            return
+        scenario = demonstration.Scenario.load(_SAMPLES[play])
+        starts_at = scenario.outside.starts_at
+        await embedded.run_everything(
+            settings,
+            scenario.folder / "payers.json",
+            scenario.folder / "notes.json",
+            typer.echo,
+            embedded.Play(
+                starts_at=starts_at,
+                begin=lambda database: live.set_clock(database, starts_at),
+                carry=lambda house: live.play(scenario, house, pace_seconds=pace, tell=typer.echo),
+            ),
+        )
 
     run(work())
 

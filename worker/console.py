@@ -35,7 +35,7 @@ def wall_time() -> datetime:
 
 async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve the console until SIGTERM or SIGINT. Raises :class:`SettingsRefused`."""
-    address = _address(settings)
+    address = listening_address(settings)
     migrate(settings.database_url)
     keyring = Keyring.load_or_generate(settings.keys_file)
     database = Database.connect(settings.database_url, keyring)
@@ -59,7 +59,7 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
             uvicorn.Config(
                 create_app(console),
                 host=address[0],
-                port=settings.console_port or address[1],
+                port=address[1],
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -76,7 +76,7 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
 
 async def serve_codec(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve the codec server until SIGTERM or SIGINT. Raises :class:`SettingsRefused`."""
-    host, _ = _address(settings)
+    host, _ = listening_address(settings)
     origin = urlsplit(settings.console)
     keyring = Keyring.load(settings.keys_file)
     migrate(settings.database_url)
@@ -109,7 +109,7 @@ async def serve_codec(settings: Settings, tell: Callable[[str], None]) -> None:
         await database.close()
 
 
-def _address(settings: Settings) -> tuple[str, int]:
+def listening_address(settings: Settings) -> tuple[str, int]:
     """Where to listen. In the clear only on this machine: elsewhere a proxy brings encryption."""
     parts = urlsplit(settings.console)
     host = parts.hostname or ""
@@ -121,7 +121,7 @@ def _address(settings: Settings) -> tuple[str, int]:
         raise SettingsRefused("console_port: the port that the proxy in front passes on to")
     if parts.scheme == "https":
         return "0.0.0.0", settings.console_port  # noqa: S104 - behind a proxy, in a container
-    return host, parts.port or 80
+    return host, settings.console_port or parts.port or 80
 
 
 def _is_here(host: str) -> bool:

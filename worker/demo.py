@@ -221,7 +221,7 @@ async def play(
         async for moment in _moments(happenings, time, database, tell):
             await disturber.during(time.move_to(moment), worker)
             while happenings and happenings[0].at <= moment:
-                await disturber.during(_happen(happenings.popleft(), desk), worker)
+                await disturber.during(happen(happenings.popleft(), desk), worker)
                 await time.quiet()
         outcome = await summary.outcome(database, client)
     return Played(
@@ -255,7 +255,8 @@ async def _moments(
         yield moment
 
 
-async def _happen(happening: Happening, desk: FrontDesk) -> None:
+async def happen(happening: Happening, desk: FrontDesk) -> None:
+    """Do what people do, at the front desk; when is for the caller to see to."""
     match happening:
         case AttendanceTaken(session=session, participants=participants):
             await desk.record_attendance(

@@ -16,19 +16,22 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import httpx2
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
-from worker.console import let_in_the_first
+from worker.console import let_in_the_first, listening_address
+from worker.process import connect
 from worker.settings import Settings
 from workflows import search
 
@@ -53,6 +56,17 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+def _free(address: str) -> int:
+    """The port of ``address`` where it is this machine's and free, else any that is."""
+    port = urlsplit(address).port or 0
+    try:
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            found: int = listener.getsockname()[1]
+            return found
+    except OSError:
+        return free_port()
 
 
 def temporal_binary() -> str:
@@ -145,9 +159,11 @@ class Tokens:
 class TemporalServer:
     """The development server on a SQLite file, with our search attributes registered."""
 
-    def __init__(self, folder: Path, port: int | None = None, ui: bool = True) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, ui: bool = True, ui_port: int = 0
+    ) -> None:
         self.port = port or free_port()
-        self.ui_port = free_port() if ui else None
+        self.ui_port = (ui_port or free_port()) if ui else None
         self.address = f"127.0.0.1:{self.port}"
         command = [
             temporal_binary(), "server", "start-dev",
@@ -291,39 +307,88 @@ def exporter_process(settings: Settings) -> Process:
     )
 
 
-async def _open_the_door(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Say, the first time, how to sign in at the console."""
-    migrate(settings.database_url)
-    keyring = Keyring.load_or_generate(settings.keys_file)
-    database = Database.connect(settings.database_url, keyring)
-    try:
-        await let_in_the_first(database, tell)
-    finally:
-        await database.close()
+@dataclass(frozen=True)
+class House:
+    """What stands while everything runs on this machine; ``needed`` must stay alive."""
+
+    database: Database
+    client: Client
+    simulator: Simulator
+    needed: tuple[Process, ...]
+
+
+@dataclass(frozen=True)
+class Play:
+    """A practice that is played meanwhile: by a stored clock that ``begin`` sets, carried by
+    ``carry`` until it is cancelled."""
+
+    starts_at: datetime
+    begin: Callable[[Database], Awaitable[None]]
+    carry: Callable[[House], Coroutine[None, None, None]]
 
 
 async def run_everything(
-    settings: Settings, payers: Path, notes: Path, tell: Callable[[str], None]
+    settings: Settings,
+    payers: Path,
+    notes: Path,
+    tell: Callable[[str], None],
+    play: Play | None = None,
 ) -> None:
     """Temporal, simulator, worker, console and exporter on this machine until SIGINT or SIGTERM.
 
     ``settings.state`` is absolute, as are the paths of ``payers`` and ``notes``.
 
     A process that dies is told of; a worker that dies is started again, as a supervisor would.
+    Raises :class:`StartFailed`.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    host, _, port = settings.temporal.rpartition(":")
+    host = settings.temporal.rpartition(":")[0]
     if host not in ("127.0.0.1", "localhost"):
         raise StartFailed(f"temporal is {settings.temporal}: only this machine's is started here")
-    server = TemporalServer(settings.state, port=int(port))
-    simulator = Simulator(settings.state, payers)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    migrate(settings.database_url)
+    keyring = Keyring.load_or_generate(settings.keys_file)
+    database = Database.connect(settings.database_url, keyring)
+    try:
+        await _set_clock(database, play)
+        await _run_house(settings, database, payers, notes, tell, play, stop)
+    finally:
+        await database.close()
+
+
+async def _set_clock(database: Database, play: Play | None) -> None:
+    if play is not None:
+        await play.begin(database)
+    elif await PracticeClock(database).is_stored():
+        raise StartFailed(
+            "the practice in this folder is one that is played: start it with --play, or take "
+            "another folder (GROUPCLAIM_STATE)"
+        )
+
+
+async def _run_house(
+    settings: Settings,
+    database: Database,
+    payers: Path,
+    notes: Path,
+    tell: Callable[[str], None],
+    play: Play | None,
+    stop: asyncio.Event,
+) -> None:
+    server = TemporalServer(
+        settings.state,
+        port=int(settings.temporal.rpartition(":")[2]),
+        ui_port=_free(settings.temporal_ui),
+    )
+    simulator = Simulator(settings.state, payers, clock=play.starts_at if play else None)
     worker = worker_process(simulator.connected(settings).model_copy(update={"notes": notes}))
     console = console_process(settings)
     exporter_port = settings.exporter_port or free_port()
     exporter = exporter_process(settings.model_copy(update={"exporter_port": exporter_port}))
+    playing: asyncio.Task[None] | None = None
     try:
         await server.start()
         tell(f"Temporal       {server.address}, web UI http://127.0.0.1:{server.ui_port}")
@@ -331,29 +396,50 @@ async def run_everything(
         tell(f"clearinghouse  {simulator.address} (simulated)")
         worker.start()
         tell(f"worker         log in {worker.log}")
-        await _open_the_door(settings, tell)
+        await let_in_the_first(database, tell)
         console.start()
+        await _listens(console, listening_address(settings))
         tell(f"console        {settings.console}")
         exporter.start()
         tell(f"exporter       http://{settings.metrics_host}:{exporter_port}/metrics")
-        tell("ready; Ctrl-C stops everything. In another terminal: groupclaim load --help")
+        if play is not None:
+            client = await connect(settings, database.keyring)
+            needed = (server.process, simulator.process)
+            playing = asyncio.create_task(play.carry(House(database, client, simulator, needed)))
+            tell("ready, and a practice is played; Ctrl-C stops everything")
+        else:
+            tell("ready; Ctrl-C stops everything. In another terminal: groupclaim load --help")
         while not stop.is_set():
             for process in (server.process, simulator.process):
                 process.check()
-            if not worker.alive:
-                tell(f"the worker has ended and is started again: see {worker.log}")
-                worker.start()
-            if not console.alive:
-                tell(f"the console has ended and is started again: see {console.log}")
-                console.start()
-            if not exporter.alive:
-                tell(f"the exporter has ended and is started again: see {exporter.log}")
-                exporter.start()
+            for process in (worker, console, exporter):
+                if not process.alive:
+                    tell(f"the {process.name} has ended and is started again: see {process.log}")
+                    process.start()
+            if playing is not None and playing.done():
+                playing.result()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), timeout=2)
     finally:
+        if playing is not None:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
         exporter.stop()
         console.stop()
         worker.stop(patience_seconds=35)
         await simulator.close()
         server.process.stop()
+
+
+async def _listens(process: Process, address: tuple[str, int]) -> None:
+    """Return when ``process`` takes connections: what is told to people then works."""
+    async with asyncio.timeout(_START_SECONDS):
+        while True:
+            process.check()
+            try:
+                _, writer = await asyncio.open_connection(*address)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.system.scenarios import CHECKOUT, SAMPLES
@@ -21,22 +23,27 @@ from worker.embedded import free_port
 class House:
     """A running `groupclaim up` and a shell beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.metrics_port = free_port()
-        self._environment = {
+        self.exporter_port = free_port()
+        self.console = f"http://127.0.0.1:{free_port()}"
+        self.environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(folder),
             "GROUPCLAIM_STATE": str(folder / "state"),
             "GROUPCLAIM_TEMPORAL": f"127.0.0.1:{free_port()}",
             "GROUPCLAIM_METRICS_PORT": str(self.metrics_port),
+            "GROUPCLAIM_EXPORTER_PORT": str(self.exporter_port),
+            "GROUPCLAIM_EXPORTER_SECONDS": "1",
+            "GROUPCLAIM_CONSOLE": self.console,
         }
         self.log = folder / "up.log"
         with self.log.open("wb") as log:
             self._up = subprocess.Popen(
-                [sys.executable, "-m", "worker", "up"],
+                [sys.executable, "-m", "worker", "up", *options],
                 cwd=CHECKOUT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -46,7 +53,7 @@ class House:
         ended = subprocess.run(
             [sys.executable, "-m", "worker", *arguments],
             cwd=CHECKOUT,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -64,6 +71,24 @@ class House:
         while not condition():
             assert time.monotonic() < limit, f"{what}: {self.log.read_text()[-2000:]}"
             time.sleep(0.3)
+
+    def somebody(self) -> httpx2.Client:
+        """A browser, signed in by what `up` has printed."""
+        printed = re.search(r"sign in +(\S+) / (\S+)", self.log.read_text())
+        assert printed is not None, self.log.read_text()
+        assert f"console        {self.console}" in self.log.read_text()
+        name, password = printed.groups()
+        own = f"{password} and more"
+        browser = httpx2.Client(base_url=self.console, follow_redirects=True, timeout=30)
+        sign_in = {"name": name, "password": password}
+        first = browser.post("/sign-in", data=sign_in)
+        assert "Your password" in first.text
+        token = re.search(r'name="csrf" value="([^"]+)"', first.text)
+        assert token is not None
+        changed = {"csrf": token[1], "current": password, "new": own, "again": own}
+        board = browser.post("/password", data=changed)
+        assert (board.status_code, "<h1>Today</h1>" in board.text) == (200, True)
+        return browser
 
     def stop(self) -> int:
         self._up.send_signal(signal.SIGTERM)
@@ -185,12 +210,46 @@ def test_input_is_refused_with_every_problem(house: House, tmp_path: Path) -> No
     assert practice["patients"][0]["last_name"] not in err
 
 
-def test_metrics_are_served(house: House) -> None:
-    import urllib.request
+def test_console_and_metrics_are_served(house: House) -> None:
+    """After the tests above: what they did stands on the board and in the figures."""
+    browser = house.somebody()
+    (held, *_) = house.json("claim", "list", "--hold", "NOTE_UNSIGNED")
+    board = browser.get("/?code=NOTE_UNSIGNED").text
+    assert held["claim_number"] in board
+    assert "clinician: sign the note" in browser.get(f"/claims/{held['claim_number']}").text
+    worked = httpx2.get(f"http://127.0.0.1:{house.metrics_port}/metrics").text
+    assert 'groupclaim_steps_total{outcome="done",step="check_eligibility"}' in worked
+    stands = f"http://127.0.0.1:{house.exporter_port}/metrics"
+    house.wait_for(
+        lambda: "groupclaim_claims{" in httpx2.get(stands).text, "the exporter's figures"
+    )
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{house.metrics_port}/metrics") as answer:
-        exposition = answer.read().decode()
-    assert 'groupclaim_steps_total{outcome="done",step="check_eligibility"}' in exposition
+
+def test_a_practice_that_is_played_moves_on_the_board_within_a_minute(tmp_path: Path) -> None:
+    house = House(tmp_path, "--play", "small", "--pace", "0.1")
+    try:
+        browser = house.somebody()
+        seen: set[str] = set()
+
+        def moved() -> bool:
+            said = re.search(r"Complete as of ([^(]+) ", browser.get("/").text)
+            assert said is not None
+            seen.add(said[1])
+            return len(seen) > 2 and "note unsigned" in browser.get("/").text
+
+        house.wait_for(moved, "the board moves", patience_seconds=60)
+    finally:
+        assert house.stop() == 0
+    again = subprocess.run(
+        [sys.executable, "-m", "worker", "up"],
+        cwd=CHECKOUT,
+        env=house.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (again.returncode, "start it with --play" in again.stderr) == (3, True), again.stderr
 
 
 def test_a_command_without_a_house_says_what_is_missing(tmp_path: Path) -> None:
