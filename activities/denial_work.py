@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
 from activities import steps
@@ -24,18 +24,17 @@ from groupclaim.documents.appeal import packet, text_of
 from groupclaim.lifecycle.events import DenialAdvanced, Held
 from groupclaim.lifecycle.state import Stage, Step
 from groupclaim.model.authorization_request import OPEN_REQUESTS
-from groupclaim.model.letter import Milestone
 from groupclaim.model.money import Cents
 from groupclaim.rules.appeals import Case, compose_letter
 from groupclaim.rules.authorization_request import series_after_denial
 from groupclaim.rules.deadlines import Deadline
 from groupclaim.rules.denials import DenialDecision, decide_denial
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
-from groupclaim.store import audit, claims, denials, ledger, work
+from groupclaim.store import audit, batches, claims, denials, ledger, work
 from groupclaim.store import authorization_requests as requests
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
-from groupclaim.store.database import Reading, Transaction
-from groupclaim.store.schema import acknowledgment, batch, batch_claim, claim
+from groupclaim.store.database import Transaction
+from groupclaim.store.schema import claim
 from workflows import denial as workflow
 
 _SHORT = timedelta(days=1)
@@ -234,7 +233,7 @@ class DenialWork:
             look = await look_at(outside, reading, row.claim_number, row.version, row.cause)
             if look.billed is None or look.denied.sent is None:
                 return steps.Told()
-            milestones = await _milestones(reading, row.claim_number)
+            milestones = await batches.milestones(reading, row.claim_number)
         denied = await recoded(outside, look)
         decision = decide_denial(denied, look.found.facts, look.billed.policy, outside.playbook)
         name, level = decision.action or "", decision.level or 0
@@ -563,33 +562,3 @@ def _limit(look: Look, decision: DenialDecision) -> Deadline | None:
     if decision.action in ("appeal", "write_off") and level <= levels:
         return deadlines.appeal_limit(decided_on, level)
     return deadlines.correction_limit(decided_on, look.found.facts.service_date)
-
-
-async def _milestones(reading: Reading, claim_number: str) -> tuple[Milestone, ...]:
-    """When each version left and what acknowledged it, the first first."""
-    sent = await reading.rows(
-        select(batch.c.id, batch.c.sent_at, batch.c.interchange_control, batch_claim.c.version)
-        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
-        .where(batch_claim.c.claim_number == claim_number, batch.c.sent_at.is_not(None))
-    )
-    answers = await reading.rows(
-        select(acknowledgment).where(
-            or_(
-                acknowledgment.c.claim_number == claim_number,
-                acknowledgment.c.batch_id.in_([row.id for row in sent]),
-            )
-        )
-    )
-    found = [
-        Milestone(at=row.sent_at, what="837P sent", reference=f"ISA13 {row.interchange_control}")
-        for row in sent
-    ] + [
-        Milestone(
-            at=row.received_at,
-            what=f"{row.kind} {'accepted' if row.accepted else 'rejected'}",
-            reference=" ".join(filter(None, (row.codes, row.payer_claim_number))) or "no codes",
-        )
-        for row in answers
-        if row.claim_number in (None, claim_number)
-    ]
-    return tuple(sorted(found, key=lambda item: item.at))

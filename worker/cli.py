@@ -47,6 +47,7 @@ from worker import (
 )
 from worker import demo as demonstration
 from worker.api_commands import commands as api_keys
+from worker.binder_command import binder
 from worker.console import serve_codec, serve_console
 from worker.denial_commands import commands as denials
 from worker.exporter import run_exporter
@@ -97,6 +98,7 @@ decision_commands.add_to(application, authorization)
 cash_commands.add_to(application, money)
 roster_commands.add_to(session)
 application.command("report")(report_commands.report)
+application.command("binder")(binder)
 application.add_typer(dispute_commands.commands, name="dispute")
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}

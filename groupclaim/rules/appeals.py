@@ -8,37 +8,22 @@ every other member taken out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
+from datetime import date
 
-from groupclaim.model.base import Record
 from groupclaim.model.claim import ClaimVersion
-from groupclaim.model.facts import ClaimFacts
-from groupclaim.model.letter import Exhibit, Letter, Milestone, Row
+from groupclaim.model.letter import Exhibit, Letter, Row
 from groupclaim.model.money import Cents
-from groupclaim.model.session import ProgressNote
 from groupclaim.policy.letters import letter_text
 from groupclaim.policy.payer import PayerPolicy
 from groupclaim.policy.playbook import Evidence
-
-PART2_NOTICE = "42 CFR part 2 prohibits unauthorized use or disclosure of these records."
-"""The short notice of 42 CFR 2.32(a)(2) that goes with each disclosure."""
-
-_NOTE_FIELDS = (
-    ("topic", "Topic"),
-    ("intervention", "Intervention"),
-    ("participation", "Participation and response"),
-    ("progress", "Progress"),
-    ("goal", "Goal of the plan"),
-    ("necessity", "Why group therapy"),
-)
+from groupclaim.rules import exhibits
+from groupclaim.rules.exhibits import OnRecord, local_time
+from groupclaim.rules.part2 import notice_for
 
 
-class Case(Record):
-    """What a letter is written from. ``payer_claim_number`` is the payer's own; ``note`` is the
-    redacted note, where its text is to go along; ``note_digest`` tells which text was signed."""
+class Case(OnRecord):
+    """What a letter is written from. ``payer_claim_number`` is the payer's own."""
 
-    facts: ClaimFacts
     cause: str
     category: str | None
     level_name: str
@@ -48,9 +33,6 @@ class Case(Record):
     payer_claim_number: str | None
     decided_on: date
     filing_working: str
-    milestones: tuple[Milestone, ...] = ()
-    note: ProgressNote | None = None
-    note_digest: str | None = None
 
 
 def compose_letter(case: Case, policy: PayerPolicy, signatory: str, today: date) -> Letter:
@@ -89,9 +71,7 @@ def compose_letter(case: Case, policy: PayerPolicy, signatory: str, today: date)
             for name in dict.fromkeys((*case.evidence, "remittance"))
             if (exhibit := _EXHIBITS[name](case)) is not None
         ),
-        redistribution=PART2_NOTICE
-        if facts.patient.part2 or facts.session.part2_programme
-        else None,
+        redistribution=notice.text if (notice := notice_for(facts)) else None,
     )
 
 
@@ -121,14 +101,14 @@ def _words(case: Case) -> dict[str, str]:
         "level": case.level_name,
         "cause": case.cause,
         "service_date": str(facts.service_date),
-        "starts_at": _local(facts, facts.session.starts_at),
+        "starts_at": local_time(facts, facts.session.starts_at),
         "clinician": f"{clinician.first_name} {clinician.last_name}",
         "licence": f"{licence.kind.upper()} {licence.number} ({licence.state})" if licence else "",
         "plan_frequency": plan.frequency if plan else "as needed",
         "diagnoses": ", ".join(case.sent.diagnoses),
         "minutes": str(facts.minutes),
         "group_size": str(facts.group_size),
-        "note_signed_at": _local(facts, facts.note_signed_at) if facts.note_signed_at else "",
+        "note_signed_at": local_time(facts, facts.note_signed_at) if facts.note_signed_at else "",
         "lines": "; ".join(
             "-".join((line.code, *line.modifiers)) + f" x {line.units}" for line in case.sent.lines
         ),
@@ -139,123 +119,17 @@ def _words(case: Case) -> dict[str, str]:
         "member was covered on the day of service."
         if answer is not None and answer.active
         else "We ask you to look at the member's coverage on the day of service once more.",
-        "filing_sentence": f"it was first sent on {_local(facts, first.at)} ({first.reference})."
+        "filing_sentence": (
+            f"it was first sent on {local_time(facts, first.at)} ({first.reference})."
+        )
         if first
         else "the proof is enclosed.",
         "limit_sentence": f"The limit was {case.filing_working}.",
     }
 
 
-def _local(facts: ClaimFacts, moment: datetime) -> str:
-    return f"{moment.astimezone(ZoneInfo(facts.practice.time_zone)):%Y-%m-%d %H:%M}"
-
-
 def _zip(digits: str) -> str:
     return f"{digits[:5]}-{digits[5:]}"
-
-
-# --- exhibits: each about this patient alone
-
-
-def _attendance(case: Case) -> Exhibit | None:
-    facts = case.facts
-    if facts.attendance is None:
-        return None
-    return Exhibit(
-        title="Attendance",
-        rows=(
-            Row(label="Session", value=f"{_local(facts, facts.session.starts_at)}"),
-            Row(label="The patient", value=facts.attendance.value),
-            Row(label="Minutes", value=str(facts.minutes)),
-            Row(label="Persons treated in the room", value=str(facts.group_size)),
-        ),
-    )
-
-
-def _note(case: Case) -> Exhibit | None:
-    facts, note = case.facts, case.note
-    if facts.note_signed_at is None:
-        return None
-    text = (
-        tuple(
-            f"{label}: {value}"
-            for field, label in _NOTE_FIELDS
-            if (value := getattr(note, field)).strip()
-        )
-        if note is not None
-        else ()
-    )
-    return Exhibit(
-        title="Progress note of the day",
-        rows=(
-            Row(label="Signed at", value=_local(facts, facts.note_signed_at)),
-            Row(
-                label="Signed by",
-                value=f"{facts.clinician.first_name} {facts.clinician.last_name}",
-            ),
-            Row(label="SHA-256 of the signed text", value=case.note_digest or "not kept"),
-        ),
-        paragraphs=text,
-    )
-
-
-def _plan(case: Case) -> Exhibit | None:
-    plan = case.facts.plan
-    if plan is None:
-        return None
-    return Exhibit(
-        title="Treatment plan",
-        rows=(
-            Row(label="In force", value=f"{plan.valid_from} to {plan.valid_to}"),
-            Row(label="Signed at", value=_local(case.facts, plan.signed_at)),
-            Row(label="Type", value=plan.modality.replace("_", " ")),
-            Row(label="Frequency", value=f"{plan.frequency}, {plan.minutes} minutes"),
-            Row(label="Diagnoses", value=", ".join(plan.diagnoses)),
-            *(Row(label="Goal", value=goal) for goal in plan.goals),
-        ),
-    )
-
-
-def _authorization(case: Case) -> Exhibit | None:
-    rows = tuple(
-        Row(
-            label=f"Authorization {item.number}",
-            value=f"{', '.join(item.codes)}, {item.units} units, {item.effective_from} to "
-            f"{item.effective_to}",
-        )
-        for item in case.facts.authorizations
-    )
-    return Exhibit(title="Authorization", rows=rows) if rows else None
-
-
-def _coverage(case: Case) -> Exhibit | None:
-    facts, answer = case.facts, case.facts.eligibility
-    if answer is None:
-        return None
-    return Exhibit(
-        title="Coverage as you told it (271)",
-        rows=(
-            Row(label="Asked", value=_local(facts, answer.checked_at)),
-            Row(label="Covered on the day", value="yes" if answer.active else "no"),
-            Row(label="Member id", value=answer.member_id or "as sent"),
-        ),
-    )
-
-
-def _acknowledgments(case: Case) -> Exhibit | None:
-    rows = tuple(
-        Row(label=_local(case.facts, item.at), value=f"{item.what}: {item.reference}")
-        for item in case.milestones
-    )
-    return Exhibit(title="When the claim was filed", rows=rows) if rows else None
-
-
-def _contract(case: Case) -> Exhibit | None:
-    rows = tuple(
-        Row(label=item.method.replace("_", " "), value=f"from {item.effective_from}")
-        for item in case.facts.contracts
-    )
-    return Exhibit(title="Contract in force", rows=rows) if rows else None
 
 
 def _remittance(case: Case) -> Exhibit | None:
@@ -271,13 +145,13 @@ def _remittance(case: Case) -> Exhibit | None:
 
 
 _EXHIBITS: dict[Evidence, Callable[[Case], Exhibit | None]] = {
-    "attendance": _attendance,
-    "note": _note,
-    "plan": _plan,
-    "authorization": _authorization,
-    "coverage": _coverage,
-    "acknowledgments": _acknowledgments,
-    "contract": _contract,
+    "attendance": exhibits.attendance,
+    "note": exhibits.note,
+    "plan": exhibits.plan,
+    "authorization": exhibits.authorization,
+    "coverage": exhibits.coverage,
+    "acknowledgments": exhibits.acknowledgments,
+    "contract": exhibits.contract,
     "remittance": _remittance,
     "receipt": lambda case: None,
 }

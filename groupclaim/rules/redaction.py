@@ -45,8 +45,9 @@ def refuse_other_members(
     ours: Iterable[str] = (),
 ) -> None:
     """Raise :class:`OtherMemberNamed` where the text of finished ``pages`` holds the name of one of
-    the ``others``, other than as the patient's or a clinician's own. ``ours`` are names of
-    organisations and streets, in which a last name means nobody. Names no one."""
+    the ``others``, other than as the patient's or a clinician's own: somebody who is called just
+    the same cannot be told apart, and is not looked for. ``ours`` are names of organisations and
+    streets, in which a last name means nobody. Names no one."""
     words = _words(pages)
     people = " ".join(pages.split())
     for name in ours:
@@ -55,9 +56,12 @@ def refuse_other_members(
         word for person in (patient, *staff) for name in (person.first_name, person.last_name)
         for word in _words(name)
     }  # fmt: skip
+    same = [_whole(person) for person in (patient, *staff)]
     for other in others:
         first, last = _words(other.first_name), _words(other.last_name)
-        whole = [*first, *last]
+        whole = _whole(other)
+        if whole in same:
+            continue
         if _follows(words, whole) or _follows(words, [*last, *first]):
             raise OtherMemberNamed("the packet names another member of the group")
         if not known.issuperset(last) and len("".join(last)) > 2 and _stands_alone(people, other):
@@ -66,6 +70,10 @@ def refuse_other_members(
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.casefold())
+
+
+def _whole(person: Named) -> list[str]:
+    return [*_words(person.first_name), *_words(person.last_name)]
 
 
 def _follows(words: list[str], wanted: list[str]) -> bool:

@@ -17,9 +17,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, delete, func, or_, select, update
 
 from groupclaim.model.identity import control_number
+from groupclaim.model.letter import Milestone
 from groupclaim.model.session import Attendance
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_charges
@@ -461,3 +462,33 @@ async def payer_claim_number(
         query.order_by(acknowledgment.c.received_at.desc(), acknowledgment.c.id.desc()).limit(1)
     )
     return number
+
+
+async def milestones(reading: Reading, claim_number: str) -> tuple[Milestone, ...]:
+    """When each version left and what acknowledged it, the first first."""
+    sent = await reading.rows(
+        select(batch.c.id, batch.c.sent_at, batch.c.interchange_control, batch_claim.c.version)
+        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
+        .where(batch_claim.c.claim_number == claim_number, batch.c.sent_at.is_not(None))
+    )
+    answers = await reading.rows(
+        select(acknowledgment).where(
+            or_(
+                acknowledgment.c.claim_number == claim_number,
+                acknowledgment.c.batch_id.in_([row.id for row in sent]),
+            )
+        )
+    )
+    found = [
+        Milestone(at=row.sent_at, what="837P sent", reference=f"ISA13 {row.interchange_control}")
+        for row in sent
+    ] + [
+        Milestone(
+            at=row.received_at,
+            what=f"{row.kind} {'accepted' if row.accepted else 'rejected'}",
+            reference=" ".join(filter(None, (row.codes, row.payer_claim_number))) or "no codes",
+        )
+        for row in answers
+        if row.claim_number in (None, claim_number)
+    ]
+    return tuple(sorted(found, key=lambda item: item.at))

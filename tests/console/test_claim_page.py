@@ -213,3 +213,18 @@ async def test_payments_are_evidence_with_a_link(played: Practice) -> None:
     page = (await biller.get(f"/claims/{number}")).text
     assert len(re.findall(r'href="/remittances/\d+"', page)) == 2
     assert (await biller.post(f"/claims/{number}/letter")).status_code == 404
+
+
+async def test_the_audit_binder_is_printed_by_who_may_see_personal_data(played: Practice) -> None:
+    number = await played.house.claim_of("S2", "P18")
+    viewer = await played.signed_in("viewer")
+    assert "audit binder" not in (await viewer.get(f"/claims/{number}")).text
+    assert (await viewer.post(f"/claims/{number}/binder")).status_code == 403
+    biller = await played.signed_in("biller")
+    assert "audit binder" in (await biller.get(f"/claims/{number}")).text
+    answer = await biller.post(f"/claims/{number}/binder")
+    assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
+    async with played.house.database.reading() as reading:
+        last = (await audit.entries(reading, number))[-1]
+    assert (last.actor, last.action) == ("biller", "binder_printed")
+    assert (await biller.post("/claims/GC0000000000X/binder")).status_code == 404

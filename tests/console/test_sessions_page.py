@@ -143,3 +143,20 @@ async def test_each_equation_is_checked(changes: dict[str, int], off: tuple[str,
     if "recorded" in changes:
         whole |= {"excused": 0, "not_billable": 0}
     assert Balance(**{**whole, **changes}).off == off
+
+
+async def test_the_binder_of_a_session_is_in_the_log_of_each_claim(practice: Practice) -> None:
+    session = practice.house.sessions["S3"]
+    viewer = await practice.signed_in("viewer")
+    await viewer.get(f"/sessions/{session}")
+    assert (await viewer.post(f"/sessions/{session}/binder")).status_code == 403
+    supervisor = await practice.signed_in("supervisor")
+    assert "audit binder" in (await supervisor.get(f"/sessions/{session}")).text
+    answer = await supervisor.post(f"/sessions/{session}/binder")
+    assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
+    for patient in ("P17", "P21", "P23"):
+        number = await practice.house.claim_of("S3", patient)
+        async with practice.house.database.reading() as reading:
+            last = (await audit.entries(reading, number))[-1]
+        assert (last.actor, last.action) == ("supervisor", "binder_printed")
+    assert (await supervisor.post("/sessions/none/binder")).status_code == 404

@@ -227,6 +227,12 @@ def test_a_name_shared_with_patient_or_clinician_is_theirs() -> None:
         refuse_other_members(f"Other {patient.last_name}", patient, (sibling,))
 
 
+def test_who_is_called_just_like_the_patient_is_no_reason_to_keep_a_packet() -> None:
+    patient = facts().patient
+    namesake = member("P4", patient.first_name, patient.last_name)
+    refuse_other_members(f"{patient.first_name} {patient.last_name}", patient, (namesake,))
+
+
 # --- the texts
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import select, text
 
+from activities.binders import Binders
 from groupclaim.console.access import Allow, Permission, Person, sees_all, sessions_seen
 from groupclaim.console.show import page
 from groupclaim.lifecycle.holds import HOLDS
@@ -283,6 +284,20 @@ async def read_letter(request: Request, person: Revealer, number: str) -> Respon
         content,
         media_type="application/pdf",
         headers={"content-disposition": f'attachment; filename="{number}.pdf"'},
+    )
+
+
+@router.post("/claims/{number}/binder")
+async def binder(request: Request, person: Revealer, number: str) -> Response:
+    """The audit-defence binder of the claim. It names the patient: it is in the audit log."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+    made = await Binders(console.database).of_claim(number, person.name)
+    return Response(
+        made.pdf,
+        media_type="application/pdf",
+        headers={"content-disposition": f'attachment; filename="{number}-binder.pdf"'},
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from activities.binders import Binders
 from groupclaim.console.access import Allow, Permission, Person
 from groupclaim.console.show import chosen, day, page
 from groupclaim.store import audit, practice, session_matrix
@@ -68,6 +69,20 @@ async def session(request: Request, person: Viewer, session_id: str) -> Response
 async def reveal(request: Request, person: Revealer, session_id: str) -> Response:
     """The same with names. Each participant seen is in the audit log."""
     return await _matrix(request, person, session_id, revealed=True)
+
+
+@router.post("/sessions/{session_id}/binder")
+async def binder(request: Request, person: Revealer, session_id: str) -> Response:
+    """The audit-defence binder of every claim of the session; it is in the audit log of each."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await session_matrix.line(reading, session_id, person.rows)
+    made = await Binders(console.database).of_session(session_id, person.name)
+    return Response(
+        made.pdf,
+        media_type="application/pdf",
+        headers={"content-disposition": f'attachment; filename="{session_id}-binder.pdf"'},
+    )
 
 
 async def _matrix(request: Request, person: Person, session_id: str, *, revealed: bool) -> Response:
