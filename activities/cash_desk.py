@@ -8,7 +8,8 @@ short is completed by taking it again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,11 +21,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities import steps
 from activities.claims_told import known_claims
-from activities.front_desk import Refused
+from activities.front_desk import Refused, require_approval
 from activities.messages import Messages
 from activities.remittance import decision_event, move_units
 from groupclaim import x12
-from groupclaim.store import audit, files, practice, remittances, work
+from groupclaim.model.approval import Decision
+from groupclaim.store import audit, files, ledger, practice, remittances, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.ledger import Account
@@ -180,9 +182,23 @@ class CashDesk:
         async with self._database.reading() as reading:
             return await _standing_of(reading, remittance_id)
 
-    async def return_suspended(self, remittance_id: int, *, by: str, reason: str) -> bool:
+    async def return_suspended(
+        self, remittance_id: int, *, by: str, reason: str, second: str | None = None
+    ) -> bool:
         """Note that the money of a suspended payment went back. False when noted before."""
         now = await self._clock.now()
+        async with self._database.reading() as reading:
+            standing = await _standing_of(reading, remittance_id)
+        if standing.state == "suspended":
+            await require_approval(
+                self._database.transaction,
+                Decision.REFUND,
+                abs(standing.cents),
+                f"remittance {remittance_id}",
+                now,
+                by=by,
+                second=second,
+            )
         async with self._database.transaction() as tx:
             try:
                 news = await remittances.return_suspended(tx, remittance_id, reason, now)
@@ -190,7 +206,8 @@ class CashDesk:
                 raise Refused(f"remittance {remittance_id}: {error}") from None
             if news:
                 subject = f"remittance {remittance_id}"
-                await audit.record(tx, now, by, "suspense_returned", subject, {"reason": reason})
+                said = {"reason": reason, "second": second}
+                await audit.record(tx, now, by, "suspense_returned", subject, said)
                 await work.follow_money(tx, now)
         return news
 
@@ -254,15 +271,15 @@ class CashDesk:
         reason: str,
         dry_run: bool = False,
     ) -> bool:
-        """Book a provider adjustment as what a person found it to be; giving money up takes two.
-        False when that was done before. Raises UnknownRecord and Refused."""
+        """Book a provider adjustment as what a person found it to be; giving money up takes who
+        may. False when that was done before. Raises UnknownRecord and Refused."""
         remittance_id, position, withheld = _named(item)
         if not withheld:
             raise Refused(f"{item} is a claim's money: assign it to a claim, or return it")
-        if account is Account.WRITE_OFF and not _two(by, second):
-            raise Refused("giving money up takes a second person (--second)")
         now = await self._clock.now()
         opened = self._database.rehearsal if dry_run else self._database.transaction
+        if account is Account.WRITE_OFF:
+            await self._require(opened, Decision.WRITE_OFF, item, now, by=by, second=second)
         async with opened() as tx:
             try:
                 news = await remittances.settle_provider_adjustment(
@@ -278,7 +295,7 @@ class CashDesk:
         return news
 
     async def return_unapplied(
-        self, item: str, *, by: str, reason: str, dry_run: bool = False
+        self, item: str, *, by: str, reason: str, second: str | None = None, dry_run: bool = False
     ) -> bool:
         """Note that unapplied cash went back to the payer. False when that was noted before.
         Raises UnknownRecord and Refused."""
@@ -287,17 +304,37 @@ class CashDesk:
             raise Refused(f"{item} is a provider adjustment: settle it with --account")
         now = await self._clock.now()
         opened = self._database.rehearsal if dry_run else self._database.transaction
+        await self._require(opened, Decision.REFUND, item, now, by=by, second=second)
         async with opened() as tx:
             try:
                 news = await remittances.return_unapplied(tx, remittance_id, position, reason, now)
             except remittances.CannotClear as error:
                 raise Refused(f"{item}: {error}") from None
             if news:
-                said = {"item": item, "reason": reason}
+                said = {"item": item, "reason": reason, "second": second}
                 subject = f"remittance {remittance_id}"
                 await audit.record(tx, now, by, "unapplied_returned", subject, said)
                 await work.follow_money(tx, now)
         return news
+
+    async def _require(
+        self,
+        opened: Callable[[], AbstractAsyncContextManager[Transaction]],
+        decision: Decision,
+        item: str,
+        now: datetime,
+        *,
+        by: str,
+        second: str | None,
+    ) -> None:
+        """Raise Refused where these people may not decide about the money of ``item``; one that is
+        not open is for whoever clears it to refuse."""
+        async with self._database.reading() as reading:
+            found = [one for one in await ledger.unapplied_items(reading) if one.item == item]
+        for one in found:
+            await require_approval(
+                opened, decision, abs(int(one.cents)), item, now, by=by, second=second
+            )
 
     # --- files that stand as problems
 

@@ -23,6 +23,7 @@ from groupclaim.delivery.port import NotDelivered
 from groupclaim.documents.appeal import packet, text_of
 from groupclaim.lifecycle.events import DenialAdvanced, Held
 from groupclaim.lifecycle.state import Stage, Step
+from groupclaim.model.approval import Decision
 from groupclaim.model.authorization_request import OPEN_REQUESTS
 from groupclaim.model.money import Cents
 from groupclaim.rules.appeals import Case, compose_letter
@@ -30,7 +31,7 @@ from groupclaim.rules.authorization_request import series_after_denial
 from groupclaim.rules.deadlines import Deadline
 from groupclaim.rules.denials import DenialDecision, decide_denial
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
-from groupclaim.store import audit, batches, claims, denials, ledger, work
+from groupclaim.store import approvals, audit, batches, claims, denials, ledger, work
 from groupclaim.store import authorization_requests as requests
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Transaction
@@ -93,7 +94,8 @@ class DenialWork:
                 await _follow_work(tx, row, None, now)
                 await sleep_until(tx, workflow_id, None)
                 return steps.DenialPlan(at=now, next="conclude")
-            plan = self._planned(row, decision, letters[-1] if letters else None, look, now)
+            people = await approvals.people_needed(tx, Decision.WRITE_OFF, row.cents, now)
+            plan = self._planned(row, decision, letters[-1] if letters else None, look, now, people)
             limit = _limit(look, decision)
             if plan.next in ("person", "wait"):
                 plan = plan.model_copy(
@@ -126,6 +128,7 @@ class DenialWork:
         letter: denials.Letter | None,
         look: Look,
         now: datetime,
+        people_to_write_off: int,
     ) -> steps.DenialPlan:
         playbook = self._outside.playbook
         name = decision.action or "write_off"
@@ -141,7 +144,7 @@ class DenialWork:
             "who": decision.who,
             "what": action.what,
             "people": decision.people,
-            "people_to_write_off": playbook.people_to_write_off(row.cents),
+            "people_to_write_off": people_to_write_off,
             "due_at": min(due_at, alert) if alert else due_at,
             "otherwise": f"the limit passes: {limit.working}" if limit else "it stays open",
         }
@@ -333,10 +336,15 @@ class DenialWork:
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             row = await denials.lock_denial(tx, choice.claim_number, choice.denial)
+            key = f"denial|{row.claim_number}|{row.number}|{choice.request}"
+            if not await claims.has_event(tx, key) and row.outcome is None:
+                refused = await _refusal(tx, row, choice, now)
+                if refused is not None:
+                    return steps.DecisionRecorded(at=now, refused=refused)
             new = await claims.append_event(
                 tx,
                 row.claim_number,
-                f"denial|{row.claim_number}|{row.number}|{choice.request}",
+                key,
                 now,
                 "denial_decision",
                 choice.by,
@@ -406,10 +414,6 @@ class DenialWork:
                 )  # fmt: skip
             await denials.conclude(tx, number, denial, "patient", now)
         elif choice.choice == "write_off":
-            second = (choice.second or "").strip().casefold()
-            people = playbook.people_to_write_off(row.cents)
-            if people > 1 and second in ("", choice.by.strip().casefold()):
-                raise invalid("a write-off of this amount needs a second person")
             await ledger.lock_claim(tx, number)
             version = await claims.read_version(tx, number, row.version)
             if version.payer_sequence > 1:
@@ -510,6 +514,24 @@ async def _follow_work(
         )
         kept = await work.open_item(tx, task, now)
     await work.close_items(tx, "denial", subject, now, keeping=kept)
+
+
+_APPROVED = {"approve": Decision.LETTER, "write_off": Decision.WRITE_OFF}
+
+
+async def _refusal(
+    tx: Transaction, row: denials.Denial, choice: steps.DenialChoice, now: datetime
+) -> str | None:
+    """Why it is not theirs to send this letter, or to give this much up."""
+    decision = _APPROVED.get(choice.choice)
+    if decision is None:
+        return None
+    cents = row.cents
+    if decision is Decision.WRITE_OFF:
+        cents = max(cents, int((await ledger.balance(tx, row.claim_number)).payer_open))
+    return await approvals.refusal(
+        tx, decision, cents, row.claim_number, now, by=choice.by, second=choice.second
+    )
 
 
 _LETTER_CHOICES = {

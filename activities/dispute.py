@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from activities import steps
 from activities.messages import Messages
 from activities.outside import Outside, performs
+from groupclaim.model.approval import Decision
 from groupclaim.policy.payer import PayerPolicy
-from groupclaim.store import audit, claims, disputes, ledger, practice, work
+from groupclaim.store import approvals, audit, claims, disputes, ledger, practice, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.disputes import Case
@@ -56,6 +57,19 @@ class DisputeDesk:
             )
             approving = decision.action == "approve" and case.state == "to_approve"
             closing = decision.action == "close" and outcome and case.state != "closed"
+            if approving or closing:
+                refused = await approvals.refusal(
+                    tx,
+                    _takes(decision),
+                    int(case.outstanding),
+                    f"dispute/{case.id}",
+                    now,
+                    by=decision.by,
+                    second=decision.second,
+                )
+                if refused is not None:
+                    standing = await self._standing(tx, case.id, case.follow_ups, now)
+                    return standing.model_copy(update={"refused": refused})
             if approving:
                 await disputes.told(tx, case.id, now)
             elif closing and outcome:
@@ -73,6 +87,7 @@ class DisputeDesk:
                         "outcome": decision.outcome,
                         "reason": decision.reason,
                         "request": decision.request,
+                        "second": decision.second,
                         "outstanding_cents": int(case.outstanding),
                     },
                 )
@@ -99,7 +114,7 @@ class DisputeDesk:
                 _HOLDS[case.kind],
                 f"dispute {case.id}",
                 f"dispute {case.id} ended: {(case.outcome or '').replace('_', ' ')}",
-                f"dispute-{case.id}",
+                disputes.release_request(case.id),
             )
         return steps.ClaimsReleased(claims=released)
 
@@ -178,6 +193,13 @@ async def policy_of(outside: Outside, reading: Reading, case: Case, now: datetim
     """The rules of the payer of ``case`` as in force now."""
     payer = await practice.read_payer(reading, case.payer_key)
     return outside.policies.policy(payer.policy, now.date())
+
+
+def _takes(decision: steps.DisputeDecision) -> Decision:
+    """Under which limit it stands: a letter goes out, money goes back, or something is given up."""
+    if decision.action == "approve":
+        return Decision.LETTER
+    return Decision.REFUND if decision.outcome == "refunded" else Decision.DISPUTE_END
 
 
 async def _book_refunds(tx: Transaction, case: Case, at: datetime) -> None:

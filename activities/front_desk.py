@@ -8,7 +8,8 @@ cut short is completed by doing it again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -26,13 +27,14 @@ from activities.schedules import schedule_mailboxes
 from activities.steps import TASK_QUEUE
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import Fact, Stage
+from groupclaim.model.approval import Decision
 from groupclaim.model.base import InputRefused
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, Coverage, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.rules.patient_account import card_refusal
-from groupclaim.store import audit, cards, claims, ledger, practice, work
+from groupclaim.store import approvals, audit, cards, claims, ledger, practice, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
 from workflows import claim, denial, dispute, session
@@ -68,6 +70,24 @@ async def _check_receipt(tx: Transaction, number: str, cents: Cents, receipt: st
     if problems:
         raise InputRefused("payment", problems)
     await claims.load_state(tx, number)
+
+
+async def require_approval(
+    opened: Callable[[], AbstractAsyncContextManager[Transaction]],
+    decision: Decision,
+    cents: int,
+    subject: str,
+    now: datetime,
+    *,
+    by: str,
+    second: str | None,
+) -> None:
+    """Raise :class:`Refused` where these people may not decide this; the refusal stays in the audit
+    log, so it has a transaction of its own."""
+    async with opened() as tx:
+        why = await approvals.refusal(tx, decision, cents, subject, now, by=by, second=second)
+    if why is not None:
+        raise Refused(why)
 
 
 def _carried_again(session_id: str) -> WithStartWorkflowOperation[Any, Any]:
@@ -298,13 +318,18 @@ class FrontDesk:
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"receipt:{receipt}"))
         return new
 
-    async def patient_refund(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
+    async def patient_refund(
+        self, number: str, cents: Cents, receipt: str, *, by: str, second: str | None = None
+    ) -> bool:
         """Book what went back to a patient; the same receipt is taken once. True when it is new.
 
         Raises UnknownRecord for a claim that is not ours, Refused for more than the patient has
-        paid beyond what they owe, and for a receipt of another amount.
+        paid beyond what they owe, for a receipt of another amount, and for who may not decide it.
         """
         now = await self._clock.now()
+        await require_approval(
+            self._database.transaction, Decision.REFUND, cents, number, now, by=by, second=second
+        )
         async with self._database.transaction() as tx:
             await _check_receipt(tx, number, cents, receipt)
             await ledger.lock_claim(tx, number)
@@ -316,7 +341,7 @@ class FrontDesk:
             if new and cents > credit:
                 raise Refused(f"only {Cents(max(credit, 0))} of the patient's money is not due")
             if new:
-                await audit.record(tx, now, by, "patient_refund", number)
+                await audit.record(tx, now, by, "patient_refund", number, {"second": second})
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
 
@@ -411,16 +436,20 @@ class FrontDesk:
             until=proposed.until,
         )
 
-    async def approve_dispute(self, number: int, *, by: str, reason: str) -> dict[str, Any]:
+    async def approve_dispute(
+        self, number: int, *, by: str, reason: str, second: str | None = None
+    ) -> dict[str, Any]:
         """Have the letter of a dispute go out."""
-        given = dispute.Approve(by=by, reason=reason, request=uuid.uuid4().hex)
+        given = dispute.Approve(by=by, reason=reason, request=uuid.uuid4().hex, second=second)
         return await self._decide_dispute(number, "approve", given)
 
     async def close_dispute(
-        self, number: int, *, outcome: str, by: str, reason: str
+        self, number: int, *, outcome: str, by: str, reason: str, second: str | None = None
     ) -> dict[str, Any]:
         """End a dispute, and say how."""
-        given = dispute.Close(outcome=outcome, by=by, reason=reason, request=uuid.uuid4().hex)
+        given = dispute.Close(
+            outcome=outcome, by=by, reason=reason, request=uuid.uuid4().hex, second=second
+        )
         return await self._decide_dispute(number, "close", given)
 
     async def _decide_dispute(

@@ -7,7 +7,18 @@ from datetime import datetime
 from activities import steps
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.state import ClaimState
-from groupclaim.store import audit, authorizations, claims, ledger, practice, webhooks, work
+from groupclaim.model.approval import Decision
+from groupclaim.store import (
+    approvals,
+    audit,
+    authorizations,
+    claims,
+    disputes,
+    ledger,
+    practice,
+    webhooks,
+    work,
+)
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Transaction
 from workflows import claim
@@ -63,10 +74,16 @@ class Progress:
         """Who decided what and why: in the audit log before anything follows from it, once."""
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
+            key = f"decision|{decision.claim_number}|{decision.request}"
+            refused = None
+            if not await claims.has_event(tx, key):
+                refused = await _refusal(tx, decision, now)
+            if refused is not None:
+                return steps.DecisionRecorded(at=now, refused=refused)
             new = await claims.append_event(
                 tx,
                 decision.claim_number,
-                f"decision|{decision.claim_number}|{decision.request}",
+                key,
                 now,
                 "decision",
                 decision.by,
@@ -91,3 +108,22 @@ class Progress:
                     },
                 )
         return steps.DecisionRecorded(at=now)
+
+
+_PAYMENT_REVIEWS = ("UNDERPAYMENT_REVIEW", "OVERPAYMENT_REVIEW")
+
+
+async def _refusal(tx: Transaction, decision: steps.ClaimDecision, now: datetime) -> str | None:
+    """A payment that is off is let stand by who may give that much up. Where its dispute has ended
+    so, that was decided there."""
+    if decision.code not in _PAYMENT_REVIEWS:
+        return None
+    number = decision.claim_number
+    if await disputes.ended_for(tx, number, decision.request):
+        return None
+    state = await claims.load_state(tx, number)
+    left = abs(state.hold.payer_open or 0) if state.hold is not None else 0
+    cents = max(left, int(await disputes.at_stake(tx, number)))
+    return await approvals.refusal(
+        tx, Decision.REVIEW_RELEASE, cents, number, now, by=decision.by, second=decision.second
+    )

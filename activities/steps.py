@@ -140,7 +140,10 @@ class ClaimDecision(Message):
 
 
 class DecisionRecorded(Message):
+    """``refused``: why who decided may not, and who may; nothing was decided then."""
+
     at: Instant
+    refused: str | None = None
 
 
 CHECK_ELIGIBILITY = Step(
@@ -487,10 +490,12 @@ class DisputeDecision(Message):
     by: str
     reason: str
     request: str
+    second: str | None = None
 
 
 class DisputeStanding(Message):
-    """Where a case stands. The amounts are in cents; ``due_at`` is when it is looked at next."""
+    """Where a case stands. The amounts are in cents; ``due_at`` is when it is looked at next.
+    ``refused``: why what a person has just decided was not theirs to decide."""
 
     state: Literal["gathering", "to_approve", "told", "closed"]
     kind: Literal["underpayment", "overpayment"]
@@ -500,6 +505,7 @@ class DisputeStanding(Message):
     recovered: int = 0
     due_at: Instant | None = None
     timer_seconds: float | None = None
+    refused: str | None = None
 
 
 class DisputeRef(Message):

@@ -241,13 +241,15 @@ def suspense_accept(
     show(as_json, told, lambda console: _show_payments([told], console))
 
 
-def suspense_return(remittance: int, by: Who, reason: Reason, as_json: AsJson = False) -> None:
-    """Note that the money of a suspended payment went back to the payer."""
+def suspense_return(
+    remittance: int, by: Who, reason: Reason, second: Second = None, as_json: AsJson = False
+) -> None:
+    """Note that the money of a suspended payment went back to the payer: by who may refund it."""
 
     async def work() -> bool:
         async with books() as database:
             desk = CashDesk(database, PracticeClock(database), None)
-            return await desk.return_suspended(remittance, by=by, reason=reason)
+            return await desk.return_suspended(remittance, by=by, reason=reason, second=second)
 
     _done(run(work()), "returned", as_json=as_json)
 
@@ -310,7 +312,8 @@ def unapplied_settle(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Book a provider adjustment as what the payer's letter says it is; a write-off takes two."""
+    """Book a provider adjustment as what the payer's letter says it is; a write-off takes who may
+    give so much up."""
 
     async def work() -> bool:
         async with books() as database:
@@ -323,14 +326,21 @@ def unapplied_settle(
 
 
 def unapplied_return(
-    item: str, by: Who, reason: Reason, dry_run: DryRun = False, as_json: AsJson = False
+    item: str,
+    by: Who,
+    reason: Reason,
+    second: Second = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Note that unapplied cash went back to the payer."""
+    """Note that unapplied cash went back to the payer: by who may refund it."""
 
     async def work() -> bool:
         async with books() as database:
             desk = CashDesk(database, PracticeClock(database), None)
-            return await desk.return_unapplied(item, by=by, reason=reason, dry_run=dry_run)
+            return await desk.return_unapplied(
+                item, by=by, reason=reason, second=second, dry_run=dry_run
+            )
 
     _done(run(work()), "returned", dry_run=dry_run, as_json=as_json)
 

@@ -475,13 +475,20 @@ def payment_refund(
     cents: int,
     receipt: Annotated[str, typer.Option(help="number of the refund: the same is taken once")],
     by: Annotated[str, typer.Option("--by", help="who pays it back, for the audit log")],
+    second: Annotated[
+        str | None, typer.Option("--second", help="who else agrees, where the amount takes two")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Record that money went back to a patient, in cents: at most what they paid and do not owe."""
 
     async def work() -> dict[str, bool]:
         async with desk() as front:
-            return {"new": await front.patient_refund(claim, Cents(cents), receipt, by=by)}
+            return {
+                "new": await front.patient_refund(
+                    claim, Cents(cents), receipt, by=by, second=second
+                )
+            }
 
     answer = run(work())
     terminal.show(
@@ -551,7 +558,9 @@ def claim_release(
     code: Annotated[str, typer.Option(help="the hold code that holds it")],
     reason: Annotated[str, typer.Option(help="why it may go on")],
     by: Annotated[str, typer.Option(help="who decides")],
-    second: Annotated[str | None, typer.Option(help="who else agrees, for a waiver")] = None,
+    second: Annotated[
+        str | None, typer.Option(help="who else agrees, for a waiver or a payment")
+    ] = None,
     until: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%dT%H:%M:%S%z"], help="when a waiver ends"),

@@ -11,6 +11,7 @@ import typer
 from activities import disputing
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.store import disputes, practice
+from worker.settings import Settings
 from worker.tables import table
 from worker.terminal import AsJson, By, books, desk, run, show
 
@@ -18,6 +19,9 @@ commands = typer.Typer(no_args_is_help=True, help="Disputes with payers over wha
 
 Number = Annotated[int, typer.Argument(help="the case's number, as `dispute list` shows it")]
 Reason = Annotated[str, typer.Option("--reason", help="why, for the audit log")]
+Second = Annotated[
+    str | None, typer.Option("--second", help="who else agrees, where the amount takes two")
+]
 
 
 @commands.command("list")
@@ -57,7 +61,7 @@ def show_case(number: Number, as_json: AsJson = False) -> None:
 
     async def work() -> dict[str, Any]:
         async with books() as database, database.reading() as reading:
-            found = await disputing.case_file(reading, PolicyBook.load(), number)
+            found = await disputing.case_file(reading, PolicyBook.load(Settings().policies), number)
         return {
             **asdict(found.case),
             "payer": found.payer,
@@ -107,19 +111,28 @@ def letter(
 
     async def work() -> None:
         async with books() as database:
-            out.write_bytes(await disputing.write_letter(database, PolicyBook.load(), number, by))
+            out.write_bytes(
+                await disputing.write_letter(
+                    database, PolicyBook.load(Settings().policies), number, by
+                )
+            )
 
     run(work())
     typer.echo(str(out))
 
 
 @commands.command()
-def approve(number: Number, by: By, reason: Reason, as_json: AsJson = False) -> None:
-    """Have a case's letter go out: from now on its lines are fixed and the payer is followed up."""
+def approve(
+    number: Number, by: By, reason: Reason, second: Second = None, as_json: AsJson = False
+) -> None:
+    """Have a case's letter go out: from now on its lines are fixed and the payer is followed up.
+
+    By who may approve letters: `groupclaim user limits`.
+    """
 
     async def work() -> dict[str, Any]:
         async with desk() as front:
-            return await front.approve_dispute(number, by=by, reason=reason)
+            return await front.approve_dispute(number, by=by, reason=reason, second=second)
 
     told = run(work())
     show(as_json, told, lambda console: console.print(told["state"], highlight=False))
@@ -138,13 +151,19 @@ def close(
     ],
     by: By,
     reason: Reason,
+    second: Second = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a case. given_up, refunded and kept also release the claims that wait for it."""
+    """End a case. given_up, refunded and kept also release the claims that wait for it.
+
+    By who may give so much up, or pay it back: `groupclaim user limits`.
+    """
 
     async def work() -> dict[str, Any]:
         async with desk() as front:
-            return await front.close_dispute(number, outcome=outcome, by=by, reason=reason)
+            return await front.close_dispute(
+                number, outcome=outcome, by=by, reason=reason, second=second
+            )
 
     told = run(work())
     show(as_json, told, lambda console: console.print(told["outcome"], highlight=False))

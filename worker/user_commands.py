@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from groupclaim.store import audit, people
+from groupclaim.model.money import Cents
+from groupclaim.store import approvals, audit, people
+from groupclaim.store.clock import PracticeClock
 from groupclaim.store.practice import UnknownRecord
 from worker.console import wall_time
 from worker.tables import table
@@ -76,6 +78,36 @@ def list_users(as_json: AsJson = False) -> None:
 
     rows = run(work())
     show(as_json, rows, lambda console: console.print(table(rows)))
+
+
+@commands.command("limits")
+def limits(as_json: AsJson = False) -> None:
+    """Who may decide about money today, up to which amount, and above which two must agree."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with books() as database:
+            now = await PracticeClock(database).now()
+            async with database.reading() as reading:
+                found = await approvals.in_force(reading, now)
+        return [
+            {
+                "decision": limit.decision.value,
+                **{
+                    role.value: limit.roles.get(role)
+                    for role in people.Role
+                    if any(role in item.roles for item in found)
+                },
+                "second_above": limit.second_above,
+            }
+            for limit in found
+        ]
+
+    rows = run(work())
+    told = [
+        {key: str(Cents(value)) if isinstance(value, int) else value for key, value in row.items()}
+        for row in rows
+    ]
+    show(as_json, rows, lambda console: console.print(table(told)))
 
 
 @commands.command("disable")

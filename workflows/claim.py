@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.model.base import Instant, Message
     from workflows import denial as denials
     from workflows import search
-    from workflows.perform import Alarm, Wake, perform, perform_here
+    from workflows.perform import Alarm, Wake, not_approved, perform, perform_here
 
 NAME = "ClaimWorkflow"
 
@@ -277,6 +277,8 @@ class ClaimWorkflow:
                 ),
                 summary=f"release {decision.code}",
             )
+            if recorded.refused is not None:
+                raise not_approved(recorded.refused)
             self._inbox.append(
                 events.HoldReleased(
                     at=recorded.at, key=key, code=decision.code, until=decision.until

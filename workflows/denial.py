@@ -14,7 +14,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import steps
     from groupclaim.model.base import Instant, Message
-    from workflows.perform import Alarm, Wake, perform
+    from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DenialWorkflow"
 
@@ -134,9 +134,11 @@ class DenialWorkflow:
         if choice.request not in self._seen:
             self._deciding = True
             try:
-                await perform(steps.RECORD_DENIAL_CHOICE, choice, choice.choice)
+                recorded = await perform(steps.RECORD_DENIAL_CHOICE, choice, choice.choice)
             finally:
                 self._deciding = False
+            if recorded.refused is not None:
+                raise not_approved(recorded.refused)
             self._seen.append(choice.request)
             self._news += 1
             news = self._news

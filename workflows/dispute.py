@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities import steps
     from groupclaim.model.base import Message
     from groupclaim.model.money import Cents
-    from workflows.perform import Alarm, Wake, perform
+    from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DisputeWorkflow"
 
@@ -42,11 +42,12 @@ class Found(Message):
 
 
 class Approve(Message):
-    """A person's word that the letter goes out as it is."""
+    """A person's word that the letter goes out as it is; ``second`` agrees."""
 
     by: str
     reason: str
     request: str
+    second: str | None = None
 
 
 class Close(Message):
@@ -56,6 +57,7 @@ class Close(Message):
     by: str
     reason: str
     request: str
+    second: str | None = None
 
 
 @workflow.defn(name=NAME)
@@ -120,6 +122,7 @@ class DisputeWorkflow:
                 by=decision.by,
                 reason=decision.reason,
                 request=decision.request,
+                second=decision.second,
             )
         )
 
@@ -144,6 +147,7 @@ class DisputeWorkflow:
                 by=decision.by,
                 reason=decision.reason,
                 request=decision.request,
+                second=decision.second,
             )
         )
         if decision.outcome in _RELEASING:
@@ -175,8 +179,10 @@ class DisputeWorkflow:
             raise ValueError("a decision needs a reason")
 
     async def _decide(self, decision: steps.DisputeDecision) -> steps.DisputeStanding:
-        self._requests.add(decision.request)
         standing = await perform(steps.DECIDE_DISPUTE, decision, f"{decision.action} the case")
+        if standing.refused is not None:
+            raise not_approved(standing.refused)
+        self._requests.add(decision.request)
         self._follow_ups = 0
         self._show(standing)
         self._news = True

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
@@ -42,6 +43,11 @@ async def perform_here(step: Step[Input, Output], what: Input) -> Output:
         retry_policy=step.patience.retry,
     )
     return result
+
+
+def not_approved(why: str) -> ApplicationError:
+    """Ends an update that asked for what was not theirs to decide; ``why`` names who may."""
+    return ApplicationError(why, type="NotApproved", non_retryable=True)
 
 
 class Wake(Message):

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 
@@ -42,6 +50,26 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 """The practice's own id of a thing. It may hold a person's name, so it never leaves the store."""
+
+
+class Dated(Record):
+    """Something in force from a first to a last day, both included; no last day is open-ended."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    effective_from: Annotated[date, Field(alias="from")]
+    effective_to: Annotated[date | None, Field(alias="to")] = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Dated:
+        if self.effective_to is not None and self.effective_to < self.effective_from:
+            raise ValueError("ends before it begins")
+        return self
+
+    def in_force(self, day: date) -> bool:
+        return self.effective_from <= day and (
+            self.effective_to is None or day <= self.effective_to
+        )
 
 
 class InputRefused(ValueError):

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from groupclaim.model.base import Instant, Name, Record, Reference
+from groupclaim.model.base import Dated, Instant, Name, Record, Reference
 from groupclaim.model.money import Cents
-from groupclaim.model.practice import Address, Dated, ProcedureCode
+from groupclaim.model.practice import Address, ProcedureCode
 
 Diagnosis = Annotated[str, StringConstraints(pattern=r"^[A-TV-Z][0-9][0-9A-Z]{1,5}$")]
 """An ICD-10-CM code without its point, as claims carry it."""

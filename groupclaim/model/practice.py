@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from groupclaim.model.base import Name, Record, Reference
+from groupclaim.model.approval import ApprovalLimit, overlapping
+from groupclaim.model.base import Dated, Name, Record, Reference
 from groupclaim.model.identity import Npi
 from groupclaim.model.money import Cents
 
@@ -39,33 +40,14 @@ class Address(Record):
     zip: ZipCode
 
 
-class Dated(Record):
-    """Something in force from a first to a last day, both included; no last day is open-ended."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
-
-    effective_from: Annotated[date, Field(alias="from")]
-    effective_to: Annotated[date | None, Field(alias="to")] = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Dated:
-        if self.effective_to is not None and self.effective_to < self.effective_from:
-            raise ValueError("ends before it begins")
-        return self
-
-    def in_force(self, day: date) -> bool:
-        return self.effective_from <= day and (
-            self.effective_to is None or day <= self.effective_to
-        )
-
-
 class Contact(Record):
     name: Name
     phone: TelephoneNumber
 
 
 class Practice(Record):
-    """The billing provider."""
+    """The billing provider. ``approvals``: who may decide about money, where the practice has other
+    limits than those of ``groupclaim/policy/approvals.toml``."""
 
     ref: Reference
     name: Name
@@ -75,6 +57,13 @@ class Practice(Record):
     time_zone: TimeZone
     address: Address
     contact: Contact
+    approvals: tuple[ApprovalLimit, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_limit_on_a_day(self) -> Practice:
+        if twice := overlapping(self.approvals):
+            raise ValueError(f"approvals: two limits on one day for {', '.join(twice)}")
+        return self
 
 
 class Location(Record):

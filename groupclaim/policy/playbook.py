@@ -13,7 +13,6 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -123,15 +122,6 @@ class Action(Record):
         return self
 
 
-class WriteOffLimit(Record):
-    """Up to which amount so many people decide; the last one has no limit."""
-
-    model_config = ConfigDict(strict=True)
-
-    up_to_cents: _COUNT | None = None
-    people: Literal[1, 2]
-
-
 class _Settings(Record):
     model_config = ConfigDict(strict=True)
 
@@ -140,20 +130,7 @@ class _Settings(Record):
     most_corrections: _COUNT
     escalate_days_left: _COUNT
     escalate_after_failures: _COUNT
-    write_off: Annotated[tuple[WriteOffLimit, ...], Field(min_length=1, strict=False)]
     action: dict[str, Action]
-
-    @model_validator(mode="after")
-    def _limits_rise(self) -> _Settings:
-        limits = [item.up_to_cents for item in self.write_off]
-        if limits[-1] is not None or None in limits[:-1]:
-            raise ValueError("write_off: the last limit alone has no up_to_cents")
-        if any(
-            (one or 0) >= (other or 0)
-            for one, other in pairwise(limit for limit in limits if limit is not None)
-        ):
-            raise ValueError("write_off: up_to_cents must rise")
-        return self
 
 
 class Playbook:
@@ -238,14 +215,6 @@ class Playbook:
     @property
     def remarks(self) -> tuple[RemarkCode, ...]:
         return tuple(self._remarks.values())
-
-    def people_to_write_off(self, cents: int) -> int:
-        """How many people must agree before ``cents`` are given up."""
-        return next(
-            item.people
-            for item in self._settings.write_off
-            if item.up_to_cents is None or cents <= item.up_to_cents
-        )
 
     def source(self, rule: str) -> Source:
         """The citation of a decision: the playbook's version and the ``rule`` it followed."""

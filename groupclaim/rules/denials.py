@@ -246,8 +246,6 @@ class _Climb:
         action, reason, denied = self._playbook.action(name), self._reason, self._denied
         rule = f"denial:{self._code}:{name}"
         people: int = action.people or 0
-        if action.kind == "write_off":
-            people = self._playbook.people_to_write_off(int(denied.cents))
         left = min(self._days_left(), default=None)
         limits = (denied.days_to_correct, denied.days_to_appeal)
         failed = len(denied.tried) + denied.appeals

@@ -124,6 +124,12 @@ async def append_event(
     )
 
 
+async def has_event(reading: Reading, key: str) -> bool:
+    """Whether something stands in a timeline under this ``key``."""
+    found = await reading.scalar(select(claim_event.c.id).where(claim_event.c.key == key))
+    return found is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimEvent:
     at: datetime

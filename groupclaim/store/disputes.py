@@ -334,6 +334,40 @@ async def case_lines(reading: Reading, case_id: int) -> tuple[CaseLine, ...]:
     )
 
 
+async def at_stake(reading: Reading, claim_number: str) -> Cents:
+    """What the open cases say of one claim: paid too little or too much, and not yet mended."""
+    off = func.sum(func.abs(audited_line.c.shortfall_cents) - audited_line.c.recovered_cents)
+    found = await reading.scalar(
+        select(func.coalesce(off, 0))
+        .join(dispute_case, dispute_case.c.id == audited_line.c.case_id)
+        .where(audited_line.c.claim_number == claim_number, dispute_case.c.state != "closed")
+    )
+    return Cents(int(found))
+
+
+RELEASING: tuple[Outcome, ...] = ("given_up", "refunded", "kept")
+"""Outcomes after which no claim waits for the payer any more."""
+
+
+def release_request(case_id: int) -> str:
+    """How the release of a claim is asked for that follows from the end of a case."""
+    return f"dispute-{case_id}"
+
+
+async def ended_for(reading: Reading, claim_number: str, request: str) -> bool:
+    """Whether ``request`` is that of a case which has ended so that ``claim_number`` is let go."""
+    rows = await reading.rows(
+        select(dispute_case.c.id)
+        .join(audited_line, audited_line.c.case_id == dispute_case.c.id)
+        .where(
+            audited_line.c.claim_number == claim_number,
+            dispute_case.c.state == "closed",
+            dispute_case.c.outcome.in_(RELEASING),
+        )
+    )
+    return request in {release_request(row.id) for row in rows}
+
+
 async def worth_a_letter(tx: Transaction, case_id: int) -> None:
     """From now on a person is asked to approve the case's letter."""
     await _change(tx, case_id, "gathering", state="to_approve")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import cache
 from hashlib import sha256
 
@@ -18,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Row, delete, func, or_, select, update
 
+from groupclaim.model.approval import Role as Role
 from groupclaim.model.base import InputRefused, Record
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import console_session, console_user, emergency_access
@@ -35,14 +35,6 @@ _FAILURES_BEFORE_LOCK = 5
 _LOCK = timedelta(minutes=15)
 _SHORTEST_PASSWORD = 12
 _NOTED_EVERY = timedelta(seconds=30)
-
-
-class Role(StrEnum):
-    VIEWER = "viewer"
-    BILLER = "biller"
-    CLINICIAN = "clinician"
-    SUPERVISOR = "supervisor"
-    ADMINISTRATOR = "administrator"
 
 
 class Account(Record):

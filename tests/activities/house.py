@@ -42,7 +42,7 @@ from groupclaim.policy.playbook import Playbook
 from groupclaim.simulator.clock import DrivenClock
 from groupclaim.simulator.http import create_application
 from groupclaim.simulator.world import parse_world
-from groupclaim.store import claims, ledger, practice
+from groupclaim.store import claims, ledger, people, practice
 from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database, Transaction, migrate
 from groupclaim.store.keys import Keyring
@@ -146,6 +146,13 @@ SMALL = {"S1": ("P01", "P05", "P08"), "S2": ("P18", "P19"), "S3": ("P17", "P21",
 and mended, inactive; underpaid, patient pays later, authorization missing."""
 
 
+PEOPLE = {
+    "R. Lee": people.Role.SUPERVISOR,
+    "S. Kim": people.Role.SUPERVISOR,
+    "front-desk": people.Role.BILLER,
+}
+"""Who has been let in, and may decide about money by their roles."""
+
 _loaded: dict[bytes, bytes] = {}
 
 
@@ -159,6 +166,8 @@ async def _practice_on_file(folder: Path, samples: Path) -> bytes:
         file = PracticeFile.model_validate_json(content)
         async with database.transaction() as tx:
             await practice.load_practice(tx, file)
+            for name, role in PEOPLE.items():
+                await people.add_user(tx, people.Account(name=name, subject=name), role, START)
         await database.close()
         _loaded[content] = path.read_bytes()
     return _loaded[content]

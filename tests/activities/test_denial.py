@@ -162,6 +162,29 @@ async def test_scenario_16_is_worked_to_its_end_and_the_patient_owes_nothing(hou
     assert all(row.debit != "patient_receivable" for row in money)
 
 
+async def test_letters_and_write_offs_are_for_who_may(house: House) -> None:
+    (number,) = await denied(house, "50")
+
+    async def refused(choice: str, by: str, second: str | None = None) -> str | None:
+        given = steps.DenialChoice(
+            claim_number=number, denial=1, choice=choice, by=by, reason="x",
+            request=f"{choice}{by}{second}", second=second,
+        )  # fmt: skip
+        return (await house.perform(steps.RECORD_DENIAL_CHOICE, given)).refused
+
+    assert "a letter to a payer of 60.00: front-desk: a biller may not" in (
+        await refused("approve", "front-desk") or ""
+    )
+    assert "T. Poe: is nobody" in (await refused("write_off", "T. Poe") or "")
+    assert "T. Poe: is nobody" in (await refused("write_off", "R. Lee", "T. Poe") or "")
+    async with house.database.reading() as reading:
+        assert (await ledger.balance(reading, number)).payer_open == 6000
+        assert (await denials.read_denial(reading, number, 1)).outcome is None
+    assert await refused("write_off", "front-desk") is None  # 60.00 is within 100.00
+    async with house.database.reading() as reading:
+        assert (await ledger.balance(reading, number)).payer_open == 0
+
+
 async def test_scenario_15_an_authorization_that_comes_sends_the_claim_again(house: House) -> None:
     (number,) = await denied(house)
     assert hold_of(house, number) == "DENIED"

@@ -71,6 +71,53 @@ async def decide(
     return standing
 
 
+async def test_an_end_beyond_their_limit_is_refused_and_audited(house: House) -> None:
+    """30.10 open on P05 and P06: a biller gives 25.00 up, a supervisor any amount."""
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one, 1505), short(other, 1505))
+    (case,) = await all_cases(house)
+    decision = steps.DisputeDecision(
+        case_id=case.id,
+        action="close",
+        outcome="withdrawn",
+        by="front-desk",
+        reason="x",
+        request="r1",
+    )
+    standing = await house.perform(steps.DECIDE_DISPUTE, decision)
+    assert standing.state == "to_approve"
+    assert "30.10: beyond what a biller decides; may: " in (standing.refused or "")
+    agreed = decision.model_copy(update={"second": "R. Lee", "outcome": "given_up"})
+    assert (await house.perform(steps.DECIDE_DISPUTE, agreed)).outcome == "given_up"
+    async with house.database.reading() as reading:
+        entries = await audit.entries(reading, f"dispute/{case.id}")
+    assert [(entry.actor, entry.action) for entry in entries] == [
+        ("front-desk", "approval_refused"),
+        ("front-desk", "dispute_close"),
+    ]
+    assert entries[-1].detail["second"] == "R. Lee"
+
+
+async def test_a_shortfall_is_let_stand_by_who_may_or_by_its_dispute(house: House) -> None:
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", short(one, 1505))
+    (case,) = await all_cases(house)
+
+    async def released(by: str, request: str) -> str | None:
+        decision = steps.ClaimDecision(
+            claim_number=one, code="UNDERPAYMENT_REVIEW", by=by, reason="x", request=request
+        )
+        return (await house.perform(steps.RECORD_DECISION, decision)).refused
+
+    assert "15.05: T. Poe: is nobody" in (await released("T. Poe", "r1") or "")
+    # The name of a dispute opens nothing while the dispute is open.
+    forged = disputes.release_request(case.id)
+    assert "is nobody" in (await released(f"dispute {case.id}", forged) or "")
+    assert await released("front-desk", "r2") is None  # 15.05 is within a biller's 25.00
+    await decide(house, case.id, "close", "given_up")
+    assert await released(f"dispute {case.id}", forged) is None
+
+
 async def to_do(house: House) -> list[tuple[str, int, date | None]]:
     """What stands on the work list about disputes: code, cents, the last day."""
     async with house.database.reading() as reading:

@@ -14,7 +14,7 @@ import httpx2
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 from pydantic import BaseModel
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowUpdateFailedError
 
 from activities import steps
 from activities.cash_desk import CashDesk
@@ -26,6 +26,7 @@ from groupclaim.store import people
 from tests.activities.house import SMALL, House
 from tests.activities.test_sample_practice import run_to_the_end
 from workflows import claim
+from workflows.perform import not_approved
 
 people._hasher = cache(lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 """Hashing is meant to be slow; these tests make hundreds."""
@@ -103,6 +104,7 @@ class _AtOnce:
     async def execute_update(self, name: str, what: BaseModel, **options: Any) -> BaseModel:
         if isinstance(what, steps.DenialChoice):
             recorded = await self._house.perform(steps.RECORD_DENIAL_CHOICE, what)
+            self._check(recorded.refused)
             return steps.DenialPlan(at=recorded.at, next="send")
         assert isinstance(what, claim.ReleaseHold)
         number = self._id.removeprefix("claim/")
@@ -110,6 +112,7 @@ class _AtOnce:
         recorded = await self._house.perform(
             steps.RECORD_DECISION, steps.ClaimDecision(claim_number=number, **decided)
         )
+        self._check(recorded.refused)
         released = HoldReleased(
             at=recorded.at, key=f"release:{what.request}", code=what.code, until=what.until
         )
@@ -124,6 +127,11 @@ class _AtOnce:
             due_at=None,
             step=None,
         )
+
+    @staticmethod
+    def _check(refused: str | None) -> None:
+        if refused is not None:
+            raise WorkflowUpdateFailedError(not_approved(refused))
 
 
 class Practice:

@@ -80,10 +80,6 @@ def test_an_unknown_code_has_no_reason() -> None:
     assert BOOK.remark("Z999") is None
 
 
-def test_who_must_agree_to_a_write_off() -> None:
-    assert [BOOK.people_to_write_off(cents) for cents in (1, 10_000, 10_001)] == [1, 1, 2]
-
-
 # --- refused
 
 
@@ -132,7 +128,6 @@ def test_a_row_that_makes_no_sense_is_refused(row: str, told: str) -> None:
     ("old", "new", "told"),
     [
         ("most_corrections = 3", "most_corrections = 0", "most_corrections: Input should be"),
-        ("up_to_cents = 10000\n", "", "the last limit alone has no up_to_cents"),
         ('kind = "work"', 'kind = "guess"', "action.ask_authorization.kind: Input should be"),
         ("restart = \"check_eligibility\"\nwhat = \"The payer is asked", "what = \"The payer is",
          "restart: needed by an action that sends the claim again"),
@@ -147,9 +142,9 @@ def test_settings_that_make_no_sense_are_refused(old: str, new: str, told: str) 
 
 def test_a_folder_of_ones_own_stands_in_and_changes_the_version(tmp_path: Path) -> None:
     (tmp_path / "playbook.toml").write_text(
-        texts()["settings"].replace("up_to_cents = 10000", "up_to_cents = 2500")
+        texts()["settings"].replace("most_corrections = 3", "most_corrections = 2")
     )
     own = Playbook.load(tmp_path)
-    assert own.people_to_write_off(2501) == 2
+    assert own.most_corrections == 2
     assert own.version != BOOK.version
     assert Playbook.load().version == BOOK.version

@@ -155,7 +155,7 @@ async def _somebody_decides(house: _Shuffled, random: Random, now: datetime) -> 
     number, code = random.choice(held)
     request = now.isoformat()
     decision = steps.ClaimDecision(
-        claim_number=number, code=code, by="A. Biller", reason="looked at", request=request
+        claim_number=number, code=code, by="R. Lee", reason="looked at", request=request
     )
     recorded = await house.perform(steps.RECORD_DECISION, decision)
     released = events.HoldReleased(at=recorded.at, key=f"release:{request}", code=code)

@@ -22,7 +22,7 @@ from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile, SessionFile
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
-from groupclaim.store import batches, claims, files, practice, remittances
+from groupclaim.store import batches, claims, files, people, practice, remittances
 from groupclaim.store.claims import AttendanceEntry
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.ledger import Account
@@ -200,10 +200,21 @@ class World:
     connection_id: str
 
 
+PEOPLE = {
+    "R. Lee": people.Role.SUPERVISOR,
+    "S. Kim": people.Role.SUPERVISOR,
+    "front-desk": people.Role.BILLER,
+}
+"""Who has been let in, and may decide about money by their roles."""
+
+
 async def load_world(database: Database) -> World:
     keys = database.keyring
     async with database.transaction() as tx:
         await practice.load_practice(tx, practice_file())
+        for name, role in PEOPLE.items():
+            if await people.find(tx, name) is None:
+                await people.add_user(tx, people.Account(name=name, subject=name), role, NOW)
         (added,) = await practice.add_sessions(tx, sessions().root, NOW)
         patients = tuple(keys.patient_id(ref) for ref in PATIENTS)
         numbers = [await claims.claim_of(tx, added.session_id, key) for key in patients]

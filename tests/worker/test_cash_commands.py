@@ -68,8 +68,13 @@ def test_suspense_and_unapplied_cash_are_listed_shown_and_cleared(settings: Sett
     assert run("unapplied", "return", f"{held}/1", *why, "--dry-run")["new"]
     assert run("unapplied", "return", f"{held}/1", *why)["new"]
     assert not run("unapplied", "return", f"{held}/1", *why)["new"]
-    code, out = refused("unapplied", "settle", f"{held}/plb/1", "--account", "write_off", *why)
-    assert (code, "second person" in out) == (1, True)
+    unknown = ("--by", "T. Poe", "--reason", "gone")
+    for refusable in (
+        ("unapplied", "settle", f"{held}/plb/1", "--account", "write_off"),
+        ("suspense", "return", str(off)),
+    ):
+        code, out = refused(*refusable, *unknown)
+        assert (code, "T. Poe: is nobody who has been let in" in " ".join(out.split())) == (1, True)
     assert run("unapplied", "settle", f"{held}/plb/1", "--account", "takeback", *why)["new"]
     assert run("suspense", "return", str(off), *why)["new"]
     assert run("unapplied", "list") == run("suspense", "list") == []

@@ -130,3 +130,18 @@ async def test_each_deadline_is_told_of_by_the_stored_clock_too(scene: Scene) ->
     await scene.wake(handle, DAY)
     await handle.result()
     assert [alert.follow_ups for alert in outside.inputs(steps.FOLLOW_UP_DENIAL)] == [1, 2]
+
+
+async def test_what_is_not_theirs_to_decide_changes_nothing_and_says_who_may(scene: Scene) -> None:
+    outside = scene.outside
+    outside.answer(steps.PLAN_DENIAL, plan(), plan(next="conclude"))
+    why = "a write-off of 60.00: beyond what a biller decides; may: a supervisor"
+    outside.answer(steps.RECORD_DENIAL_CHOICE, steps.DecisionRecorded(at=START, refused=why))
+    handle = await scene.denial("GC0REFUSED000")
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await scene.decide(handle, "write_off", second="S. Kim")
+    assert str(refused.value.cause) == why or getattr(refused.value.cause, "message", "") == why
+    assert len(outside.inputs(steps.PLAN_DENIAL)) == 1
+    await scene.decide(handle, "write_off", "request-2", by="R. Lee", second="S. Kim")
+    await handle.result()

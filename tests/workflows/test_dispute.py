@@ -73,3 +73,22 @@ async def test_what_is_refused_leaves_no_trace(
 
 def test_the_outcomes_are_those_of_the_store() -> None:
     assert {kind: tuple(ends) for kind, ends in OUTCOMES.items()} == dispute._OUTCOMES
+
+
+async def test_what_is_not_theirs_to_decide_releases_nobody(scene: Scene, number: str) -> None:
+    why = "ending a dispute with something of it open of 12.10: may: a supervisor"
+    refused = scene.outside.dispute("to_approve", refused=why)
+    scene.outside.answer(steps.DECIDE_DISPUTE, refused)
+    handle = await scene.dispute(paths.case_of(number))
+    await eventually(lambda: paths.looks(scene) == 1)
+    await settled(handle)
+    end = dispute.Close(outcome="given_up", by="T. Poe", reason="too small", request="r1")
+    with pytest.raises(WorkflowUpdateFailedError) as failed:
+        await handle.execute_update("close", end, result_type=steps.DisputeStanding)
+    assert why in getattr(failed.value.cause, "message", "")
+    assert scene.outside.inputs(steps.RELEASE_DISPUTED) == []
+    # The same decision by who may is taken.
+    again = end.model_copy(update={"by": "R. Lee"})
+    standing = await handle.execute_update("close", again, result_type=steps.DisputeStanding)
+    assert standing.state == "closed"
+    assert len(scene.outside.inputs(steps.RELEASE_DISPUTED)) == 1
