@@ -7,7 +7,8 @@ says where and most likely why, so that one dispute can gather all that one mist
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -33,7 +34,9 @@ from groupclaim.rules.prompt_pay import late_payment_penalty
 
 class Pattern(StrEnum):
     """What most likely went wrong. ``billed_below_contract`` is our own doing: the charge master
-    stands below the contract rate."""
+    stands below the contract rate. ``network_discount``: a discount of a network that the contract
+    does not know (a rental or silent PPO); ``out_of_network``: settled as if there were no
+    contract; ``downcoded``: another code was paid than billed."""
 
     LAST_YEARS_SCHEDULE = "last_years_schedule"
     FACILITY_RATE = "facility_rate"
@@ -42,6 +45,9 @@ class Pattern(StrEnum):
     BILLED_BELOW_CONTRACT = "billed_below_contract"
     DROPPED_UNIT = "dropped_unit"
     DROPPED_ADD_ON = "dropped_add_on"
+    DOWNCODED = "downcoded"
+    NETWORK_DISCOUNT = "network_discount"
+    OUT_OF_NETWORK = "out_of_network"
     DOUBLED_PATIENT_SHARE = "doubled_patient_share"
     UNAGREED_SEQUESTRATION = "unagreed_sequestration"
     PAID_LESS_THAN_ALLOWED = "paid_less_than_allowed"
@@ -50,6 +56,12 @@ class Pattern(StrEnum):
     TAKEBACK_WITHOUT_REVERSAL = "takeback_without_reversal"
     DIFFERS_FROM_ROOM = "differs_from_room"
     UNEXPLAINED = "unexplained"
+
+
+_NETWORK_DISCOUNT = "131"
+"""CARC of a discount that somebody negotiated: of our contract, or of a network that rents it."""
+_OUT_OF_NETWORK = frozenset({"242", "279"})
+"""CARCs of services that are paid as by a provider of no, or of another, network."""
 
 
 class LineAudit(Record):
@@ -181,6 +193,38 @@ def audit_against_room(
 # --- what was allowed
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the payer says of a line: under which code it was settled, and what was taken off."""
+
+    code: str
+    adjustments: tuple[Adjustment, ...] = ()
+
+
+def _named_by_payer(line: ClaimLine, said: _Said) -> tuple[Pattern, str] | None:
+    """The mistake that the payer itself names: it settled another code, took a network's discount,
+    or settled as out of network."""
+    if said.code != line.code:
+        return Pattern.DOWNCODED, f"{line.code} was billed, {said.code} was settled"
+    discount = _taken(said.adjustments, {_NETWORK_DISCOUNT})
+    if discount > 0:
+        return (
+            Pattern.NETWORK_DISCOUNT,
+            f"{discount} was taken under CARC {_NETWORK_DISCOUNT}, which no contract gives",
+        )
+    outside = {item.reason for item in said.adjustments} & _OUT_OF_NETWORK
+    if outside:
+        return Pattern.OUT_OF_NETWORK, f"settled as out of network (CARC {min(outside)})"
+    return None
+
+
+def _taken(adjustments: tuple[Adjustment, ...], reasons: Set[str]) -> Cents:
+    """What was taken off for ``reasons`` under any group but the patient's."""
+    return Cents(
+        sum(item.cents for item in adjustments if item.group != "PR" and item.reason in reasons)
+    )
+
+
 class _Pricing:
     def __init__(
         self, facts: ClaimFacts, policy: PayerPolicy, schedule: FeeSchedule, edits: CodeEdits
@@ -202,8 +246,9 @@ class _Pricing:
             and not is_first
             and bool(self._edits.add_on(line.code, self._facts.service_date))
         )
+        said = _Said(paid.code, paid.adjustments) if paid is not None else _Said(line.code)
         return self._judged(
-            paid.position if paid else 0, line, unit, expected, allowed, units_paid, dropped
+            paid.position if paid else 0, line, unit, expected, allowed, units_paid, said, dropped
         )
 
     def audit_whole(
@@ -211,8 +256,11 @@ class _Pricing:
     ) -> LineAudit:
         allowed, first = allowed_amount(payment), billed.lines[0]
         if len(billed.lines) == 1:
-            unit = self._unit(first)
-            return self._judged(0, first, unit, expected.allowed, allowed, first.units, False)
+            unit, code = self._unit(first), first.code
+            if len(payment.lines) == 1:
+                code = payment.lines[0].code
+            said = _Said(code, payment.adjustments)
+            return self._judged(0, first, unit, expected.allowed, allowed, first.units, said, False)
         difference = self._beyond(expected.allowed, allowed)
         return LineAudit(
             line=0,
@@ -232,6 +280,7 @@ class _Pricing:
         expected: Cents,
         allowed: Cents,
         units_paid: int,
+        said: _Said,
         dropped_add_on: bool,
     ) -> LineAudit:
         shortfall = self._beyond(expected, allowed)
@@ -239,6 +288,9 @@ class _Pricing:
         if shortfall > 0 and dropped_add_on:
             pattern = Pattern.DROPPED_ADD_ON
             working = f"{working}; nothing was allowed for the add-on code"
+        elif shortfall > 0 and (named := _named_by_payer(line, said)):
+            pattern, why = named
+            working = f"{working}; {why}"
         elif shortfall > 0 and (units := self._units_allowed(line, unit, allowed, units_paid)):
             pattern = Pattern.DROPPED_UNIT
             working = f"{line.units} x [{working}]; allowed for {units} of them"
@@ -343,7 +395,12 @@ def _beside_the_allowed(
     unpaid = allowed - shared_out
     if abs(unpaid) > policy.audit.tolerance(allowed):
         working = f"of {allowed} allowed, payment, patient share and reductions make {shared_out}"
-        found.append(owed(Pattern.PAID_LESS_THAN_ALLOWED, unpaid, working))
+        discount = _taken(payment.adjustments, {_NETWORK_DISCOUNT})
+        pattern = Pattern.PAID_LESS_THAN_ALLOWED
+        if 0 < unpaid <= discount:
+            pattern = Pattern.NETWORK_DISCOUNT
+            working = f"{working}; {discount} of it was taken under CARC {_NETWORK_DISCOUNT}"
+        found.append(owed(pattern, unpaid, working))
     taken, due = sequestration_taken(payment), sequestration_due(payment, allowed, policy)
     if taken - due > 1:  # a cent of the payer's own rounding
         working = f"sequestration of {taken} was taken where {due} was due"

@@ -201,6 +201,67 @@ def with_complexity() -> ClaimFacts:
     return facts(contracts=(contract.model_copy(update={"rates": listed}),), fees=(fee(), added))
 
 
+def settled(
+    paid: int, *adjustments: tuple[str, str, int], code: str = "90853"
+) -> list[tuple[Pattern | None, int]]:
+    """60.00 billed under a contract of 28.15, settled as told."""
+    audits = audit_lines(
+        facts(), COMMERCIAL, SCHEDULE, EDITS, billed(), by_line((code, 6000, paid, adjustments))
+    )
+    return [(item.pattern, item.shortfall) for item in audits]
+
+
+def test_a_rented_networks_discount_is_named() -> None:
+    """CO-45 31.85 and a further 8.15 under CO-131: 20.00 allowed, 8.15 short."""
+    rented = (("CO", "45", 3185), ("CO", "131", 815))
+    assert settled(2000, *rented) == [(Pattern.NETWORK_DISCOUNT, 815)]
+    # By PI it is the payer's own doing, and named alike.
+    assert settled(2000, ("CO", "45", 3185), ("PI", "131", 815)) == [
+        (Pattern.NETWORK_DISCOUNT, 815)
+    ]
+    # The contract's own discount under that code leaves nothing to dispute.
+    assert settled(2815, ("CO", "131", 3185)) == [(None, 0)]
+    # 28.15 said to be allowed (AMT*B6), 20.00 paid: the discount came off afterwards.
+    paid = payment(6000, 2000, ("CO", "45", 3185), ("CO", "131", 815), allowed=2815)
+    found = audit_lines(facts(), COMMERCIAL, SCHEDULE, EDITS, billed(), paid)
+    assert [(item.pattern, item.shortfall) for item in found if item.shortfall] == [
+        (Pattern.NETWORK_DISCOUNT, 815)
+    ]
+
+
+def test_another_code_settled_than_billed_is_downcoded() -> None:
+    """90853 billed, 90849 settled at 21.00: 7.15 short; at the right amount nothing is."""
+    assert settled(2100, ("CO", "45", 3900), code="90849") == [(Pattern.DOWNCODED, 715)]
+    assert settled(2815, ("CO", "45", 3185), code="90849") == [(None, 0)]
+    # Even where the amount is another licence's by chance: the payer says what it did.
+    assert settled(2400, ("CO", "45", 3600), code="90849") == [(Pattern.DOWNCODED, 415)]
+    assert settled(2400, ("CO", "45", 3600)) == [(Pattern.WRONG_LICENCE_TIER, 415)]
+
+
+def test_settled_as_out_of_network_is_named() -> None:
+    """CO-242 takes 10.00 of the 28.15."""
+    away = (("CO", "45", 3185), ("CO", "242", 1000))
+    assert settled(1815, *away) == [(Pattern.OUT_OF_NETWORK, 1000)]
+    assert settled(1815, ("CO", "45", 4185)) == [(Pattern.UNEXPLAINED, 1000)]
+
+
+def test_a_copay_above_the_allowed_amount_leaves_only_that_to_the_patient() -> None:
+    """A copay of 40.00 on 28.15 allowed: the payer pays nothing and the patient owes 28.15."""
+    assert settled(0, ("CO", "45", 3185), ("PR", "3", 2815)) == [(None, 0)]
+
+
+def test_every_pattern_that_payers_are_known_for_has_a_name() -> None:
+    """Old schedule, licence tier, facility, locality, charge below contract, rental network, out of
+    network, unit or line dropped, downcoded, doubled share, sequestration, interest, takeback."""
+    assert {item.value for item in Pattern} == {
+        "last_years_schedule", "wrong_licence_tier", "facility_rate", "wrong_locality",
+        "billed_below_contract", "network_discount", "out_of_network", "dropped_unit",
+        "dropped_add_on", "downcoded", "doubled_patient_share", "unagreed_sequestration",
+        "missing_interest", "late_takeback", "takeback_without_reversal",
+        "paid_less_than_allowed", "differs_from_room", "unexplained",
+    }  # fmt: skip
+
+
 def test_a_dropped_add_on() -> None:
     version = billed(("90853", 6000, 1), ("90785", 2000, 1))
     group = ("90853", 6000, 2815, (("CO", "45", 3185),))
