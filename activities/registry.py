@@ -25,6 +25,7 @@ from activities.payment_audit import PaymentAudit
 from activities.progress import Progress
 from activities.queue import Queue
 from activities.remittance import Remittances
+from activities.sampling import Sampling
 from activities.status import ClaimStatus
 from activities.submission import Submission
 from activities.webhooks import WebhookDesk
@@ -53,6 +54,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         FollowUp(outside),
         ClaimStatus(outside),
         Progress(outside),
+        Sampling(outside),
         WebhookDesk(outside),
     )
     return [activity for desk in desks for activity in performed_by(desk)]

@@ -21,7 +21,7 @@ from groupclaim.model.base import Message
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database
 from groupclaim.store.practice import connection_ids
-from workflows import mailbox, webhook
+from workflows import mailbox, sampling, webhook
 
 MAILBOX_INTERVAL = timedelta(seconds=30)
 """How often a mailbox is looked into when the practice clock is the wall clock."""
@@ -29,10 +29,13 @@ MAILBOX_INTERVAL = timedelta(seconds=30)
 WEBHOOK_INTERVAL = timedelta(seconds=15)
 """How often other systems are told what has happened meanwhile."""
 
+SAMPLING_INTERVAL = timedelta(hours=6)
+"""How often somebody looks whether an audit sample is due: within a morning of its day."""
+
 
 async def schedule_mailboxes(client: Client, database: Database) -> None:
-    """Have every mailbox looked into and other systems told, again and again, where the practice
-    clock is the wall clock.
+    """Have every mailbox looked into, other systems told and audit samples drawn, again and again,
+    where the practice clock is the wall clock.
 
     A stored clock is moved by someone who looks into the mailboxes at the right moments.
     """
@@ -40,6 +43,9 @@ async def schedule_mailboxes(client: Client, database: Database) -> None:
         return
     await _schedule(
         client, webhook.WORKFLOW_ID, webhook.NAME, steps.WebhookRound(), WEBHOOK_INTERVAL
+    )
+    await _schedule(
+        client, sampling.WORKFLOW_ID, sampling.NAME, steps.SampleRound(), SAMPLING_INTERVAL
     )
     async with database.reading() as reading:
         connections = await connection_ids(reading)

@@ -520,6 +520,21 @@ LOOK_AT_DISPUTE = Step("look_at_dispute", DisputeLook, DisputeStanding, DATABASE
 DECIDE_DISPUTE = Step("decide_dispute", DisputeDecision, DisputeStanding, DATABASE)
 RELEASE_DISPUTED = Step("release_disputed", DisputeRef, ClaimsReleased, DATABASE)
 
+# --- audit samples
+
+
+class SampleRound(Message):
+    """A look whether the practice's setting wants a sample drawn by now."""
+
+
+class SampleDrawn(Message):
+    """``sample_id`` is None while nothing is to be drawn, or to be drawn from."""
+
+    sample_id: str | None
+
+
+DRAW_SAMPLE = Step("draw_sample", SampleRound, SampleDrawn, DATABASE)
+
 # --- other systems
 
 

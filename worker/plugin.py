@@ -25,6 +25,7 @@ from workflows.dispute import DisputeWorkflow
 from workflows.inbound import InboundFileWorkflow
 from workflows.mailbox import MailboxWorkflow
 from workflows.remittance import RemittanceWorkflow
+from workflows.sampling import SamplingWorkflow
 from workflows.session import GroupSessionWorkflow
 from workflows.submission import SubmissionWorkflow
 from workflows.webhook import WebhookWorkflow
@@ -39,6 +40,7 @@ WORKFLOWS: tuple[type, ...] = (
     RemittanceWorkflow,
     DisputeWorkflow,
     MailboxWorkflow,
+    SamplingWorkflow,
     WebhookWorkflow,
 )
 

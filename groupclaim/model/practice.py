@@ -45,9 +45,19 @@ class Contact(Record):
     phone: TelephoneNumber
 
 
+class AuditSampling(Record):
+    """How often billed claims are drawn to be looked at again: of the services of each month,
+    quarter or year (``months``), at most ``size``, ``after_days`` after it has ended."""
+
+    months: Literal[1, 3, 12] = 1
+    size: Annotated[int, Field(ge=2, le=500)] = 30
+    after_days: Annotated[int, Field(ge=0, le=90)] = 15
+
+
 class Practice(Record):
     """The billing provider. ``approvals``: who may decide about money, where the practice has other
-    limits than those of ``groupclaim/policy/approvals.toml``."""
+    limits than those of ``groupclaim/policy/approvals.toml``. ``audit_sampling``: null where no
+    sample is drawn by itself."""
 
     ref: Reference
     name: Name
@@ -57,6 +67,7 @@ class Practice(Record):
     time_zone: TimeZone
     address: Address
     contact: Contact
+    audit_sampling: AuditSampling | None = AuditSampling()
     approvals: tuple[ApprovalLimit, ...] = ()
 
     @model_validator(mode="after")

@@ -1,19 +1,21 @@
 """Which billed claims are looked at again, and what the errors found say of all of them.
 
-A sample is drawn in two parts. The *representative* part takes claims of every stratum (payer and
-clinician) in proportion, by a keyed order that nobody can steer; only it says anything about the
-whole. The *aimed* part takes of the rest those at which most points to an error. The same frame,
-seed and size give the same sample on any machine.
+A sample is drawn in two parts. The *representative* part takes claims of every stratum (payer,
+clinician and group) in proportion, by a keyed order that nobody can steer; only it says anything
+about the whole. The *aimed* part takes of the rest those at which most points to an error. The same
+frame, seed and size give the same sample on any machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from hashlib import sha256
 from math import comb
 from typing import Literal
 
 from groupclaim.model.base import InputRefused, Record
+from groupclaim.model.practice import AuditSampling
 
 Part = Literal["representative", "aimed"]
 _STEPS = 60
@@ -21,16 +23,18 @@ _STEPS = 60
 
 
 class Candidate(Record):
-    """One billed claim of the frame. ``risks`` are the reasons to look at it in particular."""
+    """One billed claim of the frame. ``group`` tells the groups of a clinician apart;
+    ``risks`` are the reasons to look at the claim in particular."""
 
     claim_number: str
     payer: str
     clinician: str
+    group: str
     risks: tuple[str, ...] = ()
 
     @property
     def stratum(self) -> str:
-        return f"{self.payer} {self.clinician}"
+        return f"{self.payer} {self.clinician} {self.group}"
 
 
 class Chosen(Record):
@@ -96,6 +100,15 @@ def draw(frame: Sequence[Candidate], seed: str, size: int) -> Sample:
             for one in some
         ),
     )
+
+
+def period_to_draw(setting: AuditSampling, today: date) -> tuple[date, date]:
+    """First and last day of the latest month, quarter or year that ended ``after_days`` ago or
+    earlier: late claims of it are billed by then."""
+    day = today - timedelta(days=setting.after_days)
+    begun = (day.month - 1) // setting.months * setting.months + 1
+    last = day.replace(month=begun, day=1) - timedelta(days=1)
+    return last.replace(month=last.month - setting.months + 1, day=1), last
 
 
 def _shares(sizes: dict[str, int], wanted: int) -> dict[str, int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from groupclaim.model.base import InputRefused
-from groupclaim.store import audit, ledger, samples
+from groupclaim.model.finding import Finding, Severity
+from groupclaim.model.practice import AuditSampling
+from groupclaim.store import audit, claims, denials, ledger, samples
 from groupclaim.store.practice import UnknownRecord
-from groupclaim.store.schema import finding
+from groupclaim.store.schema import claim, finding
 from tests.store.world import NOW, World, send_all
 
 FIRST, LAST = date(2026, 2, 1), date(2026, 2, 28)
@@ -95,6 +97,73 @@ async def test_what_looks_wrong_is_aimed_at(billed: World) -> None:
         found = (await samples.read_sample(reading, sample)).claims
     assert sorted(one.part for one in found) == ["aimed", "representative", "representative"]
     assert {one.risks for one in found} == {("weak_documentation",)}
+
+
+async def test_what_a_rule_only_notes_points_to_nothing(billed: World) -> None:
+    async with billed.database.transaction() as tx:
+        await claims.replace_findings(
+            tx,
+            billed.claims[0],
+            "check_authorization",
+            (Finding(rule="not_required", severity=Severity.INFO, sentence="None is needed."),),
+            NOW,
+        )
+    async with billed.database.reading() as reading:
+        found = (await samples.read_sample(reading, await drawn(billed))).claims
+    assert {one.risks for one in found} == {()}
+
+
+async def denied(world: World, number: str, cause: str, category: str) -> None:
+    async with world.database.transaction() as tx:
+        payer = await tx.scalar(select(claim.c.payer_key).where(claim.c.claim_number == number))
+        await denials.open_denial(
+            tx, number, 1, denials.Cause("claim", number, payer, cause, category, None),
+            6500, date(2026, 2, 20), {"rule": "r", "playbook": "p", "who": "biller"}, NOW,
+        )  # fmt: skip
+
+
+async def test_denials_are_aimed_at_by_their_category_and_as_a_pattern(billed: World) -> None:
+    """Three claims denied for one cause make a pattern: the fourth of that payer is aimed at."""
+    for number in billed.claims[:2]:
+        await denied(billed, number, "CO-197", "authorization")
+    assert {item.risks for item in await claims_of(billed, "two")} == {
+        ("missing_authorization",), (),
+    }  # fmt: skip
+    await denied(billed, billed.claims[2], "CO-197", "authorization")
+    by_claim = {item.claim_number: item.risks for item in await claims_of(billed, "three")}
+    assert by_claim[billed.claims[3]] == ("denial_pattern",)
+    assert by_claim[billed.claims[0]] == ("denial_pattern", "missing_authorization")
+
+
+async def claims_of(world: World, seed: str) -> tuple[samples.SampledClaim, ...]:
+    """Everyone who is billed, in one sample."""
+    sample = await drawn(world, seed, 8)
+    async with world.database.reading() as reading:
+        found = await samples.read_sample(reading, sample)
+    assert {item.stratum.split(" ", 3)[3] for item in found.claims} == {"Tue 10:00"}
+    return found.claims
+
+
+async def test_the_practices_setting_has_a_month_drawn_once(billed: World) -> None:
+    setting, at = AuditSampling(size=4), NOW + timedelta(days=45)
+
+    async def due(today: date) -> str | None:
+        async with billed.database.transaction() as tx:
+            return await samples.draw_due(tx, setting, today, "groupclaim", at)
+
+    # Nothing was billed of January; February is drawn from fifteen days after its end.
+    assert await due(date(2026, 3, 15)) is None
+    sample = await due(date(2026, 3, 16))
+    assert sample is not None
+    assert await due(date(2026, 3, 30)) == sample
+    async with billed.database.reading() as reading:
+        found = await samples.read_sample(reading, sample)
+        entries = await audit.entries(reading, sample)
+    assert (found.first, found.last, found.frame) == (date(2026, 2, 1), date(2026, 2, 28), 4)
+    assert [entry.action for entry in entries] == ["sample_drawn"]
+    assert len(await open_reviews(billed)) == len(found.claims) == 2
+    # Drawn again by hand with the seed that it tells, it is the same one.
+    assert await drawn(billed, found.seed) == sample
 
 
 async def test_days_without_claims_are_refused(billed: World) -> None:

@@ -28,7 +28,7 @@ from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
 from worker.process import SettingsRefused, deployment, encryption, open_clearinghouse
 from worker.settings import Settings
-from workflows import mailbox
+from workflows import mailbox, sampling
 
 # --- the clearinghouse
 
@@ -219,8 +219,11 @@ async def test_mailboxes_are_looked_into_again_and_again_by_the_wall_clock(
                 for connection in connections:
                     await mailboxes.looked_into(connection, times=2)
         assert set(mailboxes.looks) == set(connections)
+        drawing = await client.get_schedule_handle(sampling.WORKFLOW_ID).describe()
+        (every,) = drawing.schedule.spec.intervals
+        assert every.every == schedules.SAMPLING_INTERVAL
     finally:
-        for handle in handles:
+        for handle in (*handles, client.get_schedule_handle(sampling.WORKFLOW_ID)):
             await handle.delete()
 
 
@@ -234,3 +237,5 @@ async def test_a_stored_clock_has_no_schedules(client: Client, database: Databas
     (connection, *_) = await desk.connections()
     with pytest.raises(RPCError, match="not found"):
         await client.get_schedule_handle(mailbox.workflow_id(connection)).describe()
+    with pytest.raises(RPCError, match="not found"):
+        await client.get_schedule_handle(sampling.WORKFLOW_ID).describe()

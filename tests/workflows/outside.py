@@ -225,6 +225,9 @@ class Outside:
     def _poll_mailbox(self, connection: steps.ConnectionRef) -> steps.Polled:
         return steps.Polled(files=2)
 
+    def _draw_sample(self, look: steps.SampleRound) -> steps.SampleDrawn:
+        return steps.SampleDrawn(sample_id="sample1")
+
     def _deliver_webhooks(self, look: steps.WebhookRound) -> steps.WebhooksDelivered:
         return steps.WebhooksDelivered(due=2, taken=1)
 

@@ -20,7 +20,7 @@ from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import claim, denial, dispute, session, submission, webhook
+from workflows import claim, denial, dispute, sampling, session, submission, webhook
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -544,6 +544,16 @@ async def webhooks_delivered(scene: Scene, name: str) -> Handles:
     return {"webhooks_delivered": handle}
 
 
+async def sample_drawn(scene: Scene, name: str) -> Handles:
+    """The database does not answer at first."""
+    scene.outside.answer(steps.DRAW_SAMPLE, ApplicationError("busy", type="Outage"))
+    handle = await scene.start(
+        sampling.NAME, steps.SampleRound(), f"sampling/{name}", steps.SampleDrawn
+    )
+    await handle.result()
+    return {"sample_drawn": handle}
+
+
 # --- disputes
 
 
@@ -623,6 +633,7 @@ PATHS: tuple[Path, ...] = (
     inbound_payments,
     mailbox_polled,
     webhooks_delivered,
+    sample_drawn,
     dispute_recovered,
     dispute_given_up,
 )

@@ -109,7 +109,8 @@ def test_nothing_can_be_read_in_a_recorded_history(path: Path) -> None:
     check(history)
     started = history.events[0].workflow_execution_started_event_attributes
     assert re.fullmatch(
-        r"(claim|session|batch|837|inbound|era|mailbox|dispute|denial|webhooks)/[A-Za-z0-9-]+(/\d+)?",
+        r"(claim|session|batch|837|inbound|era|mailbox|dispute|denial|sampling|webhooks)/"
+        r"[A-Za-z0-9-]+(/\d+)?",
         started.workflow_id,
     )
     assert not list(started.memo.fields)

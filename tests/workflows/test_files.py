@@ -122,6 +122,14 @@ async def test_a_mailbox_that_cannot_be_reached_is_tried_again(scene: Scene, num
     assert done(scene) == ["poll_mailbox", "poll_mailbox"]
 
 
+async def test_a_sample_is_drawn_again_when_the_database_was_busy(
+    scene: Scene, number: str
+) -> None:
+    (handle,) = (await paths.sample_drawn(scene, number)).values()
+    assert (await handle.result()).sample_id == "sample1"
+    assert done(scene) == ["draw_sample", "draw_sample"]
+
+
 async def test_a_round_of_webhooks_is_tried_again(scene: Scene, number: str) -> None:
     (handle,) = (await paths.webhooks_delivered(scene, number)).values()
     assert (await handle.result()).taken == 1
