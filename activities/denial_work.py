@@ -162,10 +162,14 @@ class DenialWork:
             since = letter.received_at or now
             look_again = since + answer
             choices = ("upheld", "overturned") if letter.state == "received" else ("upheld",)
-            return _plan(base, "wait", (*choices, "write_off"), action=letter.kind, who="payer",
-                         what="Wait for the payer's answer.",
-                         due_at=look_again if look_again > now else now + timedelta(days=7),
-                         otherwise="it is asked for again")  # fmt: skip
+            choices = (*choices, "write_off")
+            if look_again > now:
+                return _plan(base, "wait", choices, action=letter.kind, who="payer",
+                             what="Wait for the payer's answer.", due_at=look_again,
+                             otherwise="it is asked for again")  # fmt: skip
+            return _plan(base, "wait", choices, action=letter.kind, who="biller",
+                         what="The payer's answer is overdue: ask for it and record what it says.",
+                         due_at=now + timedelta(days=7), otherwise="it stays overdue")  # fmt: skip
         if decision.correction is not None:
             return _plan(base, "person", ("send_again", "write_off"), who="biller")
         if action.kind == "letter":

@@ -333,7 +333,7 @@ class _Desk:
             claim.authorization_number, claim.member, line.code, line.service_date
         ):
             return "197"
-        return None
+        return self._payer.denial_of(claim.member, line.service_date, claim.frequency)
 
 
 def _price(

@@ -474,10 +474,11 @@ class Clearinghouse:
             return ClaimStatus(submitted, "", admitted)
         number = self._claim_number(payer, submitted)
         payee = Payee(correspondent, submitted.billing_provider.npi)
-        self._awaiting[payer.payer_id][received_on + timedelta(days=payer.pays_after_days)].append(
-            AcceptedClaim(
-                claim_to_adjudicate(submitted, admitted, number), submitted, payee, received_on
-            )
+        adjudicated = claim_to_adjudicate(submitted, admitted, number)
+        served = (line.service_date for line in adjudicated.lines)
+        paid_on = received_on + timedelta(days=payer.days_to_pay(admitted, served))
+        self._awaiting[payer.payer_id][paid_on].append(
+            AcceptedClaim(adjudicated, submitted, payee, received_on)
         )
         return ClaimStatus(submitted, number, None)
 

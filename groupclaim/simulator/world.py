@@ -222,8 +222,27 @@ class Takeback(_Record):
     taken: tuple[Withholding, ...]
 
 
+class Denial(_Record):
+    """A service that the payer denies although nothing speaks against it, for `reason` (CARC) under
+    group CO. What `stands` is denied in every version; else only the original is, and a
+    replacement is priced."""
+
+    member_id: Identifier
+    service_date: date
+    reason: Annotated[str, StringConstraints(pattern=r"^[A-Z]?[0-9]{1,3}$")]
+    stands: bool
+
+
+class Delay(_Record):
+    """A service about which the payer decides so many days later than about others."""
+
+    member_id: Identifier
+    service_date: date
+    days: int = Field(ge=1, le=365)
+
+
 class Payer(_Record):
-    """One payer: its members, its prices, its pace.
+    """One payer: its members, its prices, its pace and its moods.
 
     `says_primary_always`: its remittances say "processed as primary" whatever its place was.
     `voids`: what it does about a claim with frequency 8: it takes its payment back by a `reversal`
@@ -244,6 +263,8 @@ class Payer(_Record):
     reversals: tuple[Reversal, ...] = ()
     unbalanced: tuple[Unbalanced, ...] = ()
     takebacks: tuple[Takeback, ...] = ()
+    denials: tuple[Denial, ...] = ()
+    delays: tuple[Delay, ...] = ()
     says_primary_always: bool = False
     voids: Literal["reversal", "takeback", "letter"] = "reversal"
 
@@ -294,6 +315,29 @@ class Payer(_Record):
         return sum(
             entry.off_by_cents for entry in self.unbalanced if entry.payment_date == payment_date
         )
+
+    def denial_of(self, member: Member, day: date, frequency: str) -> str | None:
+        """The reason for which the member's service of that day is denied, if it is for nothing."""
+        return next(
+            (
+                entry.reason
+                for entry in self.denials
+                if entry.service_date == day
+                and member.holds(entry.member_id)
+                and (entry.stands or frequency == "1")
+            ),
+            None,
+        )
+
+    def days_to_pay(self, member: Member, days: Iterable[date]) -> int:
+        """Days from receipt to payment of a claim for services of those days."""
+        served = frozenset(days)
+        later = (
+            entry.days
+            for entry in self.delays
+            if entry.service_date in served and member.holds(entry.member_id)
+        )
+        return self.pays_after_days + max(later, default=0)
 
     def copies_of(self, payment_date: date) -> int:
         """The number of files that deliver the payment of that date."""
@@ -392,6 +436,12 @@ def _contradictions(world: World) -> Iterable[str]:
         for position, reversal in enumerate(payer.reversals):
             if payer.member_with(reversal.member_id) is None:
                 yield f"{place}.reversals.{position}.member_id: no member of this payer holds it"
+        for position, denial in enumerate(payer.denials):
+            if payer.member_with(denial.member_id) is None:
+                yield f"{place}.denials.{position}.member_id: no member of this payer holds it"
+        for position, delay in enumerate(payer.delays):
+            if payer.member_with(delay.member_id) is None:
+                yield f"{place}.delays.{position}.member_id: no member of this payer holds it"
         for position, takeback in enumerate(payer.takebacks):
             spot = f"{place}.takebacks.{position}"
             if payer.member_with(takeback.reference_member_id) is None:

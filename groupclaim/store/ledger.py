@@ -349,7 +349,8 @@ async def _patient_money(
 async def apply_prepaid(
     tx: Transaction, claim_numbers: Collection[str], key: str, at: datetime
 ) -> None:
-    """Set what patients paid in advance against what has become due; ``key`` names the cause."""
+    """Set what patients paid in advance against what has become due, and hold for them again what
+    they paid for what is due no more; ``key`` names the cause."""
     await book_all(
         tx,
         [
@@ -358,7 +359,7 @@ async def apply_prepaid(
                 "prepaid",
                 Account.UNAPPLIED,
                 Account.PATIENT_RECEIVABLE,
-                max(0, min(now.prepaid, now.patient_receivable)),
+                Cents(min(max(now.prepaid, 0), now.patient_receivable)),
                 claim_number,
             )
             for claim_number, now in (await balances(tx, claim_numbers)).items()
@@ -439,7 +440,10 @@ async def book_not_collectible(
         remittance_id,
         remittance_position,
     )
-    return await book(tx, booking, at)
+    if not await book(tx, booking, at):
+        return False
+    await apply_prepaid(tx, [claim_number], booking.key, at)
+    return True
 
 
 _NOT_COLLECTIBLE = "not_collectible"
@@ -471,7 +475,10 @@ async def take_from_patient(tx: Transaction, claim_number: str, key: str, at: da
         await patient_share(tx, claim_number),
         claim_number,
     )
-    return booking.cents > 0 and await book(tx, booking, at)
+    if booking.cents <= 0 or not await book(tx, booking, at):
+        return False
+    await apply_prepaid(tx, [claim_number], booking.key, at)
+    return True
 
 
 async def book_payer_refund(
@@ -1011,6 +1018,8 @@ async def _check_claims(reading: Reading) -> list[Violation]:
         billed = charge - int(row.alone)
         if billed not in versions.get(row.claim_number, {0}):
             found.append(Violation("the charge is a version's charge", subject, 0, billed))
+        if row.patient < 0:
+            found.append(Violation("what a patient owes", subject, 0, int(row.patient)))
         if row.prepaid < 0:
             found.append(Violation("what is held for a patient", subject, 0, int(row.prepaid)))
         if row.stage == "closed":

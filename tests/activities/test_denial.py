@@ -282,6 +282,25 @@ def _later(content: bytes, day: str, later: str) -> bytes:
     return content.replace(day.encode(), later.encode())
 
 
+async def test_an_answer_that_is_overdue_is_somebodys_work(house: House) -> None:
+    """The payer has 30 days (playbook, ``wait``); after them somebody has to ask for its answer."""
+    (number,) = await denied(house, "50", "P04")
+    await house.perform(steps.DRAFT_LETTER, await ref_of(number))
+    await choose(house, number, "approve")
+    await house.perform(steps.SEND_LETTER, await ref_of(number))
+    await choose(house, number, "record_receipt", reference="TRACK 1")
+    received = await house.clock.now()
+    waiting = await plan(house, number)
+    assert (waiting.who, waiting.due_at) == ("payer", received + timedelta(days=30))
+    assert await to_do(house) == []
+    await house.move_to(received + timedelta(days=30))
+    overdue = await plan(house, number, news=1)
+    assert overdue.choices == ("upheld", "overturned", "write_off")
+    assert await to_do(house) == [("APPEAL", "biller", 6000)]
+    await choose(house, number, "upheld", reference="letter of 25 March")
+    assert (await plan(house, number, news=2)).action == "appeal"
+
+
 async def test_a_deadline_that_passes_is_told_of_and_never_dropped(house: House) -> None:
     """Placebo: the appeal ends 180 days after 20 February, on 19 August; then it is too late."""
     (number,) = await denied(house, "50")

@@ -11,12 +11,14 @@ import types
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 from uuid import UUID
+
+from .deadlines import ClaimDate, Item, Moment, Reminder, Told, WorkedDenial
 
 Identifier = NewType("Identifier", str)
 """A key of the product's own choice: text, whole number or UUID; compared as text."""
@@ -149,6 +151,7 @@ class Books:
     remittance_adjustments: list[RemittanceAdjustment] = field(default_factory=list)
     provider_adjustments: list[ProviderAdjustment] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     complaints: list[Complaint] = field(default_factory=list)
 
 
@@ -178,6 +181,12 @@ def read_books(database: str) -> Books:
             connection, "provider_adjustment", ProviderAdjustment, books
         )
         books.findings = _rows(connection, "finding", Finding, books)
+        books.told = Told(
+            reminders=_rows(connection, "claim_event", Reminder, books),
+            items=_rows(connection, "work_item", Item, books),
+            denials=_rows(connection, "denial", WorkedDenial, books),
+            claims=_rows(connection, "claim", ClaimDate, books),
+        )
     return books
 
 
@@ -245,6 +254,10 @@ def _forms(value: object, hint: Any) -> Iterator[object]:
     elif hint is Instant:
         if isinstance(value, datetime) or (isinstance(value, str) and value):
             yield str(value)
+    elif hint is Moment:
+        moment = _moment(value)
+        if moment is not None:
+            yield moment
     elif hint is Day:
         if isinstance(value, date) and not isinstance(value, datetime):
             yield value.isoformat()
@@ -252,6 +265,17 @@ def _forms(value: object, hint: Any) -> Iterator[object]:
             yield value
     elif isinstance(value, str):
         yield value
+
+
+def _moment(value: object) -> datetime | None:
+    """An instant in UTC; None without an offset."""
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(read, datetime) or read.tzinfo is None:
+        return None
+    return read.astimezone(UTC)
 
 
 def _is_day(text: str) -> bool:
@@ -265,4 +289,5 @@ def _wanted(hint: Any) -> str:
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     names = {int: "a whole number", Identifier: "a key", Instant: "a moment", Day: "a date"}
+    names[Moment] = "a moment with an offset"
     return names.get(hint, "text")

@@ -1,4 +1,4 @@
-"""Judges a finished run from outside: invariants I1 to I4 and I10, and the hand-made truth.
+"""Judges a finished run from outside: invariants I1 to I4, I6 and I10, and the hand-made truth.
 
 Believes only the bytes the simulator logged, the sample inputs and the rows it can read; whatever
 is missing, doubled, empty or of the wrong type counts against the product.
@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -27,6 +28,7 @@ from .books import (
     Transfer,
     read_books,
 )
+from .deadlines import Filing, check_deadlines
 from .intake import AMOUNTS, GROUP_SOFT_LIMIT, Intake, RosterRow, read_intake
 from .wire import (
     Inquiry,
@@ -45,7 +47,7 @@ from .wire import (
     submitted_claims,
 )
 
-INVARIANTS = ("I1", "I2", "I3", "I4", "I10", "EXPECTED")
+INVARIANTS = ("I1", "I2", "I3", "I4", "I6", "I10", "EXPECTED")
 
 STANDINGS = frozenset({"in_progress", "held", "billed", "not_billable"})
 
@@ -94,6 +96,10 @@ _TABLE_TOUCHES: dict[str, tuple[str, ...]] = {
     "remittance_adjustment": ("I3",),
     "provider_adjustment": ("I3",),
     "finding": ("EXPECTED",),
+    "claim_event": ("I6",),
+    "work_item": ("I6",),
+    "denial": ("I6",),
+    "claim": ("I6",),
 }
 
 
@@ -182,8 +188,22 @@ class Case:
             paid
             for payment in self.distinct_payments()
             for paid in payment.claims
-            if paid.claim_number == claim_number and payment.balances()
+            if paid.claim_number == claim_number
+            and payment.balances()
+            and not self.takes_back_nothing(paid)
         ]
+
+    def takes_back_nothing(self, claim: PaidClaim) -> bool:
+        """A reversal of what stands whole in suspense: no claim has got what it takes back, so it
+        is money without a claim (domain.md section 8.5)."""
+        return claim.is_reversal and not any(
+            earlier.payer_claim_number == claim.payer_claim_number
+            and not earlier.is_reversal
+            and payment.balances()
+            for payment in self.payments
+            for earlier in payment.claims
+            if earlier.claim_number == claim.claim_number
+        )
 
 
 def judge(database: str, wire: Path, samples: Path, identity_key: bytes) -> Verdict:
@@ -205,6 +225,7 @@ def judge(database: str, wire: Path, samples: Path, identity_key: bytes) -> Verd
     _check_roster(case)
     _check_payments(case)
     _check_ledger(case)
+    _check_deadlines(case)
     _check_patient_share(case)
     _check_truth(case)
     return _verdict(case.disagreements)
@@ -741,8 +762,12 @@ def _check_clearing(case: Case) -> None:
         deposited = _between(moves, "deposits", "clearing")
         case.compare("I4", name, "deposited", payment.cents, deposited)
         applied: dict[str | None, int] = defaultdict(int)
+        kept_apart = 0
         for paid in payment.claims:
-            applied[paid.claim_number] += paid.paid_cents
+            if case.takes_back_nothing(paid):
+                kept_apart += paid.paid_cents
+            else:
+                applied[paid.claim_number] += paid.paid_cents
         for claim_number, amount in applied.items():
             mine = [t for t in moves if t.claim_number == claim_number]
             found = _between(mine, "clearing", "payer_receivable")
@@ -751,7 +776,7 @@ def _check_clearing(case: Case) -> None:
         stray = _between(strangers, "clearing", "payer_receivable")
         case.compare("I4", name, "applied to claims it does not name", 0, stray)
         left = -_net(moves, "clearing")
-        withheld = sum(amount for _, amount in payment.provider_adjustments)
+        withheld = sum(amount for _, amount in payment.provider_adjustments) - kept_apart
         if left not in {0, -withheld}:
             case.disagree("I4", name, "left in clearing", sorted({0, -withheld}), left)
         apart = [t for t in moves if t.claim_number is None]
@@ -812,6 +837,44 @@ def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing
                 case.compare("I4", name, f"claim_money.{column}", expected, found)
 
 
+# --- I6 ----------------------------------------------------------------------------------------
+
+
+def _check_deadlines(case: Case) -> None:
+    """What was due was told of in time: some deadlines by hand, the others by the books."""
+    if not case.log:
+        return
+    arrivals: dict[str, datetime] = {}
+    taken: dict[str, datetime] = {}
+    for claim in case.submitted:
+        arrivals.setdefault(claim.claim_number, claim.at)
+        if not case.is_rejected(claim):
+            taken.setdefault(claim.claim_number, claim.at)
+    decisions: dict[str, datetime] = {}
+    for payment in case.payments:
+        for paid in payment.claims:
+            decisions.setdefault(paid.claim_number, payment.at)
+    filings = [
+        Filing(
+            name=row.name,
+            claim_number=number,
+            payer_id=row.payer_id,
+            service_date=date.fromisoformat(row.service_date),
+            arrived=arrivals.get(number),
+            taken=taken.get(number),
+            decided=decisions.get(number),
+        )
+        for row in case.intake.roster
+        if row.attendance == "attended" and (number := case.claim_number_of(row))
+    ]
+    check_deadlines(
+        case.books.told,
+        filings,
+        max(entry.at for entry in case.log),
+        lambda row, column, expected, found: case.disagree("I6", row, column, expected, found),
+    )
+
+
 # --- I10 ---------------------------------------------------------------------------------------
 
 
@@ -828,6 +891,7 @@ def _check_patient_share(case: Case) -> None:
         if row.qualified_medicare_beneficiary and (number := case.claim_number_of(row))
     }
     moved: dict[tuple[str | None, Identifier | None], int] = defaultdict(int)
+    _check_prepaid(case)
     for row in case.books.transfers:
         name = f"transfer {row.id}"
         pair = {row.debit, row.credit}
@@ -836,7 +900,7 @@ def _check_patient_share(case: Case) -> None:
         other = next(iter(pair - {"patient_receivable"}), "patient_receivable")
         if other not in ("payer_receivable", "patient_cash", "write_off", "unapplied"):
             case.disagree("I10", name, "patient_receivable against", "no such account", other)
-        if row.debit == "patient_receivable" and other in ("write_off", "unapplied"):
+        if row.debit == "patient_receivable" and other == "write_off":
             case.disagree("I10", name, "patient_receivable from", "payer_receivable", other)
         if other == "payer_receivable":
             sign = 1 if row.debit == "patient_receivable" else -1
@@ -849,7 +913,9 @@ def _check_patient_share(case: Case) -> None:
         limit = sum(
             paid.group_cents("PR")
             for paid in (payment.claims if payment else [])
-            if paid.claim_number == claim_number and claim_number not in protected
+            if paid.claim_number == claim_number
+            and claim_number not in protected
+            and not case.takes_back_nothing(paid)
         )
         if amount > limit:
             case.disagree("I10", name, "moved to the patient", f"at most {limit}", amount)
@@ -865,6 +931,18 @@ def _check_patient_share(case: Case) -> None:
             name = f"claim {view.claim_number}"
             found = view.patient_cents
             case.disagree("I10", name, "claim_money.patient_cents", f"at most {limit}", found)
+
+
+def _check_prepaid(case: Case) -> None:
+    """What is held for a patient again is what the patient has paid, never more."""
+    for claim_number in {t.claim_number for t in case.books.transfers}:
+        moves = [t for t in case.books.transfers if t.claim_number == claim_number]
+        held_again = _between(moves, "patient_receivable", "unapplied")
+        paid = _between(moves, "patient_cash", "patient_receivable")
+        if held_again > max(paid, 0):
+            name = f"claim {claim_number}"
+            limit = f"at most {max(paid, 0)}, which the patient paid"
+            case.disagree("I10", name, "patient_receivable from unapplied", limit, held_again)
 
 
 def _share(case: Case, claim_number: str, protected: set[str]) -> int:

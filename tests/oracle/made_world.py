@@ -42,6 +42,10 @@ _TABLES = {
     " reason_code, cents",
     "provider_adjustment": "remittance_id, position, reason_code, cents",
     "finding": "claim_number, rule, severity, created_at",
+    "claim_event": "claim_number, at, kind",
+    "work_item": "id, kind, subject, claim_number, code, opened_at, due_at, resolved_at",
+    "denial": "claim_number, number, opened_at, limit_at, concluded_at",
+    "claim": "claim_number, stage, hold_code, due_at",
 }
 
 

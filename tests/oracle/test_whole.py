@@ -426,7 +426,7 @@ FAULTS: list[tuple[Callable[[World], None], set[str]]] = [
     (absence_makes_it_not_billable, {"I2", "EXPECTED"}),
     (sent_after_the_correction, {"I2"}),
     (absence_reversed_in_the_books, {"I4", "EXPECTED"}),
-    (clone_billed, {"I4", "EXPECTED"}),
+    (clone_billed, {"I4", "I6", "EXPECTED"}),
     (added_participant_missing, {"I2", "I4", "EXPECTED"}),
 ]
 

@@ -41,7 +41,7 @@ _DECIDED_BY_PEOPLE = frozenset(
 
 _MOST_TICKS = 4000
 _MOST_TRIES = 12
-_JUDGED = ("I1", "I2", "I3", "I4", "I10")
+_JUDGED = ("I1", "I2", "I3", "I4", "I6", "I10")
 _NEEDS_A_RUN = ("at least one", "rows")
 """How the judge says that there is nothing to judge: a practice may be drawn that bills nobody."""
 

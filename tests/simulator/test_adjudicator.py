@@ -330,3 +330,35 @@ def test_a_number_given_on_request_is_an_authorization(world_facts: dict[str, An
     late = ServiceLine("90853", (), 1, 6500, date(2026, 3, 1), "L1")
     claim = _claim(payer, "CI0002", authorization_number="AUTH0002", lines=(late,))
     assert _decide(payer, claim)[0].denied
+
+
+@pytest.mark.parametrize(("stands", "replaced"), [(False, None), (True, "50")])
+def test_what_is_denied_for_nothing_is_denied_once_or_for_good(
+    world_facts: dict[str, Any], stands: bool, replaced: str | None
+) -> None:
+    denial = {"member_id": "MB0001", "service_date": str(DAY), "reason": "50", "stands": stands}
+    world_facts["payers"][0]["denials"] = [denial]
+    payer = _payer(world_facts)
+    (first,), history = adjudicate(payer, History(), [_claim(payer)])
+    assert _adjustments(first) == [("CO-50", 6500)]
+    again = _claim(payer, payer_claim_number="PCN2", frequency="7", replaces="PCN1")
+    (second,), _ = adjudicate(payer, history, [again])
+    assert (second.denied, _adjustments(second)[0][0]) == (
+        (False, "CO-45") if replaced is None else (True, f"CO-{replaced}")
+    )
+    other = _claim(payer, "MB0002")
+    assert not _decide(payer, other)[0].denied
+
+
+def test_a_claim_is_decided_later_for_the_service_that_is_delayed(
+    world_facts: dict[str, Any],
+) -> None:
+    delay = {"member_id": "MB0001", "service_date": str(DAY), "days": 40}
+    world_facts["payers"][0]["delays"] = [delay]
+    payer = _payer(world_facts)
+    one, other = (payer.member_with(number) for number in ("MB0001", "MB0002"))
+    assert one is not None
+    assert other is not None
+    assert payer.days_to_pay(one, [DAY]) == 55
+    assert payer.days_to_pay(one, [DAY.replace(day=9)]) == 15
+    assert payer.days_to_pay(other, [DAY]) == 15

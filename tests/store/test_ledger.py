@@ -82,6 +82,28 @@ async def test_what_a_patient_paid_too_much_can_go_back(world: World) -> None:
         assert await ledger.verify(tx) == ()
 
 
+async def test_what_a_patient_paid_is_held_for_them_when_the_payer_takes_their_share_back(
+    world: World,
+) -> None:
+    """Paid 6.17; corrected, 4.00 of it is theirs: 2.17 is held for them, and they owe nothing."""
+    await send_all(world)
+    number = world.claims[0]
+    before = paid(number, 4883, ("CO", "45", 1000), ("PR", "2", 617))
+    await post(world, payment(before))
+    async with world.database.transaction() as tx:
+        await ledger.book_patient_payment(tx, number, Cents(617), "card-1", NOW)
+    after = paid(number, 5100, ("CO", "45", 1000), ("PR", "2", 400))
+    await post(world, payment(reversal(before), trace="T2"), "second")
+    async with world.database.reading() as reading:
+        now = await ledger.balance(reading, number)
+    assert (now.patient_receivable, now.prepaid) == (0, 617)
+    await post(world, payment(after, trace="T3"), "third")
+    async with world.database.reading() as reading:
+        now = await ledger.balance(reading, number)
+        assert (now.patient_receivable, now.prepaid, now.patient_open) == (0, 217, -217)
+        assert await ledger.verify(reading) == ()
+
+
 async def test_what_is_paid_in_advance_is_applied_when_it_becomes_due(world: World) -> None:
     number = world.claims[0]
     async with world.database.transaction() as tx:

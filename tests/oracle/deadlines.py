@@ -1,0 +1,185 @@
+"""I6: no deadline passes without an alert before it or, where it was due when it arose, soon after.
+
+How long payers let a claim be filed, and the law lets them decide, stands here by hand from the
+rule table (domain.md section 9.2); the other deadlines and who was told when are read from the
+product's tables. An alert is a reminder on a claim's timeline or an item on the work list that
+stands open while its deadline comes near: one resolved long before has told nobody of it.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NewType
+from zoneinfo import ZoneInfo
+
+Moment = NewType("Moment", datetime)
+"""An instant, as ISO 8601 text with an offset or in the database's own type."""
+
+_ZONE = ZoneInfo("America/Chicago")
+_END_OF_DAY = time(23, 59, 59)
+
+_FILED_WITHIN = {
+    "SIMMB": (0, 12),
+    "SIMTXM": (95, 0),
+    "SIMPLC": (90, 0),
+    "SIMSMU": (90, 0),
+    "SIMVAM": (0, 12),
+    "SIMMCO": (95, 0),
+    "SIMMAP": (0, 12),
+    "SIMFBH": (90, 0),
+}
+"""By the payer's id on the wire, days or months after the service (domain.md section 9.2)."""
+
+_DECIDED_WITHIN = {"SIMMB": timedelta(days=30)}
+"""Medicare's prompt payment; no other payer of the samples has a law (domain.md section 9.3)."""
+
+_NEAR = timedelta(days=62)
+"""Whoever was last told longer before a deadline than this was not told of it."""
+
+_SOON = timedelta(days=1)
+"""By when something that was due when it arose is told, and a date that passed is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    claim_number: str
+    at: Moment
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    id: str
+    kind: str
+    subject: str
+    claim_number: str | None
+    code: str
+    opened_at: Moment
+    due_at: Moment | None
+    resolved_at: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedDenial:
+    claim_number: str
+    number: int
+    opened_at: Moment
+    limit_at: Moment | None
+    concluded_at: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimDate:
+    claim_number: str
+    stage: str
+    hold_code: str | None
+    due_at: Moment | None
+
+
+@dataclass(slots=True)
+class Told:
+    """The tables about deadlines, and who was told."""
+
+    reminders: list[Reminder] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    denials: list[WorkedDenial] = field(default_factory=list)
+    claims: list[ClaimDate] = field(default_factory=list)
+
+    def latest(self) -> datetime | None:
+        """The last moment that anything here speaks of as past."""
+        moments = [
+            *(one.at for one in self.reminders),
+            *(one.opened_at for one in self.items),
+            *(one.resolved_at for one in self.items if one.resolved_at is not None),
+        ]
+        return max(moments, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """One person's claim on its way: whose it is, when it first arrived at the payer, when the
+    payer first took one and when it first decided; None for what never happened."""
+
+    name: str
+    claim_number: str
+    payer_id: str
+    service_date: date
+    arrived: datetime | None
+    taken: datetime | None
+    decided: datetime | None
+
+
+Disagree = Callable[[str, str, object, object], None]
+"""Told the row, the column, what was expected and what was found."""
+
+
+def check_deadlines(
+    told: Told, filings: list[Filing], last_on_wire: datetime, disagree: Disagree
+) -> None:
+    now = max(last_on_wire, told.latest() or last_on_wire)
+    alerts = _Alerts(told)
+    for filing in filings:
+        limit = _filing_limit(filing)
+        if limit is not None and limit < now and (filing.arrived or now) > limit:
+            alerts.expect(filing.claim_number, limit, filing.name, "filing limit", disagree)
+        within = _DECIDED_WITHIN.get(filing.payer_id)
+        if filing.taken is not None and within is not None:
+            by = filing.taken + within
+            if by < now and (filing.decided or now) > by + _SOON:
+                alerts.expect(filing.claim_number, by, filing.name, "prompt payment", disagree)
+    for worked in told.denials:
+        limit = worked.limit_at
+        if limit is None or limit >= now or (worked.concluded_at or now) <= limit:
+            continue
+        name = f"claim {worked.claim_number} denial {worked.number}"
+        # What had passed before it arose is told when it arises.
+        by = max(limit, worked.opened_at + _SOON)
+        alerts.expect(worked.claim_number, by, name, "limit", disagree)
+    for item in told.items:
+        if item.due_at is not None and item.opened_at > item.due_at + _SOON:
+            row = f"item {item.kind} {item.code} {item.subject}"
+            disagree(row, "opened", f"before {item.due_at}, when it is due", item.opened_at)
+    for one in told.claims:
+        if one.due_at is not None and one.due_at + _SOON < now and one.stage != "closed":
+            row = f"claim {one.claim_number} at {one.stage} ({one.hold_code})"
+            disagree(row, "due_at", f"looked at again soon after {one.due_at}", "nothing since")
+
+
+class _Alerts:
+    def __init__(self, told: Told) -> None:
+        self._spans: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+        for one in told.reminders:
+            if one.kind == "alert":
+                self._spans[one.claim_number].append((one.at, one.at))
+        for item in told.items:
+            if item.claim_number is not None:
+                ends = item.resolved_at or datetime.max.replace(tzinfo=UTC)
+                self._spans[item.claim_number].append((item.opened_at, ends))
+
+    def expect(
+        self, claim_number: str, by: datetime, row: str, column: str, disagree: Disagree
+    ) -> None:
+        """An alert of this claim before ``by``, and not long before."""
+        if not any(begins <= by and ends >= by - _NEAR for begins, ends in self._of(claim_number)):
+            disagree(row, column, f"an alert before {by}", "none")
+
+    def _of(self, claim_number: str) -> Iterator[tuple[datetime, datetime]]:
+        yield from self._spans.get(claim_number, ())
+
+
+def _filing_limit(filing: Filing) -> datetime | None:
+    span = _FILED_WITHIN.get(filing.payer_id)
+    if span is None:
+        return None
+    days, months = span
+    day = filing.service_date + timedelta(days=days)
+    if months:
+        years, month = divmod(filing.service_date.month - 1 + months, 12)
+        year = filing.service_date.year + years
+        last = monthrange(year, month + 1)[1]
+        day = date(year, month + 1, min(filing.service_date.day, last))
+    return datetime.combine(day, _END_OF_DAY, _ZONE)

@@ -1,0 +1,132 @@
+"""I6 judged: each single silence is found, and each alert in time is enough."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from .deadlines import (
+    ClaimDate,
+    Filing,
+    Item,
+    Moment,
+    Reminder,
+    Told,
+    WorkedDenial,
+    check_deadlines,
+)
+
+NUMBER = "G00001X"
+SERVED = date(2026, 1, 5)
+END = datetime(2027, 6, 1, tzinfo=UTC)
+
+
+def moment(text: str) -> Moment:
+    return Moment(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def filing(**changes: Any) -> Filing:
+    given: dict[str, Any] = {
+        "name": "S1/P01", "claim_number": NUMBER, "payer_id": "SIMTXM", "service_date": SERVED,
+        "arrived": None, "taken": None, "decided": None,
+    }  # fmt: skip
+    return Filing(**{**given, **changes})
+
+
+def item(opened: str, resolved: str | None = None, due: str | None = None) -> Item:
+    return Item(
+        "i1", "hold", NUMBER, NUMBER, "NOTE_UNSIGNED", moment(opened),
+        moment(due) if due else None, moment(resolved) if resolved else None,
+    )  # fmt: skip
+
+
+def alert(at: str, kind: str = "alert") -> Reminder:
+    return Reminder(NUMBER, moment(at), kind)
+
+
+def found(
+    *filings: Filing,
+    told: tuple[Reminder | Item | WorkedDenial | ClaimDate, ...] = (),
+    end: datetime = END,
+) -> list[str]:
+    """What the judge says is wrong, by column."""
+    said: list[str] = []
+    check_deadlines(
+        Told(
+            [one for one in told if isinstance(one, Reminder)],
+            [one for one in told if isinstance(one, Item)],
+            [one for one in told if isinstance(one, WorkedDenial)],
+            [one for one in told if isinstance(one, ClaimDate)],
+        ),
+        list(filings),
+        end,
+        lambda row, column, expected, found: said.append(column),
+    )
+    return said
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ((), ["filing limit"]),
+        # 95 days after 5 January: 10 April.
+        ((alert("2026-04-09"),), []),
+        ((alert("2026-04-11T06:00"),), ["filing limit"]),
+        ((alert("2026-01-20"),), ["filing limit"]),
+        ((alert("2026-04-09", kind="status"),), ["filing limit"]),
+        ((item("2026-01-06"),), []),
+        ((item("2026-01-06", "2026-01-20"),), ["filing limit"]),
+        ((item("2026-01-06", "2026-03-20"),), []),
+    ],
+)
+def test_a_claim_that_is_not_filed_in_time_was_told_of(told: Any, said: list[str]) -> None:
+    assert found(filing(), told=told) == said
+    assert found(filing(arrived=moment("2026-04-12")), told=told) == said
+
+
+def test_what_was_filed_in_time_or_is_not_yet_late_needs_no_alert() -> None:
+    assert found(filing(arrived=moment("2026-04-10"))) == []
+    assert found(filing(), end=datetime(2026, 4, 10, 12, tzinfo=UTC)) == []
+    # Twelve months, not 95 days.
+    assert found(filing(payer_id="SIMVAM"), end=datetime(2027, 1, 5, tzinfo=UTC)) == []
+    assert found(filing(payer_id="SIMVAM"), end=datetime(2027, 1, 7, tzinfo=UTC)) == [
+        "filing limit"
+    ]
+
+
+def test_a_payer_that_decides_later_than_its_law_says_was_told_of() -> None:
+    late = filing(
+        payer_id="SIMMB",
+        arrived=moment("2026-01-07"),
+        taken=moment("2026-01-07"),
+        decided=moment("2026-02-20"),
+    )
+    assert found(late) == ["prompt payment"]
+    assert found(late, told=(alert("2026-02-03"),)) == []
+    in_time = filing(payer_id="SIMMB", arrived=late.arrived, taken=late.taken,
+                     decided=moment("2026-02-05"))  # fmt: skip
+    assert found(in_time) == []
+
+
+def test_a_denial_whose_limit_passed_was_told_of() -> None:
+    worked = WorkedDenial(NUMBER, 1, moment("2026-02-01"), moment("2026-06-01"), None)
+    assert found(told=(worked,)) == ["limit"]
+    assert found(told=(worked, alert("2026-05-28"))) == []
+    ended = WorkedDenial(
+        NUMBER, 1, moment("2026-02-01"), moment("2026-06-01"), moment("2026-03-01")
+    )
+    assert found(told=(ended,)) == []
+    too_late = WorkedDenial(NUMBER, 1, moment("2026-06-03"), moment("2026-06-01"), None)
+    assert found(told=(too_late,)) == ["limit"]
+    assert found(told=(too_late, item("2026-06-03T12:00"))) == []
+
+
+def test_no_item_is_opened_after_its_own_deadline_and_no_claim_is_forgotten() -> None:
+    assert found(told=(item("2026-02-03", due="2026-02-01"),)) == ["opened"]
+    assert found(told=(item("2026-02-03", due="2026-02-03"),)) == []
+    forgotten = ClaimDate(NUMBER, "accepted", None, Moment(END - timedelta(days=2)))
+    assert found(told=(forgotten,)) == ["due_at"]
+    waiting = ClaimDate(NUMBER, "accepted", None, Moment(END + timedelta(days=2)))
+    assert found(told=(waiting,)) == []
