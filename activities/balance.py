@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from activities import steps
+from activities.card_notices import KIND as CARD_NOTICE
 from activities.cards import charges_card
 from activities.coordination import NextPayer, next_payer, owes_nothing
 from activities.on_file import LOOK_AGAIN, OnFile, on_file
@@ -21,7 +22,7 @@ from groupclaim.rules.coding import main_code
 from groupclaim.rules.coordination import not_collectible
 from groupclaim.rules.patient_account import return_by
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import claims, coordination, ledger, remittances
+from groupclaim.store import claims, coordination, ledger, remittances, work
 from groupclaim.store.database import Transaction
 
 
@@ -49,6 +50,8 @@ class BalanceDesk:
             charge_card = left.patient_open > 0 and await charges_card(
                 self._outside, tx, found, left
             )
+            if not charge_card:
+                await work.close_items(tx, CARD_NOTICE, step.claim_number, found.now)
         due_at = found.look_again()
         if left.payer_open == 0 and left.patient_open > 0:
             due_at = _statement_due(found)

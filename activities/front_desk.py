@@ -34,7 +34,7 @@ from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, Coverage, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.rules.patient_account import card_refusal
-from groupclaim.store import approvals, audit, cards, claims, ledger, practice, work
+from groupclaim.store import approvals, audit, card_notices, cards, claims, ledger, practice, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
 from workflows import claim, denial, dispute, session
@@ -345,11 +345,17 @@ class FrontDesk:
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
 
-    async def charge_card(self, number: str, by: str) -> Cents:
+    async def look_at_balance(self, number: str, key: str) -> None:
+        """Have a claim look at what its patient owes once more, for the sake of ``key``."""
+        now = await self._clock.now()
+        await self._tell(number, "patient_paid", PatientPaid(at=now, key=key))
+
+    async def charge_card(self, number: str, by: str, *, told: str | None = None) -> Cents:
         """Have a patient's card charged with what they owe for a claim; how much that is.
 
-        The charge is written down and the claim makes it. Asked again while it is under way, there
-        is still one. Raises UnknownRecord, and Refused where the patient has not agreed to it.
+        ``told``: how the patient learned of the amount and that it is charged now. The charge is
+        written down and the claim makes it. Asked again while it is under way, there is still one.
+        Raises UnknownRecord, and Refused where the patient has not agreed to it, or not been told.
         """
         now = await self._clock.now()
         async with self._database.transaction() as tx:
@@ -364,10 +370,21 @@ class FrontDesk:
             refused = card_refusal(consent, owed, today)
             if refused is not None or consent is None:
                 raise Refused(refused or "no consent")
-            order = await cards.begin(tx, number, owed, consent, now)
-            await audit.record(
-                tx, now, by, "card_charge_asked", number, {"cents": int(order.cents)}
-            )
+            order = await cards.under_way(tx, number)
+            if order is None:
+                notice = await card_notices.covering(tx, number, owed)
+                if told and told.strip():
+                    notice = await card_notices.make(tx, number, owed, today, now)
+                    await card_notices.told(tx, notice, today, by, now)
+                elif notice is None or notice.told_at is None or notice.charge_on > today:
+                    raise Refused(
+                        "the patient has not been told of this charge, or its day has not come: "
+                        "`groupclaim patient card-notice`, or say how they were told (--told)"
+                    )
+                order = await cards.begin(tx, number, owed, consent, notice, now)
+                await work.close_items(tx, "card_notice", number, now)
+            detail = {"cents": int(order.cents), "told": told}
+            await audit.record(tx, now, by, "card_charge_asked", number, detail)
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=order.key))
         return order.cents
 

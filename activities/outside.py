@@ -45,6 +45,8 @@ class Outside:
     task_queue: str
     cards: CardProcessor | None = None
     """Charges patients' cards; None where the practice has no processor."""
+    patient_letters: Delivery | None = None
+    """Who takes what patients are told to them; None where a person does."""
     webhooks: WebhookSender = field(default_factory=WebhookSender)
     production: bool = False
     """False marks every interchange as a test (ISA15)."""

@@ -22,7 +22,7 @@ from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.rules.licences import valid_licences
 from groupclaim.rules.patient_account import EstimateDue, estimate_due
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import audit, patient_account, work
+from groupclaim.store import audit, estimates, patient_account, work
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, Transaction
 from groupclaim.store.practice import read_practice
@@ -41,8 +41,10 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class EstimatePaper:
-    """An estimate; ``due`` is None where no rule sets a day, ``late`` that the day has passed."""
+    """An estimate as it is kept under ``number``; ``due`` is None where no rule sets a day,
+    ``late`` that the day has passed."""
 
+    number: int
     pdf: bytes
     cents: Cents
     due: EstimateDue | None
@@ -66,8 +68,8 @@ class PatientPapers:
             now, today = await _today(tx, practice)
             due = [line for line in lines if line.settled and line.balance]
             made = papers.Statement(
-                practice=_letterhead(practice),
-                patient=_addressee(person),
+                practice=letterhead(practice),
+                patient=addressee(person),
                 account=patient_id,
                 issued_on=today,
                 due_on=today + timedelta(days=rights.statement.days_to_pay),
@@ -131,8 +133,8 @@ class PatientPapers:
             if not lines:
                 raise Refused("the practice has no fee on file for the service on its day")
             made = papers.Superbill(
-                practice=_letterhead(facts.practice),
-                patient=_addressee(person),
+                practice=letterhead(facts.practice),
+                patient=addressee(person),
                 member_id=facts.coverage.member_id if facts.coverage else "",
                 payer=facts.payer.name if facts.payer else "",
                 provider=_rendering(
@@ -186,8 +188,8 @@ class PatientPapers:
                 rights, BusinessCalendar(), asked_on=asked_on, first_session=first, reason=reason
             )
             made = papers.Estimate(
-                practice=_letterhead(found.practice),
-                patient=_addressee(found.patient),
+                practice=letterhead(found.practice),
+                patient=addressee(found.patient),
                 provider=_rendering(found.clinician, _kind(found, first), ""),
                 place=_place(found.location),
                 code=found.fee.code,
@@ -212,13 +214,39 @@ class PatientPapers:
                 },
             )  # fmt: skip
             patient_id = self._database.keyring.patient_id(patient_ref)
+            items = []
             for year in range(first.year, last.year + 1):
                 item_id = await work.open_once(tx, work.estimate_task(patient_id, year), now)
+                items.append(item_id)
                 item = await work.read_item(tx, item_id)
                 if item.state is not work.WorkState.RESOLVED:
                     await work.resolve(tx, item_id, by, item.revision, now)
+            number = await estimates.keep(
+                tx,
+                patient_id,
+                made,
+                due_by=due.by if due else None,
+                work_item_id=items[0],
+                by=by,
+                at=now,
+            )
         late = due is not None and today > due.by
-        return EstimatePaper(papers.estimate_pdf(made, now), made.total, due, late)
+        return EstimatePaper(number, papers.estimate_pdf(made, now), made.total, due, late)
+
+    async def given_estimates(self, patient_ref: str | None) -> tuple[estimates.KeptEstimate, ...]:
+        """The estimates that were given, to one patient or to all."""
+        keys = self._database.keyring
+        async with self._database.reading() as reading:
+            known = keys.patient_id(patient_ref) if patient_ref is not None else None
+            return await estimates.given(reading, known)
+
+    async def estimate_again(self, number: int, by: str) -> Paper:
+        """An estimate once more, as it was given. Raises :class:`UnknownRecord`."""
+        async with self._database.transaction() as tx:
+            made, at = await estimates.read(tx, number)
+            now = await practice_now(tx)
+            await audit.record(tx, now, by, "read_estimate", f"estimate {number}")
+        return Paper(papers.estimate_pdf(made, at), made.total)
 
 
 async def _today(tx: Transaction, practice: Practice) -> tuple[datetime, date]:
@@ -273,7 +301,8 @@ def _pointed(diagnosis: str) -> str:
     return f"{diagnosis[:3]}.{diagnosis[3:]}" if len(diagnosis) > 3 else diagnosis
 
 
-def _letterhead(practice: Practice) -> papers.Letterhead:
+def letterhead(practice: Practice) -> papers.Letterhead:
+    """The practice as it signs what it gives a patient."""
     phone = practice.contact.phone
     return papers.Letterhead(
         name=practice.name,
@@ -284,7 +313,8 @@ def _letterhead(practice: Practice) -> papers.Letterhead:
     )
 
 
-def _addressee(person: Patient) -> papers.Addressee:
+def addressee(person: Patient) -> papers.Addressee:
+    """The one patient whom a paper is of."""
     return papers.Addressee(
         name=f"{person.first_name} {person.last_name}",
         address=_lines(person.address),

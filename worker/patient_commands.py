@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from activities import card_notices
 from activities.patient_papers import PatientPapers
 from groupclaim.model.money import Cents
 from groupclaim.store import cards
@@ -40,16 +41,48 @@ def statement(patient: str, out: Out, by: By = "command line", as_json: AsJson =
     )
 
 
+@commands.command("card-notice")
+def card_notice(claim: str, out: Out, by: By, as_json: AsJson = False) -> None:
+    """Write the notice that a patient's card will be charged, given to them today.
+
+    The charge waits until the day on it: the practice's days after today.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with books() as database, desk() as front:
+            made = await card_notices.announce(database, front, claim, by)
+            out.write_bytes(made.pdf)
+            return {"file": str(out), "cents": int(made.cents), "charge_on": made.charge_on}
+
+    told = run(work())
+    show(
+        as_json,
+        told,
+        lambda console: console.print(
+            f"{out}: {Cents(told['cents'])} on {told['charge_on']}", highlight=False
+        ),
+    )
+
+
 @commands.command("charge-card")
-def charge_card(claim: str, by: By, as_json: AsJson = False) -> None:
+def charge_card(
+    claim: str,
+    by: By,
+    told_how: Annotated[
+        str | None,
+        typer.Option("--told", help="how the patient was told of this charge, if not by notice"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Charge the card on file with what the patient owes for a claim, as they have agreed.
 
-    It is done by itself when a balance becomes due; this tries again after a card was declined.
+    It is done by itself once they have been told and its day has come; this tries again after a
+    card was declined, or at once where the patient has been told in another way (--told).
     """
 
     async def work() -> dict[str, Any]:
         async with desk() as front:
-            return {"claim": claim, "cents": int(await front.charge_card(claim, by))}
+            return {"claim": claim, "cents": int(await front.charge_card(claim, by, told=told_how))}
 
     told = run(work())
     show(
@@ -148,6 +181,7 @@ def estimate(
             due: date | None = made.due.by if made.due else None
             return {
                 "file": str(out),
+                "number": made.number,
                 "expected_cents": int(made.cents),
                 "due_by": due.isoformat() if due else None,
                 "working": made.due.working if made.due else "no rule sets a day",
@@ -166,3 +200,49 @@ def estimate(
     )
     if told["late"]:
         raise typer.Exit(1)
+
+
+@commands.command("estimates")
+def estimates(
+    patient: Annotated[str | None, typer.Option(help="the practice's own id; none: all")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the good-faith estimates that were given, with what each came to."""
+
+    async def work() -> list[dict[str, Any]]:
+        async with books() as database:
+            return [
+                {
+                    "number": item.id,
+                    "patient_id": item.patient_id,
+                    "expected_cents": int(item.cents),
+                    "sessions": item.sessions,
+                    "first_on": item.first,
+                    "last_on": item.last,
+                    "due_by": item.due_by,
+                    "issued_at": item.issued_at,
+                    "issued_by": item.issued_by,
+                    "work_item": item.work_item_id,
+                }
+                for item in await PatientPapers(database).given_estimates(patient)
+            ]
+
+    rows = run(work())
+    shown = [{key: row[key] for key in row if key != "work_item"} for row in rows]
+    show(as_json, rows, lambda console: console.print(table(shown)))
+
+
+@commands.command("estimate-copy")
+def estimate_copy(
+    number: Annotated[int, typer.Argument(help="as `patient estimates` shows it")],
+    out: Out,
+    by: By = "command line",
+) -> None:
+    """Write an estimate once more as PDF, exactly as it was given."""
+
+    async def work() -> None:
+        async with books() as database:
+            out.write_bytes((await PatientPapers(database).estimate_again(number, by)).pdf)
+
+    run(work())
+    typer.echo(str(out))

@@ -152,6 +152,9 @@ async def run_worker(settings: Settings) -> None:
         calendar=BusinessCalendar(),
         playbook=Playbook.load(settings.policies),
         letters=PickUpFolder(settings.letters) if settings.letters else ByHand(),
+        patient_letters=PickUpFolder(settings.patient_letters)
+        if settings.patient_letters
+        else None,
         client=client,
         task_queue=TASK_QUEUE,
         webhooks=WebhookSender(private=settings.webhook_private),

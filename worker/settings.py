@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         None,
         description="folder from which packets to payers are picked up; empty: they go by hand",
     )
+    patient_letters: Path | None = Field(
+        None,
+        description="folder from which notices to patients are picked up; empty: given by hand",
+    )
     production: bool = Field(False, description="false marks every interchange as a test")
     audit_head: Path | None = Field(
         None, description="file that the audit log's head is exported to; keep it elsewhere"

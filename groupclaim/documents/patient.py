@@ -129,6 +129,24 @@ class Estimate(_Facts):
         return Cents(self.fee * self.sessions)
 
 
+class CardNotice(_Facts):
+    """That a card on file is charged: how much, on which day, for which session."""
+
+    practice: Letterhead
+    patient: Addressee
+    account: str
+    issued_on: date
+    service_date: date
+    service: str
+    amount: Cents
+    charge_on: date
+
+
+def card_notice_pdf(notice: CardNotice, at: datetime) -> bytes:
+    """The notice as a tagged PDF."""
+    return typeset("card_notice", notice, at)
+
+
 def statement_pdf(statement: Statement, at: datetime) -> bytes:
     """The statement as a tagged PDF."""
     return typeset("statement", statement, at)

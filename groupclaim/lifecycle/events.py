@@ -119,10 +119,11 @@ class BalanceSettled(Event):
 
 
 class CardCharged(Event):
-    """``not_charged``: the consent does not allow it, or what is owed has changed."""
+    """``not_charged``: the consent does not allow it, or what is owed has changed. ``announced``:
+    the patient is told, or to be told, of amount and day; ``due_at`` is when it is looked at."""
 
     kind: Literal["card_charged"] = "card_charged"
-    outcome: Literal["charged", "declined", "not_charged"]
+    outcome: Literal["charged", "declined", "not_charged", "announced"]
 
 
 class StatusAsked(Event):

@@ -136,3 +136,7 @@ class ClaimState(Message):
     @property
     def ended(self) -> bool:
         return self.stage in ENDED and self.resume is None and self.hold is None
+
+
+CARD_ANNOUNCED = "CARD_ANNOUNCED"
+"""Why a claim waits whose patient is told before their card is charged."""

@@ -45,7 +45,16 @@ from groupclaim.lifecycle.events import (
     Submitted,
 )
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import ENDED, ClaimState, Consent, Fact, Hold, Stage, Step
+from groupclaim.lifecycle.state import (
+    CARD_ANNOUNCED,
+    ENDED,
+    ClaimState,
+    Consent,
+    Fact,
+    Hold,
+    Stage,
+    Step,
+)
 from groupclaim.model.session import Attendance
 
 Effects = tuple[Step, ...]
@@ -412,7 +421,8 @@ def _card_charged(state: ClaimState, event: CardCharged) -> Answer:
     """What is still owed then waits for the patient; a declined card is not tried again alone."""
     if event.outcome == "charged":
         return _go(state, Step.SETTLE_BALANCE)
-    reason = "CARD_DECLINED" if event.outcome == "declined" else "PATIENT_BALANCE_DUE"
+    reasons = {"declined": "CARD_DECLINED", "announced": CARD_ANNOUNCED}
+    reason = reasons.get(event.outcome, "PATIENT_BALANCE_DUE")
     return _wait(state, Stage.PATIENT_BALANCE, event, reason=reason)
 
 
@@ -517,7 +527,8 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
     silence."""
     if state.due_at is None or event.at < state.due_at or state.resume or state.ended:
         return _ignored(state, event)
-    if state.stage is Stage.CROSSOVER and state.hold is None:
+    announced = state.stage is Stage.PATIENT_BALANCE and state.reason == CARD_ANNOUNCED
+    if state.hold is None and (announced or state.stage is Stage.CROSSOVER):
         return _go(state, Step.SETTLE_BALANCE)
     hold = state.hold
     if hold is not None and hold.redo is not None and HOLDS[hold.code].asked_again:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import ClaimState, Stage
+from groupclaim.lifecycle.state import CARD_ANNOUNCED, ClaimState, Stage
 from groupclaim.model.base import Instant, Message
 
 _WAITS: dict[Stage, tuple[str, str, str]] = {
@@ -46,6 +46,13 @@ _WAITS: dict[Stage, tuple[str, str, str]] = {
 }
 
 
+_ANNOUNCED = (
+    "patient: told of the amount and the day on which their card is charged, or to be told",
+    "the day that they were told of, or a payment before it",
+    "the card is charged, if they were told in time",
+)
+
+
 class Why(Message):
     """The five answers: who is waited for, since when, what comes next and when, what releases it,
     what happens if nothing does."""
@@ -82,6 +89,8 @@ def why(state: ClaimState) -> Why:
         )
     if state.stage in _WAITS:
         waits_for, released_by, next_step = _WAITS[state.stage]
+        if state.reason == CARD_ANNOUNCED:
+            waits_for, released_by, next_step = _ANNOUNCED
         return Why(
             waiting_for=waits_for,
             since=state.since,

@@ -56,8 +56,9 @@ class AuditSampling(Record):
 
 class Practice(Record):
     """The billing provider. ``approvals``: who may decide about money, where the practice has other
-    limits than those of ``groupclaim/policy/approvals.toml``. ``audit_sampling``: null where no
-    sample is drawn by itself."""
+    limits than those of ``groupclaim/policy/approvals.toml``. ``card_notice_days``: how long before
+    a card is charged its owner is told; None: as ``patient_rights.toml`` says. ``audit_sampling``:
+    null where no sample is drawn by itself."""
 
     ref: Reference
     name: Name
@@ -69,6 +70,7 @@ class Practice(Record):
     contact: Contact
     audit_sampling: AuditSampling | None = AuditSampling()
     approvals: tuple[ApprovalLimit, ...] = ()
+    card_notice_days: Annotated[int, Field(ge=0, le=60)] | None = None
 
     @model_validator(mode="after")
     def _one_limit_on_a_day(self) -> Practice:

@@ -63,12 +63,19 @@ class DaysToReturn(Cited):
     days: _Count
 
 
+class CardNotice(Cited):
+    """Days between telling a patient the amount and charging their card."""
+
+    days: Annotated[int, Field(ge=0)]
+
+
 class PatientRights(Cited):
     """Every rule of the file. ``estimate``: the earliest warning first."""
 
     source: str = _FILE
     verified: bool = False
     statement: DaysToPay
+    card_notice: CardNotice
     estimate: Annotated[tuple[EstimateRule, ...], Field(strict=False, min_length=1)]
     estimate_on_request: EstimateOnRequest
     estimate_period: EstimatePeriod

@@ -17,6 +17,8 @@ from groupclaim.cards.port import ChargeOrder, ChargeResult
 from groupclaim.model.base import Record
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CardConsent
+from groupclaim.store import card_notices
+from groupclaim.store.card_notices import CardNotice
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_patient_payment, lock_claim
 from groupclaim.store.schema import card_charge
@@ -67,9 +69,15 @@ async def under_way(reading: Reading, claim_number: str) -> ChargeOrder | None:
 
 
 async def begin(
-    tx: Transaction, claim_number: str, cents: Cents, consent: CardConsent, at: datetime
+    tx: Transaction,
+    claim_number: str,
+    cents: Cents,
+    consent: CardConsent,
+    notice: CardNotice,
+    at: datetime,
 ) -> ChargeOrder:
-    """Write a charge down; the one under way, of whatever amount, when there is one."""
+    """Write down a charge that its ``notice`` has announced; the one under way, of whatever amount,
+    when there is one."""
     await lock_claim(tx, claim_number)
     known = await under_way(tx, claim_number)
     if known is not None:
@@ -90,6 +98,7 @@ async def begin(
             document=tx.seal(card_charge, tokens),
         )
     )
+    await card_notices.used(tx, notice, (last or 0) + 1)
     begun = await under_way(tx, claim_number)
     if begun is None:
         raise RuntimeError("a charge that was just written down is not there")

@@ -617,6 +617,37 @@ card_charge = Table(
     CheckConstraint("state IN ('begun', 'charged', 'declined', 'abandoned')", name="state"),
 )
 
+card_notice = Table(
+    "card_notice",
+    metadata,
+    _claim(primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("cents", BigInteger, nullable=False),
+    Column("charge_on", Date, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("told_at", Moment),
+    Column("told_by", String(80), nullable=False),
+    Column("charge_number", Integer),
+    CheckConstraint("cents > 0", name="cents"),
+)
+
+good_faith_estimate = Table(
+    "good_faith_estimate",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    _patient(),
+    Column("cents", BigInteger, nullable=False),
+    Column("sessions", Integer, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("due_by", Date),
+    Column("issued_at", Moment, nullable=False),
+    Column("issued_by", String(80), nullable=False),
+    Column("work_item_id", _ID, ForeignKey("work_item.id")),
+    _document(),
+    CheckConstraint("cents >= 0", name="cents"),
+)
+
 # --- what payers still owe, or gave too much
 
 dispute_case = Table(

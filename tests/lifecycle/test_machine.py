@@ -69,7 +69,7 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
     Step.CHARGE_CARD: st.builds(
         events.CardCharged,
         **COMMON,
-        outcome=st.sampled_from(["charged", "declined", "not_charged"]),
+        outcome=st.sampled_from(["charged", "declined", "not_charged", "announced"]),
     ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
     Step.ASK_STATUS: st.builds(events.StatusAsked, **COMMON, held=HELD),

@@ -715,6 +715,7 @@ def test_a_card_pays_what_is_left_and_a_declined_one_is_not_tried_again_alone() 
         ("charged", Stage.CLOSED, None),
         ("declined", Stage.PATIENT_BALANCE, "CARD_DECLINED"),
         ("not_charged", Stage.PATIENT_BALANCE, "PATIENT_BALANCE_DUE"),
+        ("announced", Stage.PATIENT_BALANCE, "CARD_ANNOUNCED"),
     ):
         told = waiting_for_payment()
         told.once(
@@ -730,6 +731,28 @@ def test_a_card_pays_what_is_left_and_a_declined_one_is_not_tried_again_alone() 
         steps = told.remitted()
         assert steps[:3] == [*AFTER_PAYMENT, Step.CHARGE_CARD]
         assert (told.stage(), told.state.reason) == (stage, reason)
+
+
+def test_a_card_that_was_announced_is_charged_on_its_day_and_not_before() -> None:
+    told = waiting_for_payment()
+    charged_on = START + 99 * DAY
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(
+            at=at, due_at=at + DAY, payer_open=0, patient_open=603, charge_card=True
+        ),
+    )
+    told.once(
+        Step.CHARGE_CARD,
+        partial(anyhow, events.CardCharged(at=START, due_at=charged_on, outcome="announced")),
+    )
+    told.remitted()
+    early, none = transition(told.state, events.DeadlinePassed(at=charged_on - DAY))
+    assert (early.resume, none) == (None, ())
+    due, steps = transition(told.state, events.DeadlinePassed(at=charged_on))
+    assert (due.resume, steps) == (Step.SETTLE_BALANCE, (Step.SETTLE_BALANCE,))
+    assert why(told.state).waiting_for.startswith("patient: told of the amount")
+    assert why(told.state).next_at == charged_on
 
 
 # --- what lapses while a claim is ready

@@ -418,6 +418,8 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
      "patient_balance"),
     (Step.CHARGE_CARD, Stage.PATIENT_BALANCE, events.CardCharged(at=START, outcome="not_charged"),
      "patient_balance"),
+    (Step.CHARGE_CARD, Stage.PATIENT_BALANCE, events.CardCharged(at=START, outcome="announced"),
+     "patient_balance"),
     (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,
      events.BalanceSettled(at=START, payer_open=0, patient_open=-1), "not_billable [REFUND_DUE]"),
     (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,

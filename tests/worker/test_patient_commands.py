@@ -154,6 +154,16 @@ def test_an_estimate_says_by_when_it_is_due_and_refuses_what_is_not_on_file(
     assert "Expected in all: $650.00" in text(out)
     assert "10 sessions from 03/03/2026 to 05/05/2026" in text(out)
     nobody_else(text(out), "P99")
+    (kept,) = run("patient", "estimates", "--patient", "P99")
+    assert (kept["number"], kept["expected_cents"], kept["due_by"]) == (
+        told["number"], 65000, "2026-02-06",
+    )  # fmt: skip
+    assert kept["work_item"] is not None
+    assert run("patient", "estimates", "--patient", "P01") == []
+    again = tmp_path / "again.pdf"
+    copy = ("patient", "estimate-copy", str(kept["number"]), "--out", str(again))
+    assert CliRunner().invoke(application, copy).exit_code == 0
+    assert again.read_bytes() == out.read_bytes()  # exactly as it was given
     assert run(*wanted, "--asked", "2026-01-20", code=1)["late"]
     nowhere = ["nowhere" if item == "austin" else "C9" if item == "C1" else item for item in wanted]
     refused = CliRunner().invoke(application, [*nowhere, "--asked", "2026-02-03"])
