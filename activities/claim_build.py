@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from activities import composing, steps
@@ -14,20 +15,42 @@ from activities.reading import read_note, sessions_of_the_day
 from groupclaim import x12
 from groupclaim.lifecycle.events import ClaimBuilt
 from groupclaim.model.base import Record
-from groupclaim.model.claim import ORIGINAL, ClaimLine, ClaimParties, ClaimVersion
+from groupclaim.model.claim import (
+    ORIGINAL,
+    REPLACEMENT,
+    Attachment,
+    ClaimLine,
+    ClaimParties,
+    ClaimVersion,
+)
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.identity import VERSION_LETTERS, control_number
+from groupclaim.model.letter import Channel
 from groupclaim.model.practice import Connection
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
 from groupclaim.rules.deadlines import Deadline, check_filing
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
-from groupclaim.store import authorizations, batches, claims, remittances
+from groupclaim.store import authorizations, batches, claims, denials, remittances
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 
 _MOST_PROBLEMS = 20
+
+_MOST_ATTACHMENTS = 10
+"""PWK segments of one claim (005010X222A1, loop 2300)."""
+
+_SUPPORT_DATA = "OZ"
+"""PWK01 of a packet of several kinds of records."""
+
+_TRANSMISSION: dict[Channel, Literal["BM", "EL", "FX"]] = {
+    "upload": "EL",
+    "fax": "FX",
+    "mail": "BM",
+    "hand": "BM",
+}
+"""PWK02 by how a packet left; what goes by hand is on paper: groupclaim's own choice."""
 
 
 class _Draft(Record):
@@ -50,6 +73,11 @@ class ClaimBuild:
         async with outside.database.reading() as reading:
             found = await on_file(outside, reading, step.claim_number)
             replaced = await _replaced(reading, step)
+            announced = (
+                await denials.documents_sent(reading, step.claim_number)
+                if step.frequency == REPLACEMENT
+                else ()
+            )
             sent_at = await batches.first_unanswered_sending(reading, step.claim_number)
             elsewhere = await sessions_of_the_day(reading, found.facts)
         async with outside.database.transaction() as tx:
@@ -87,7 +115,7 @@ class ClaimBuild:
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
-            draft = _draft(step, number, found, coded, parties, replaced)
+            draft = _draft(step, number, found, coded, parties, replaced, announced)
             findings = (*findings, *draft.findings)
             if draft.version is not None:
                 findings = (
@@ -218,6 +246,7 @@ def _draft(
     coded: Coded,
     parties: ClaimParties,
     replaced: str | None,
+    announced: tuple[denials.Letter, ...],
 ) -> _Draft:
     facts = found.facts
     if step.frequency != ORIGINAL and replaced is None:
@@ -260,6 +289,14 @@ def _draft(
                 "diagnoses": coded.diagnoses,
                 "place_of_service": coded.place_of_service,
                 "patient_paid": facts.copay_paid,
+                "attachments": tuple(
+                    Attachment(
+                        report_type=_SUPPORT_DATA,
+                        transmission=_TRANSMISSION[item.channel],
+                        control_number=item.delivery_key,
+                    )
+                    for item in announced[-_MOST_ATTACHMENTS:]
+                ),
                 "lines": tuple(
                     ClaimLine(line_control_number=f"{control}L{place}", **dict(line))
                     for place, line in enumerate(coded.lines, 1)

@@ -384,6 +384,10 @@ def professional_claim(version: ClaimVersion, practice: Practice) -> x12.Profess
         prior_authorization=version.prior_authorization or "",
         referral_number=parties.coverage.referral or "",
         note=parties.note,
+        attachments=tuple(
+            x12.Attachment(item.report_type, item.transmission, item.control_number)
+            for item in version.attachments
+        ),
         facility=x12.Facility(facility.name, practice.npi, _address(facility.address))
         if facility
         else None,

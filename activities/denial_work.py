@@ -154,15 +154,17 @@ class DenialWork:
         if letter is not None and letter.state == "approved":
             return _plan(base, "send", action=letter.kind)
         if letter is not None and letter.state == "in_doubt":
-            return _plan(base, "wait", ("record_receipt",), action=letter.kind, who="biller",
+            again = ("send_again",) if _may_announce(look, letter) else ()
+            return _plan(base, "wait", ("record_receipt", *again), action=letter.kind, who="biller",
                          what="Record the receipt of whoever has taken the packet.",
                          due_at=now + _SHORT)  # fmt: skip
         if letter is not None and letter.state in ("received", "overturned"):
             answer = timedelta(days=playbook.action("wait").days or 30)
             since = letter.received_at or now
             look_again = since + answer
-            choices = ("upheld", "overturned") if letter.state == "received" else ("upheld",)
-            choices = (*choices, "write_off")
+            answers = ("upheld", "overturned") if letter.state == "received" else ("upheld",)
+            again = ("send_again",) if _may_announce(look, letter) else ()
+            choices = (*answers, *again, "write_off")
             if look_again > now:
                 return _plan(base, "wait", choices, action=letter.kind, who="payer",
                              what="Wait for the payer's answer.", due_at=look_again,
@@ -264,6 +266,9 @@ class DenialWork:
             filing_working=billed.deadlines.filing_limit(facts.service_date).working,
             milestones=milestones,
             note_digest=digest(note) if note is not None else None,
+            attachment_number=denials.next_key(row, look.letters)
+            if _kind(name) == "send_documents"
+            else None,
         )
         if note is not None and note.kind == "progress" and decision.category in _WITH_NOTE:
             texts = {field: getattr(note, field) for field in _TEXTS}
@@ -557,6 +562,19 @@ def _plan(
 ) -> steps.DenialPlan:
     return steps.DenialPlan.model_validate(
         {**base, "next": then, "choices": tuple(dict.fromkeys(choices)), **changes}
+    )
+
+
+def _may_announce(look: Look, letter: denials.Letter) -> bool:
+    """Whether documents that have left may be announced by a replacement: the payer takes one, in
+    time, and has not yet said anything to them."""
+    left = look.denied.days_to_correct
+    return (
+        letter.kind == "send_documents"
+        and letter.state in ("in_doubt", "received")
+        and look.billed is not None
+        and look.billed.policy.corrections.finalized == "replacement"
+        and (left is None or left >= 0)
     )
 
 

@@ -82,6 +82,15 @@ class ClaimParties(Record):
     note: str = ""
 
 
+class Attachment(Record):
+    """Documents that a claim announces (PWK): what kind, how they travel, and the control number
+    that stands on the packet itself."""
+
+    report_type: str
+    transmission: Literal["BM", "EL", "FX"]
+    control_number: Annotated[str, StringConstraints(min_length=2, max_length=50)]
+
+
 class Adjustment(Record):
     """Why less than the charge was paid. ``group``: CO, PR, OA, PI or CR; ``reason``: a CARC."""
 
@@ -121,8 +130,8 @@ class ClaimVersion(Record):
     """What one version of a claim says; one that has been put into a batch never changes.
 
     ``payer_sequence``: 1 where the payer is billed first, 2 where after one other; ``prior`` are
-    the decisions of those before it, the first payer's first. ``made_by`` is the number of the
-    claim's step that made it.
+    the decisions of those before it, the first payer's first. ``attachments`` went to the payer
+    apart from the claim. ``made_by`` is the number of the claim's step that made it.
     """
 
     claim_number: str
@@ -137,6 +146,7 @@ class ClaimVersion(Record):
     diagnoses: Annotated[tuple[str, ...], Field(min_length=1, max_length=12)]
     place_of_service: str
     patient_paid: Annotated[Cents, Field(ge=0)] = Cents(0)
+    attachments: Annotated[tuple[Attachment, ...], Field(max_length=10)] = ()
     lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=50)]
     made_by: Annotated[int, Field(ge=0)] = 0
 

@@ -22,7 +22,8 @@ from groupclaim.rules.part2 import notice_for
 
 
 class Case(OnRecord):
-    """What a letter is written from. ``payer_claim_number`` is the payer's own."""
+    """What a letter is written from. ``payer_claim_number`` is the payer's own;
+    ``attachment_number`` is the one by which a replacement announces these documents (PWK06)."""
 
     cause: str
     category: str | None
@@ -33,6 +34,7 @@ class Case(OnRecord):
     payer_claim_number: str | None
     decided_on: date
     filing_working: str
+    attachment_number: str | None = None
 
 
 def compose_letter(case: Case, policy: PayerPolicy, signatory: str, today: date) -> Letter:
@@ -87,6 +89,11 @@ def _reference(case: Case) -> tuple[Row, ...]:
         Row(label="Date of service", value=str(facts.service_date)),
         Row(label="Amount billed", value=f"${case.cents}"),
         Row(label="Decision", value=f"{case.cause}, {case.decided_on}"),
+        *(
+            (Row(label="Attachment control number", value=case.attachment_number),)
+            if case.attachment_number
+            else ()
+        ),
     )
 
 

@@ -284,8 +284,8 @@ async def keep_letter(
 ) -> None:
     """Keep a drafted packet; one drafted before and not yet approved is replaced."""
     known = await letters_of(tx, claim_number, number)
-    draft = known[-1] if known and known[-1].state == "drafted" else None
-    position = draft.position if draft else len(known) + 1
+    drafted = bool(known) and known[-1].state == "drafted"
+    position = _next_position(known)
     values = {
         "kind": kind,
         "level": level,
@@ -296,7 +296,7 @@ async def keep_letter(
         "content": tx.keyring.fields.seal(_PACKET, content),
         "drafted_at": at,
     }
-    if draft is not None:
+    if drafted:
         await change_letter(tx, claim_number, number, position, **values)
     else:
         await tx.execute(
@@ -304,6 +304,27 @@ async def keep_letter(
                 claim_number=claim_number, denial_number=number, position=position, **values
             )
         )
+
+
+def next_key(of: Denial, known: Sequence[Letter]) -> str:
+    """The delivery key of the packet that is drafted next, which stands on it."""
+    return f"{of.claim_number}-{of.number}-{_next_position(known)}"
+
+
+def _next_position(known: Sequence[Letter]) -> int:
+    draft = known[-1] if known and known[-1].state == "drafted" else None
+    return draft.position if draft else len(known) + 1
+
+
+async def documents_sent(reading: Reading, claim_number: str) -> tuple[Letter, ...]:
+    """The packets of documents that have left about a claim's last denial and that the payer has
+    not refused: what a replacement announces."""
+    number = await last_number(reading, claim_number)
+    return tuple(
+        item
+        for item in await letters_of(reading, claim_number, number)
+        if item.kind == "send_documents" and item.state in ("in_doubt", "received")
+    )
 
 
 async def read_packet(reading: Reading, claim_number: str, number: int, position: int) -> bytes:

@@ -20,7 +20,7 @@ from groupclaim.lifecycle.events import DenialAdvanced, FactLearned
 from groupclaim.lifecycle.state import Fact, Stage
 from groupclaim.model.patient import Authorization
 from groupclaim.policy.payer import PolicyBook
-from groupclaim.store import audit, claims, denials, ledger, practice, work
+from groupclaim.store import audit, batches, claims, denials, files, ledger, practice, work
 from tests.activities.house import House
 from tests.activities.test_authorization_request import Reviewer
 from tests.activities.test_remittance import ROSTER, arrives, paid, x835
@@ -420,3 +420,70 @@ async def test_too_late_for_a_request_a_person_asks(late_asker: House) -> None:
     assert (await plan(late_asker, number)).next == "ask"
     await late_asker.move_to(datetime.fromisoformat("2026-03-06T01:00:00-06:00"))
     assert (await plan(late_asker, number, news=1)).next == "person"
+
+
+async def test_a_replacement_announces_the_documents_that_were_sent(house: House) -> None:
+    """CO-252: an attachment is required. It goes, and the claim goes again with PWK: the control
+    number on the packet is the one that the claim names."""
+    (number,) = await denied(house, "252")
+    assert (await plan(house, number)).next == "draft"
+    await house.perform(steps.DRAFT_LETTER, await ref_of(number))
+    drafted = await plan(house, number)
+    assert (drafted.action, drafted.choices) == (
+        "send_documents", ("approve", "redraft", "write_off"),
+    )  # fmt: skip
+    await choose(house, number, "approve")
+    await house.perform(steps.SEND_LETTER, await ref_of(number))
+    assert (await plan(house, number)).choices == ("record_receipt", "send_again")
+    await choose(house, number, "record_receipt", reference="COUNTER 12")
+    waiting = await plan(house, number)
+    assert waiting.choices == ("upheld", "overturned", "send_again", "write_off")
+    await choose(house, number, "send_again")
+    assert (await plan(house, number)).next == "conclude"
+    await announced(house, number)
+    state = house.states[number]
+    assert (state.stage, state.frequency, state.corrections) == (
+        Stage.READY, "7", ("CO-252:send_documents",),
+    )  # fmt: skip
+    key = f"{number}-1-1"
+    async with house.database.reading() as reading:
+        version = await claims.read_version(reading, number, 2)
+        packet = await denials.read_packet(reading, number, 1, 1)
+    assert [(item.transmission, item.control_number) for item in version.attachments] == [
+        ("BM", key)
+    ]
+    pages = pypdf.PdfReader(io.BytesIO(packet)).pages
+    assert f"Attachment control number {key}" in " ".join(pages[0].extract_text().split())
+    sent = await sent_again(house, number)
+    (claim,) = sent.claims
+    assert claim.frequency == "7"
+    assert claim.attachments == (x12.Attachment("OZ", "BM", key),)
+
+
+async def sent_again(house: House, number: str) -> x12.ClaimTransaction:
+    """The 837P with the claim's second version as it leaves the house, read back."""
+    batch = await house.cut("again")
+    assert batch is not None
+    await house.send(batch)
+    async with house.database.reading() as reading:
+        digest = (await batches.read_batch(reading, batch.batch_id)).file_digest
+        assert digest is not None
+        content = (await files.read_file(reading, digest)).content
+    (transaction,), problems = x12.read_837p(content)
+    assert not problems
+    assert [item.control_number for item in transaction.claims] == [f"{number}B"]
+    return transaction
+
+
+async def test_an_appeal_is_not_announced_by_a_replacement(house: House) -> None:
+    (number,) = await denied(house, "50", "P04")
+    await house.perform(steps.DRAFT_LETTER, await ref_of(number))
+    async with house.database.reading() as reading:
+        packet = await denials.read_packet(reading, number, 1, 1)
+    assert (
+        "Attachment control number"
+        not in pypdf.PdfReader(io.BytesIO(packet)).pages[0].extract_text()
+    )
+    await choose(house, number, "approve")
+    await house.perform(steps.SEND_LETTER, await ref_of(number))
+    assert "send_again" not in (await plan(house, number)).choices
