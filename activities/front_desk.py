@@ -34,7 +34,17 @@ from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization, Coverage, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
 from groupclaim.rules.patient_account import card_refusal
-from groupclaim.store import approvals, audit, card_notices, cards, claims, ledger, practice, work
+from groupclaim.store import (
+    approvals,
+    audit,
+    card_notices,
+    cards,
+    claims,
+    ledger,
+    practice,
+    work,
+    work_undo,
+)
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Transaction
 from workflows import claim, denial, dispute, session
@@ -508,15 +518,18 @@ class FrontDesk:
 
     # --- the work list
 
-    async def act_on(self, item_id: str, act: WorkAct, by: str) -> work.WorkItem:
-        """Take, put off, put back, finish or comment one item.
+    async def act_on(
+        self, item_id: str, act: WorkAct, by: str, together: str | None = None
+    ) -> work.WorkItem:
+        """Take, put off, put back, finish or comment one item. ``together``: names what is done to
+        several at once, and undone at once; None: this alone.
 
         Raises :class:`work.ChangedMeanwhile` when somebody else was first, InputRefused, and
         UnknownRecord.
         """
         now = await self._clock.now()
         async with self._database.transaction() as tx:
-            item = await work.read_item(tx, item_id)
+            before = item = await work.read_item(tx, item_id)
             revision = item.revision if act.revision is None else act.revision
             match act.kind:
                 case "assign":
@@ -535,9 +548,24 @@ class FrontDesk:
                 await work.comment(tx, item_id, act.text, by, now)
             elif act.kind in ("comment", "pend", "resolve"):
                 raise InputRefused(act.kind, ["text: say why, or what was found"])
+            if act.kind in work_undo.UNDONE:
+                named = together or uuid.uuid4().hex
+                await work_undo.note(tx, before, item, act=named, kind=act.kind, by=by, at=now)
             detail = {"to": act.to, "until": act.until.isoformat() if act.until else None}
             await audit.record(tx, now, by, f"work_{act.kind}", item.subject, detail)
         return item
+
+    async def undo_last(self, by: str) -> work_undo.Undone:
+        """Undo what ``by`` did last with work items. Raises Refused where there is nothing."""
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            last = await work_undo.last_act(tx, by)
+            if last is None:
+                raise Refused("there is nothing to undo: what was done last cannot be, or has been")
+            undone = await work_undo.undo(tx, last.act)
+            for subject in undone.items:
+                await audit.record(tx, now, by, "work_undone", subject, {"what": last.kind})
+        return undone
 
     async def _update(self, workflow_id: str, name: str, given: Any, result: type[Any]) -> Any:
         try:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
+from activities.second_look import SecondLook
 from groupclaim.console.app import create_app
 from groupclaim.console.codec_server import CodecServer, create_codec_server
 from groupclaim.console.console import Console
@@ -43,12 +44,14 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
     try:
         client = await connect(settings, keyring)
         clock = PracticeClock(database)
+        policies = PolicyBook.load(settings.policies)
         console = Console(
             database=database,
             desk=FrontDesk(database, clock, client),
             cash=CashDesk(database, clock, client),
+            second_look=SecondLook(database, clock, client, policies),
             clock=clock,
-            policies=PolicyBook.load(settings.policies),
+            policies=policies,
             playbook=Playbook.load(settings.policies),
             origin=settings.console.rstrip("/"),
             wall=wall_time,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import (
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle import events
     from groupclaim.lifecycle.holds import HOLDS
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
-    from groupclaim.lifecycle.transition import opened, transition
+    from groupclaim.lifecycle.transition import look_again_refused, opened, transition
     from groupclaim.lifecycle.why import Why, why
     from groupclaim.model.base import Instant, Message
     from workflows import denial as denials
@@ -70,6 +70,14 @@ class ReleaseHold(Message):
     request: str
     second: str | None = None
     until: Instant | None = None
+
+
+class LookAgain(Message):
+    """A person's wish that the rules are run again, or the payer asked for the claim's status."""
+
+    what: Literal["rules", "status"]
+    at: Instant
+    request: str
 
 
 class Progress(Message):
@@ -309,6 +317,21 @@ class ClaimWorkflow:
             raise ValueError(f"a waiver of {hold.code} needs a second person who agrees")
         if decision.until is None:
             raise ValueError(f"a waiver of {hold.code} needs an expiry")
+
+    @workflow.update(name="look_again", description="Run the rules again, or ask the payer")
+    async def look_again(self, wish: LookAgain) -> Progress:
+        key = f"look_again:{wish.request}"
+        if key not in self._state.seen:
+            self._inbox.append(events.LookAgainAsked(at=wish.at, key=key, what=wish.what))
+            await workflow.wait_condition(lambda: key in self._state.seen)
+        return self.progress()
+
+    @look_again.validator
+    def _check_look_again(self, wish: LookAgain) -> None:
+        if f"look_again:{wish.request}" not in self._state.seen:
+            refused = look_again_refused(self._state, wish.what)
+            if refused:
+                raise ValueError(refused)
 
     # --- what anyone may ask
 

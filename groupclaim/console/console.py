@@ -8,6 +8,7 @@ from datetime import datetime
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
+from activities.second_look import SecondLook
 from groupclaim.console.oidc import IdentityProvider
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
@@ -23,6 +24,7 @@ class Console:
     database: Database
     desk: FrontDesk
     cash: CashDesk
+    second_look: SecondLook
     clock: PracticeClock
     policies: PolicyBook
     playbook: Playbook

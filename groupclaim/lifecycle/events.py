@@ -220,6 +220,14 @@ class PatientPaid(Event):
     kind: Literal["patient_paid"] = "patient_paid"
 
 
+class LookAgainAsked(Event):
+    """A person asks for another look: ``rules``, the step that the claim is held before is done
+    again; ``status``, its payer is asked what has become of it."""
+
+    kind: Literal["look_again_asked"] = "look_again_asked"
+    what: Literal["rules", "status"]
+
+
 class DeadlinePassed(Event):
     """``due_at`` of the state has come and nothing else has."""
 
@@ -249,5 +257,6 @@ OutsideEvent = (
     | RemittancePosted
     | DenialAdvanced
     | PatientPaid
+    | LookAgainAsked
     | DeadlinePassed
 )

@@ -16,7 +16,7 @@ time and the deadline that follows from them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from groupclaim.lifecycle.events import (
     Acknowledged,
@@ -37,6 +37,7 @@ from groupclaim.lifecycle.events import (
     FollowedUp,
     Held,
     HoldReleased,
+    LookAgainAsked,
     PatientPaid,
     PaymentAudited,
     RemittancePosted,
@@ -540,6 +541,53 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
     return state.model_copy(update=update), (step,)
 
 
+_CHECKS = (
+    Step.CHECK_ELIGIBILITY,
+    Step.CHECK_AUTHORIZATION,
+    Step.CHECK_DOCUMENTATION,
+    Step.CHECK_CODING,
+    Step.BUILD_CLAIM,
+)
+"""Steps that may be done again at a person's word: they find the same, or what has changed."""
+
+
+def look_again(state: ClaimState, what: Literal["rules", "status"]) -> Step | None:
+    """What another look at a claim would do; None where there is nothing to look at again."""
+    hold = state.hold
+    if state.resume is not None:
+        return None
+    if what == "status":
+        asked = hold is None or (hold.redo is Step.ASK_STATUS and not _stands(hold))
+        return Step.ASK_STATUS if asked and state.stage in _ON_THE_WIRE else None
+    if hold is None:
+        return Step.QUEUE_CLAIM if state.stage is Stage.READY else None
+    return hold.redo if hold.redo in _CHECKS and not _stands(hold) else None
+
+
+def look_again_refused(state: ClaimState, what: Literal["rules", "status"]) -> str | None:
+    """Why another look at a claim would do nothing, for people; None where it would."""
+    if look_again(state, what) is not None:
+        return None
+    if state.resume is not None:
+        return "it is being looked at just now"
+    if what == "status":
+        return "its payer is asked only while it decides on the claim"
+    if state.hold is not None:
+        return f"another look does not clear {state.hold.code}"
+    return "no rule stands in its way"
+
+
+def _look_again_asked(state: ClaimState, event: LookAgainAsked) -> Answer:
+    step = look_again(state, event.what)
+    if step is None:
+        return _ignored(state, event)
+    if step is Step.QUEUE_CLAIM:
+        return _go(state, step)
+    # The hold stands since when it began, until the step has said otherwise; so do the counts.
+    stage = _STAGE_OF.get(step, state.stage)
+    return state.model_copy(update={"due_at": None, "resume": step, "stage": stage}), (step,)
+
+
 def _status_asked(state: ClaimState, event: StatusAsked) -> Answer:
     """The claim goes on waiting for the payer's decision, or for a person."""
     if event.held:
@@ -593,6 +641,7 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     PatientPaid: _patient_paid,
     FactLearned: _fact_learned,
     HoldReleased: _hold_released,
+    LookAgainAsked: _look_again_asked,
     DeadlinePassed: _deadline_passed,
     FollowedUp: _followed_up,
     StatusAsked: _status_asked,

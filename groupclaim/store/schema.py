@@ -737,6 +737,23 @@ work_note = Table(
     Column("actor", String(80), nullable=False),
     _document(),
 )
+work_change = Table(
+    "work_change",
+    metadata,
+    Column("id", _Counting, primary_key=True, autoincrement=True),
+    Column("act", _ID, nullable=False),
+    Column("work_item_id", _ID, ForeignKey("work_item.id"), nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("assignee", String(80)),
+    Column("state", String(8), nullable=False),
+    Column("pended_until", Moment),
+    Column("revision", Integer, nullable=False),
+    Column("undone", Boolean, nullable=False),
+    UniqueConstraint("act", "work_item_id", name="uq_work_change_once"),
+    Index(None, "actor", "id"),
+)
 
 # --- people at the console
 

@@ -23,6 +23,7 @@ from temporalio.client import Client
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
+from activities.second_look import SecondLook
 from groupclaim.console.app import create_app
 from groupclaim.console.console import Console
 from groupclaim.lifecycle.state import ClaimState, Hold, Stage, Step
@@ -169,6 +170,9 @@ async def measure(database: Database) -> dict[str, list[float]]:
         database=database,
         desk=FrontDesk(database, PracticeClock(database), cast(Client, Nobody())),
         cash=CashDesk(database, PracticeClock(database), cast(Client, Nobody())),
+        second_look=SecondLook(
+            database, PracticeClock(database), cast(Client, Nobody()), PolicyBook.load()
+        ),
         policies=PolicyBook.load(),
         playbook=Playbook.load(),
         clock=PracticeClock(database),

@@ -19,9 +19,10 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from activities import steps
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
+from activities.second_look import SecondLook
 from groupclaim.console.app import create_app
 from groupclaim.console.console import Console
-from groupclaim.lifecycle.events import HoldReleased
+from groupclaim.lifecycle.events import HoldReleased, LookAgainAsked, OutsideEvent
 from groupclaim.store import people
 from tests.activities.house import SMALL, House
 from tests.activities.test_sample_practice import run_to_the_end
@@ -106,8 +107,11 @@ class _AtOnce:
             recorded = await self._house.perform(steps.RECORD_DENIAL_CHOICE, what)
             self._check(recorded.refused)
             return steps.DenialPlan(at=recorded.at, next="send")
-        assert isinstance(what, claim.ReleaseHold)
         number = self._id.removeprefix("claim/")
+        if isinstance(what, claim.LookAgain):
+            asked = LookAgainAsked(at=what.at, key=f"look_again:{what.request}", what=what.what)
+            return await self._told(number, asked)
+        assert isinstance(what, claim.ReleaseHold)
         decided = what.model_dump()
         recorded = await self._house.perform(
             steps.RECORD_DECISION, steps.ClaimDecision(claim_number=number, **decided)
@@ -116,7 +120,10 @@ class _AtOnce:
         released = HoldReleased(
             at=recorded.at, key=f"release:{what.request}", code=what.code, until=what.until
         )
-        await self._house.happens(number, released)
+        return await self._told(number, released)
+
+    async def _told(self, number: str, event: OutsideEvent) -> claim.Progress:
+        await self._house.happens(number, event)
         await self._house.settle()
         state = self._house.states[number]
         return claim.Progress(
@@ -180,6 +187,12 @@ async def practice_at(
             database=house.database,
             desk=FrontDesk(house.database, house.clock, cast(Client, client(house))),
             cash=CashDesk(house.database, house.clock, cast(Client, client(house))),
+            second_look=SecondLook(
+                house.database,
+                house.clock,
+                cast(Client, client(house)),
+                house.outside.policies,
+            ),
             clock=house.clock,
             policies=house.outside.policies,
             playbook=house.outside.playbook,

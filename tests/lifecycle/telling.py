@@ -101,6 +101,9 @@ class Telling:
     def released(self, code: str) -> list[Step]:
         return self.happens(events.HoldReleased(at=self._later(), code=code))
 
+    def asked_again(self, what: str) -> list[Step]:
+        return self.happens(events.LookAgainAsked(at=self._later(), what=what))
+
     def submitted(self) -> list[Step]:
         at = self._later()
         return self.happens(events.Submitted(at=at, version=self.state.version, due_at=at + DAY))

@@ -110,6 +110,7 @@ OUTSIDE = st.one_of(
         settled=st.booleans(),
     ),
     st.builds(events.PatientPaid, **COMMON),
+    st.builds(events.LookAgainAsked, **COMMON, what=st.sampled_from(["rules", "status"])),
     st.builds(events.DeadlinePassed, **COMMON),
 )
 
@@ -136,6 +137,7 @@ def test_the_machines_know_every_event() -> None:
         "RemittancePosted",
         "DenialAdvanced",
         "PatientPaid",
+        "LookAgainAsked",
         "DeadlinePassed",
     } == {kind.__name__ for kind in get_args(events.OutsideEvent)}
 

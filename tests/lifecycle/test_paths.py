@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Consent, Stage, Step
-from groupclaim.lifecycle.transition import MAX_CORRECTIONS, opened, transition
+from groupclaim.lifecycle.transition import MAX_CORRECTIONS, look_again_refused, opened, transition
 from groupclaim.lifecycle.why import why
 from tests.lifecycle.telling import DAY, START, Answer, Telling, waiting_for_payment
 
@@ -826,3 +826,38 @@ def test_who_pays_alone_and_did_not_come_gets_back_what_they_paid() -> None:
     assert told.patient_paid() == [Step.SETTLE_BALANCE]
     assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
     assert told.state.ended
+
+
+def test_a_person_has_the_rules_run_again_and_the_hold_keeps_its_age() -> None:
+    told = Telling()
+    assert look_again_refused(told.state, "rules") == "no rule stands in its way"
+    told.held_once(Step.CHECK_DOCUMENTATION, "NOTE_INCOMPLETE")
+    told.attended()
+    held = told.state.hold
+    assert held is not None
+    told.held_once(Step.CHECK_DOCUMENTATION, "NOTE_INCOMPLETE")
+    assert told.asked_again("rules") == [Step.CHECK_DOCUMENTATION]
+    assert told.state.hold == held
+    assert told.asked_again("status") == []
+    assert told.asked_again("rules") == [
+        Step.CHECK_DOCUMENTATION,
+        Step.CHECK_CODING,
+        Step.BUILD_CLAIM,
+        Step.QUEUE_CLAIM,
+    ]
+    assert (told.stage(), told.state.hold) == (Stage.READY, None)
+    assert told.asked_again("rules") == [Step.QUEUE_CLAIM]
+
+
+def test_a_person_has_the_payer_asked_while_it_decides_and_no_other_time() -> None:
+    told = Telling()
+    told.attended()
+    assert look_again_refused(told.state, "status") is not None
+    assert told.asked_again("status") == []
+    told.submitted()
+    told.acknowledged("999")
+    told.acknowledged("277CA")
+    asked_by_itself = told.state.follow_ups
+    assert told.asked_again("status") == [Step.ASK_STATUS]
+    assert (told.stage(), told.state.follow_ups) == (Stage.ACCEPTED, asked_by_itself)
+    assert told.asked_again("rules") == []

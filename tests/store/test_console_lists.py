@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
+from activities.second_look import SecondLook
 from groupclaim.console.app import create_app
 from groupclaim.console.console import Console
 from groupclaim.console.pages import denials, remittances
@@ -45,6 +46,7 @@ async def test_every_list_answers(database: Database, world: World, role: people
         database=database,
         desk=FrontDesk(database, clock, nobody),
         cash=CashDesk(database, clock, None),
+        second_look=cast(SecondLook, None),
         clock=clock,
         policies=PolicyBook.load(),
         playbook=Playbook.load(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
@@ -45,6 +46,15 @@ async def check_seen(reading: Reading, person: Person, number: str) -> None:
     )
     if known is None:
         raise practice.UnknownRecord("claim")
+
+
+@router.get("/find")
+async def find(request: Request, person: Viewer, number: str = "") -> Response:
+    """To the claim of that number."""
+    wanted = number.strip().upper()
+    async with request.app.state.console.database.reading() as reading:
+        await check_seen(reading, person, wanted)
+    return RedirectResponse(f"/claims/{quote(wanted, safe='')}", status_code=303)
 
 
 @router.get("/claims/{number}")

@@ -1,4 +1,5 @@
-// The keyboard on lists: j and k move, Enter opens, x selects, a takes, p puts off, / goes to the search. Nothing else
+// The keyboard on lists: j and k move, Enter opens, x selects, a takes, p puts off, r looks
+// again, u undoes, / goes to the search, ? tells the keys. Nothing else
 // needs this file: pages work without it.
 "use strict";
 document.addEventListener("keydown", (event) => {
@@ -17,10 +18,13 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") choose(at - 1);
   else if (event.key === "Enter" && at >= 0) rows[at].querySelector("a").click();
   else if (event.key === "x" && at >= 0) rows[at].querySelector("input[type=checkbox]")?.click();
-  else if (event.key === "a" || event.key === "p")
+  else if ("apru".includes(event.key))
     document.querySelector(`button[data-key=${event.key}]`)?.click();
   else if (event.key === "/") document.querySelector("input[type=search]")?.focus();
-  else return;
+  else if (event.key === "?") {
+    const keys = document.getElementById("keys");
+    if (keys) keys.open = !keys.open;
+  } else return;
   event.preventDefault();
 });
 
