@@ -407,8 +407,10 @@ class FrontDesk:
         reason: str,
         second: str | None = None,
         until: datetime | None = None,
+        request: str | None = None,
     ) -> dict[str, Any]:
-        """Let a held claim go on; ``second`` and ``until`` where the hold asks for two people."""
+        """Let a held claim go on; ``second`` and ``until`` where the hold asks for two people. The
+        same ``request``, as those of the other decisions here, decides once."""
         if until is not None and until <= await self._clock.now():
             raise Refused("the waiver would have ended already")
         progress: claim.Progress = await self._update(
@@ -418,7 +420,7 @@ class FrontDesk:
                 code=code,
                 by=by,
                 reason=reason,
-                request=uuid.uuid4().hex,
+                request=request or uuid.uuid4().hex,
                 second=second,
                 until=until,
             ),
@@ -464,18 +466,37 @@ class FrontDesk:
         )
 
     async def approve_dispute(
-        self, number: int, *, by: str, reason: str, second: str | None = None
+        self,
+        number: int,
+        *,
+        by: str,
+        reason: str,
+        second: str | None = None,
+        request: str | None = None,
     ) -> dict[str, Any]:
         """Have the letter of a dispute go out."""
-        given = dispute.Approve(by=by, reason=reason, request=uuid.uuid4().hex, second=second)
+        given = dispute.Approve(
+            by=by, reason=reason, request=request or uuid.uuid4().hex, second=second
+        )
         return await self._decide_dispute(number, "approve", given)
 
     async def close_dispute(
-        self, number: int, *, outcome: str, by: str, reason: str, second: str | None = None
+        self,
+        number: int,
+        *,
+        outcome: str,
+        by: str,
+        reason: str,
+        second: str | None = None,
+        request: str | None = None,
     ) -> dict[str, Any]:
         """End a dispute, and say how."""
         given = dispute.Close(
-            outcome=outcome, by=by, reason=reason, request=uuid.uuid4().hex, second=second
+            outcome=outcome,
+            by=by,
+            reason=reason,
+            request=request or uuid.uuid4().hex,
+            second=second,
         )
         return await self._decide_dispute(number, "close", given)
 
@@ -497,6 +518,7 @@ class FrontDesk:
         reason: str,
         second: str | None = None,
         reference: str | None = None,
+        request: str | None = None,
     ) -> dict[str, Any]:
         """A person's decision on a denial, and what is next then."""
         plan: steps.DenialPlan = await self._update(
@@ -508,7 +530,7 @@ class FrontDesk:
                 choice=choice,
                 by=by,
                 reason=reason,
-                request=uuid.uuid4().hex,
+                request=request or uuid.uuid4().hex,
                 second=second,
                 reference=reference,
             ),
@@ -570,7 +592,7 @@ class FrontDesk:
     async def _update(self, workflow_id: str, name: str, given: Any, result: type[Any]) -> Any:
         try:
             return await self._client.get_workflow_handle(workflow_id).execute_update(
-                name, given, result_type=result, id=uuid.uuid4().hex
+                name, given, result_type=result, id=f"{name}:{given.request}"
             )
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:

@@ -32,6 +32,7 @@ from groupclaim.console.limits import RateLimit
 from groupclaim.console.pages import (
     claims,
     denials,
+    disputes,
     policies,
     remittances,
     reports,
@@ -69,7 +70,17 @@ def create_app(console: Console) -> FastAPI:
     app = FastAPI(title="groupclaim", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.console = console
     app.state.sign_ins = RateLimit(_SIGN_INS_A_MINUTE, timedelta(minutes=1))
-    for part in (sign_in, today, claims, sessions, remittances, denials, reports, policies):
+    for part in (
+        sign_in,
+        today,
+        claims,
+        sessions,
+        remittances,
+        denials,
+        disputes,
+        reports,
+        policies,
+    ):
         # Not include_router: the walk below must see every single route.
         app.router.routes.extend(part.router.routes)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -64,8 +66,13 @@ def _link(query: QueryParams, **changes: str | int) -> str:
     return "?" + urlencode({**values, **changes})
 
 
+def _request_key() -> str:
+    """Names one decision: the form sent twice decides once."""
+    return secrets.token_hex(16)
+
+
 _TEMPLATES.filters.update(money=_money, moment=_moment, local=_local, utc=_utc, words=_words)
-_TEMPLATES.globals.update(link=_link)
+_TEMPLATES.globals.update(link=_link, request_key=_request_key)
 
 
 def page(
@@ -113,3 +120,14 @@ def day(value: str | None, name: str) -> date | None:
         return date.fromisoformat(value)
     except ValueError:
         raise HTTPException(422, f"{name}: a day as 2026-03-31") from None
+
+
+def dollars(value: str, name: str) -> Cents:
+    """An amount that somebody typed, as 12.50 or 1,200."""
+    try:
+        amount = Decimal(value.strip().removeprefix("$").replace(",", ""))
+    except InvalidOperation:
+        raise HTTPException(422, f"{name}: an amount as 12.50") from None
+    if not amount.is_finite() or not 0 < amount < 1_000_000 or amount * 100 % 1:
+        raise HTTPException(422, f"{name}: an amount above zero in whole cents, as 12.50")
+    return Cents(int(amount * 100))

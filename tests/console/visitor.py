@@ -26,7 +26,7 @@ from groupclaim.lifecycle.events import HoldReleased, LookAgainAsked, OutsideEve
 from groupclaim.store import people
 from tests.activities.house import SMALL, House
 from tests.activities.test_sample_practice import run_to_the_end
-from workflows import claim
+from workflows import claim, dispute, session
 from workflows.perform import not_approved
 
 people._hasher = cache(lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -85,12 +85,36 @@ class AtOnce:
     def __init__(self, house: House) -> None:
         self.house = house
 
-    async def start_workflow(self, name: str, arg: BaseModel, **options: Any) -> None:
-        await self.house.switchboard.start_workflow(name, arg, **options)
+    async def start_workflow(self, name: str, arg: BaseModel, **options: Any) -> _Done:
+        if isinstance(arg, steps.FileRef):
+            await self.house.take_in(arg)
+        elif isinstance(arg, steps.RemittanceRef):
+            posted = await self.house.perform(steps.POST_REMITTANCE, arg)
+            if posted.state == "posted":
+                await self.house.perform(steps.ANNOUNCE_REMITTANCE, arg)
+        else:
+            await self.house.switchboard.start_workflow(name, arg, **options)
         await self.house.settle()
+        return _Done()
+
+    async def execute_update_with_start_workflow(
+        self, name: str, what: steps.AmendRoster, **options: Any
+    ) -> session.Progress:
+        assert name == "amend_roster"
+        roster = await self.house.perform(steps.AMEND_ROSTER, what)
+        for entry in roster.entries:
+            await self.house.happens(entry.claim_number)
+        return session.Progress(
+            roster=len(roster.entries), attendance_recorded=False, ended=0, open_claims=()
+        )
 
     def get_workflow_handle(self, workflow_id: str) -> _AtOnce:
         return _AtOnce(self.house, workflow_id)
+
+
+class _Done:
+    async def result(self) -> None:
+        return None
 
 
 class _AtOnce:
@@ -107,6 +131,16 @@ class _AtOnce:
             recorded = await self._house.perform(steps.RECORD_DENIAL_CHOICE, what)
             self._check(recorded.refused)
             return steps.DenialPlan(at=recorded.at, next="send")
+        if isinstance(what, dispute.Approve | dispute.Close):
+            given = what.model_dump(include={"by", "reason", "request", "second"})
+            decision = steps.DisputeDecision(
+                case_id=int(self._id.removeprefix("dispute/")),
+                action="approve" if isinstance(what, dispute.Approve) else "close",
+                outcome=what.outcome if isinstance(what, dispute.Close) else None,
+                **given,
+            )
+            standing: BaseModel = await self._house.perform(steps.DECIDE_DISPUTE, decision)
+            return standing
         number = self._id.removeprefix("claim/")
         if isinstance(what, claim.LookAgain):
             asked = LookAgainAsked(at=what.at, key=f"look_again:{what.request}", what=what.what)

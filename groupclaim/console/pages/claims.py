@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,9 @@ from sqlalchemy import select, text
 
 from activities.binders import Binders
 from groupclaim.console.access import Allow, Permission, Person, sees_all, sessions_seen
-from groupclaim.console.show import page
+from groupclaim.console.show import dollars, page
 from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.transition import look_again as look_again_step
 from groupclaim.lifecycle.why import why
 from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit, claims, denials, practice, work
@@ -34,7 +36,13 @@ Revealer = Annotated[Person, Depends(Allow(Permission.REVEAL))]
 Releaser = Annotated[Person, Depends(Allow(Permission.RELEASE))]
 Approver = Annotated[Person, Depends(Allow(Permission.APPROVE))]
 Signer = Annotated[Person, Depends(Allow(Permission.SIGN))]
+Cashier = Annotated[Person, Depends(Allow(Permission.MONEY))]
+Worker = Annotated[Person, Depends(Allow(Permission.WORK))]
 Text = Annotated[str, Form(max_length=2000)]
+Key = Annotated[str, Form(alias="request", max_length=64, pattern="^[0-9a-f]*$")]
+
+
+_AGAIN: tuple[Literal["rules", "status"], ...] = ("rules", "status")
 
 
 async def check_seen(reading: Reading, person: Person, number: str) -> None:
@@ -148,6 +156,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         people=_people(console.playbook, denied),
         payments=payments,
         whole=sees_all(person),
+        again=[what for what in _AGAIN if look_again_step(state, what) is not None],
     )
 
 
@@ -199,6 +208,7 @@ async def release(
     code: Text,
     reason: Text,
     until: Text = "",
+    request_key: Key = "",
 ) -> Response:
     """Let a held claim go on. One that needs two people is not released by one alone."""
     console = request.app.state.console
@@ -214,6 +224,7 @@ async def release(
         by=person.name,
         reason=reason,
         until=_end(until, zone),
+        request=request_key or None,
     )
     return RedirectResponse(f"/claims/{number}?told=released", status_code=303)
 
@@ -261,7 +272,9 @@ async def note_signed(request: Request, person: Signer, number: str, signed: Tex
 
 
 @router.post("/claims/{number}/letter/approve")
-async def approve_letter(request: Request, person: Approver, number: str, reason: Text) -> Response:
+async def approve_letter(
+    request: Request, person: Approver, number: str, reason: Text, request_key: Key = ""
+) -> Response:
     """Let the letter about the claim's denial go to the payer."""
     console = request.app.state.console
     async with console.database.reading() as reading:
@@ -272,7 +285,12 @@ async def approve_letter(request: Request, person: Approver, number: str, reason
     if _people(console.playbook, denied) != 1:
         raise HTTPException(409, "This letter takes two people: groupclaim denial decide --second.")
     await console.desk.decide_denial(
-        number, denied.number, "approve", by=person.name, reason=reason
+        number,
+        denied.number,
+        "approve",
+        by=person.name,
+        reason=reason,
+        request=request_key or None,
     )
     return RedirectResponse(f"/claims/{number}?told=approved", status_code=303)
 
@@ -309,6 +327,51 @@ async def binder(request: Request, person: Revealer, number: str) -> Response:
         media_type="application/pdf",
         headers={"content-disposition": f'attachment; filename="{number}-binder.pdf"'},
     )
+
+
+@router.post("/claims/{number}/look-again")
+async def look_again(
+    request: Request,
+    person: Worker,
+    number: str,
+    what: Annotated[Literal["rules", "status"], Form()],
+    request_key: Key = "",
+) -> Response:
+    """Run the rules again, or ask the payer for the claim's status."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+    named = request_key or uuid.uuid4().hex
+    await console.second_look.ask(number, what, by=person.name, request=named)
+    return RedirectResponse(f"/claims/{number}?told={what}", status_code=303)
+
+
+@router.post("/claims/{number}/payment")
+async def patient_paid(
+    request: Request, person: Cashier, number: str, amount: Text, receipt: Text
+) -> Response:
+    """Book what the patient paid; the same receipt is taken once."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+    cents = dollars(amount, "amount")
+    new = await console.desk.patient_payment(number, cents, receipt.strip(), by=person.name)
+    told = "paid" if new else "known"
+    return RedirectResponse(f"/claims/{number}?told={told}", status_code=303)
+
+
+@router.post("/claims/{number}/refund")
+async def patient_refunded(
+    request: Request, person: Cashier, number: str, amount: Text, receipt: Text
+) -> Response:
+    """Book what went back to the patient, by who may pay so much back."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+    cents = dollars(amount, "amount")
+    new = await console.desk.patient_refund(number, cents, receipt.strip(), by=person.name)
+    told = "refunded" if new else "known"
+    return RedirectResponse(f"/claims/{number}?told={told}", status_code=303)
 
 
 def _end(value: str, zone: str) -> datetime | None:

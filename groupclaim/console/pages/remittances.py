@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -180,9 +180,8 @@ async def payments(
 async def payment(request: Request, person: Viewer, remittance_id: str) -> Response:
     """One payment: its claims and lines, what was taken off and why, what does not come out."""
     console = request.app.state.console
-    if not sees_all(person) or not remittance_id.isdecimal() or len(remittance_id) > 17:
-        raise UnknownRecord("remittance")
-    key = int(remittance_id)
+    _check_whole(person)
+    key = _key(remittance_id)
     off = await console.cash.differences(key)
     now = await console.clock.now()
     async with console.database.reading() as reading:
@@ -220,6 +219,7 @@ async def payment(request: Request, person: Viewer, remittance_id: str) -> Respo
         off=off,
         cuts=cuts,
         remarks={item.position: item.remarks.split() for item in remarks},
+        told=request.query_params.get("told", ""),
         audited={(item.claim_position, item.line_position): item for item in audited},
         payers=names,
         groups=GROUPS,
@@ -233,9 +233,68 @@ async def assign(
 ) -> Response:
     """Apply money without a claim to the claim that a person names."""
     console = request.app.state.console
-    if not sees_all(person):
-        raise UnknownRecord("remittance")
+    _check_whole(person)
     async with console.database.reading() as reading:
         await check_seen(reading, person, claim.strip())
     await console.cash.assign(item, claim.strip(), by=person.name, reason=reason)
     return RedirectResponse("/remittances?tab=unapplied&told=assigned", status_code=303)
+
+
+@router.post("/unapplied/return")
+async def return_unapplied(request: Request, person: Cashier, item: Text, reason: Text) -> Response:
+    """Note that money without a claim went back to the payer, by who may give so much back."""
+    console = request.app.state.console
+    _check_whole(person)
+    await console.cash.return_unapplied(item, by=person.name, reason=reason)
+    return RedirectResponse("/remittances?tab=unapplied&told=returned", status_code=303)
+
+
+@router.post("/unapplied/settle")
+async def settle(
+    request: Request,
+    person: Cashier,
+    item: Text,
+    account: Annotated[
+        Literal["takeback", "interest", "withheld", "other_adjustment", "write_off"], Form()
+    ],
+    reason: Text,
+) -> Response:
+    """Book a provider-level amount as what the payer's letter says it is."""
+    console = request.app.state.console
+    _check_whole(person)
+    await console.cash.settle(
+        item, ledger.Account(account), by=person.name, second=None, reason=reason
+    )
+    return RedirectResponse("/remittances?tab=unapplied&told=settled", status_code=303)
+
+
+@router.post("/remittances/{remittance_id}/accept")
+async def accept(request: Request, person: Cashier, remittance_id: str, reason: Text) -> Response:
+    """Post a payment that stands in suspense because another has its name."""
+    console = request.app.state.console
+    _check_whole(person)
+    await console.cash.accept(_key(remittance_id), by=person.name, second=None, reason=reason)
+    return RedirectResponse(f"/remittances/{remittance_id}?told=accepted", status_code=303)
+
+
+@router.post("/remittances/{remittance_id}/return")
+async def return_suspended(
+    request: Request, person: Cashier, remittance_id: str, reason: Text
+) -> Response:
+    """Note that the money of a payment in suspense went back, by who may give so much back."""
+    console = request.app.state.console
+    _check_whole(person)
+    await console.cash.return_suspended(_key(remittance_id), by=person.name, reason=reason)
+    return RedirectResponse(f"/remittances/{remittance_id}?told=returned", status_code=303)
+
+
+def _check_whole(person: Person) -> None:
+    """Raises UnknownRecord for who sees a part of the practice."""
+    if not sees_all(person):
+        raise UnknownRecord("remittance")
+
+
+def _key(remittance_id: str) -> int:
+    if not remittance_id.isdecimal() or len(remittance_id) > 17:
+        raise UnknownRecord("remittance")
+    return int(remittance_id)

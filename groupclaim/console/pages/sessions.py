@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
 
 from activities.binders import Binders
 from groupclaim.console.access import Allow, Permission, Person
@@ -14,6 +15,9 @@ from groupclaim.store import audit, practice, session_matrix
 router = APIRouter()
 Viewer = Annotated[Person, Depends(Allow(Permission.VIEW))]
 Revealer = Annotated[Person, Depends(Allow(Permission.REVEAL))]
+
+Registrar = Annotated[Person, Depends(Allow(Permission.INTAKE))]
+Text = Annotated[str, Form(max_length=2000)]
 
 PAGE = 50
 _STAGES = ("", "open", "closed")
@@ -85,6 +89,22 @@ async def binder(request: Request, person: Revealer, session_id: str) -> Respons
     )
 
 
+@router.post("/sessions/{session_id}/amend")
+async def amend(
+    request: Request, person: Registrar, session_id: str, add: Text = "", remove: Text = ""
+) -> Response:
+    """Put patients on the roster or take them off, by the practice's own ids of them."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await session_matrix.line(reading, session_id, person.rows)
+        kept = await practice.kept_session(reading, session_id)
+    added, removed = add.replace(",", " ").split(), remove.replace(",", " ").split()
+    if kept is None or not (added or removed):
+        raise HTTPException(422, "add, remove: at least one patient")
+    await console.desk.amend_roster(kept.ref, add=added, remove=removed, by=person.name)
+    return RedirectResponse(f"/sessions/{session_id}?told=amended", status_code=303)
+
+
 async def _matrix(request: Request, person: Person, session_id: str, *, revealed: bool) -> Response:
     console = request.app.state.console
     now = await console.clock.now()
@@ -108,4 +128,5 @@ async def _matrix(request: Request, person: Person, session_id: str, *, revealed
         line=line,
         seats=seats,
         names=names,
+        told=request.query_params.get("told", ""),
     )
