@@ -1,6 +1,6 @@
 """What people did with work items at once, and what these were before: it can be undone.
 
-Revision ID: 0017
+Revision ID: 0018
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from groupclaim.store.schema import Moment
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
