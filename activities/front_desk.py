@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -68,6 +68,9 @@ class WorkAct:
 _OTHER_AMOUNT = "receipt: recorded before with another amount"
 
 _LONGEST_RECEIPT = 80
+
+_LATE_COVERAGE = timedelta(days=366)
+"""No payer on file takes a claim longer after its day of service."""
 
 
 async def _check_receipt(tx: Transaction, number: str, cents: Cents, receipt: str) -> None:
@@ -148,7 +151,8 @@ class FrontDesk:
             for patient_id in loaded.patients:
                 await audit.record(tx, now, by, "load_patient", patient_id)
         await schedule_mailboxes(self._client, self._database)
-        for fact in (Fact.COVERAGE, Fact.AUTHORIZATION, Fact.NOTE):
+        await self._tell_of_coverage(loaded.patients, now)
+        for fact in (Fact.AUTHORIZATION, Fact.NOTE):
             await self._tell_patients(loaded.patients, fact, now)
         async with self._database.reading() as reading:
             waiting = await practice.held_for_payer(reading)
@@ -264,15 +268,30 @@ class FrontDesk:
             await audit.record(tx, now, by, "authorization_recorded", patient_id)
         return await self._tell_patients((patient_id,), Fact.AUTHORIZATION, now)
 
-    async def record_coverage(self, given: Coverage, by: str) -> int:
-        """Put a patient's coverage on file, or correct it; how many claims were told."""
+    async def record_coverage(self, given: Coverage, by: str, *, insert: bool = False) -> int:
+        """Put a patient's coverage on file, or correct it; how many claims were told, closed ones
+        among them. ``insert``: those that are billed at its place or later move one down."""
         now = await self._clock.now()
         async with self._database.transaction() as tx:
-            loaded = await practice.record_coverage(tx, given)
+            loaded = await practice.record_coverage(tx, given, insert=insert)
             for patient_id in loaded.patients:
                 await audit.record(tx, now, by, "coverage_recorded", patient_id)
         patient_id = self._database.keyring.patient_id(given.patient)
-        return await self._tell_patients((patient_id,), Fact.COVERAGE, now)
+        return await self._tell_of_coverage((patient_id,), now)
+
+    async def order_coverages(
+        self, patient_ref: str, payers: Sequence[str], since: date, *, by: str
+    ) -> int:
+        """Have a patient's payers billed in another order for days from ``since`` on; how many
+        claims were told, closed ones among them. Raises InputRefused."""
+        now = await self._clock.now()
+        patient_id = self._database.keyring.patient_id(patient_ref)
+        async with self._database.transaction() as tx:
+            loaded = await practice.order_coverages(tx, patient_ref, payers, since)
+            if loaded.patients:
+                detail = {"since": since.isoformat(), "payers": len(payers)}
+                await audit.record(tx, now, by, "coverages_ordered", patient_id, detail)
+        return await self._tell_of_coverage(loaded.patients, now)
 
     async def record_coverage_call(self, given: CoverageCall, by: str) -> int:
         """Keep what a payer said by telephone, as evidence; how many claims were told."""
@@ -286,6 +305,16 @@ class FrontDesk:
                 tx, now, by, "coverage_call", patient_id, {"reference": given.reference}
             )
         return await self._tell_patients((patient_id,), Fact.COVERAGE, now)
+
+    async def _tell_of_coverage(self, patient_ids: Sequence[str], now: datetime) -> int:
+        """Claims look again whose coverage may be another; those closed too, as long as a payer may
+        still take them: the right one is billed, and who has paid in its place is corrected."""
+        told = await self._tell_patients(patient_ids, Fact.COVERAGE, now)
+        async with self._database.reading() as reading:
+            closed = await claims.closed_claims(reading, patient_ids, now.date() - _LATE_COVERAGE)
+        for number in closed:
+            await self._tell(number, "fact", FactLearned(at=now, fact=Fact.COVERAGE))
+        return told + len(closed)
 
     async def _tell_patients(self, patient_ids: Iterable[str], fact: Fact, now: datetime) -> int:
         async with self._database.reading() as reading:

@@ -19,7 +19,7 @@ from activities.front_desk import FrontDesk
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import CoverageCall
+from groupclaim.model.patient import Coverage, CoverageCall
 from groupclaim.rules.authorization import forecast
 from groupclaim.store import audit, authorizations, practice
 from groupclaim.store.clock import PracticeClock
@@ -28,7 +28,7 @@ from groupclaim.store.keys import Keyring
 from worker.process import connect
 from worker.settings import Settings
 from worker.tables import table
-from worker.terminal import AsJson, By, books, fail, read, run, show
+from worker.terminal import AsJson, By, books, desk, fail, read, run, show
 
 Result = TypeVar("Result")
 
@@ -46,8 +46,13 @@ def add_to(application: typer.Typer, authorization: typer.Typer) -> None:
     application.command("check")(check)
     application.command("holds")(holds)
     application.command("replay")(replay)
-    coverage = typer.Typer(no_args_is_help=True, help="What payers say of coverage.")
+    coverage = typer.Typer(
+        no_args_is_help=True,
+        help="Patients' coverage: found late, in another order, or told of by telephone.",
+    )
     coverage.command("call")(coverage_call)
+    coverage.command("record")(coverage_record)
+    coverage.command("order")(coverage_order)
     application.add_typer(coverage, name="coverage")
     authorization.command("forecast")(authorization_forecast)
 
@@ -221,6 +226,53 @@ def coverage_call(file: InputFile, by: By = "command line", as_json: AsJson = Fa
 
     counts = run(work())
     show(as_json, counts, lambda console: console.print(f"recorded, {counts['claims_told']} told"))
+
+
+def coverage_record(
+    file: InputFile,
+    insert: Annotated[
+        bool, typer.Option("--insert", help="who is billed at its place or later moves one down")
+    ] = False,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Put a coverage on file that was found, or correct one, as in a practice file's "coverages".
+
+    Claims that it concerns look again, those closed within the year too: a payer after the first is
+    billed what is left; where it should have been the first, a person is asked before it is billed
+    and the one that has paid is corrected.
+    """
+
+    async def work() -> dict[str, int]:
+        given = read(file, Coverage)
+        async with desk() as front:
+            return {"claims_told": await front.record_coverage(given, by=by, insert=insert)}
+
+    counts = run(work())
+    show(as_json, counts, lambda console: console.print(f"recorded, {counts['claims_told']} told"))
+
+
+def coverage_order(
+    patient: Annotated[str, typer.Argument(help="the practice's own id")],
+    payers: Annotated[list[str], typer.Argument(help="ids of payers, who is billed first first")],
+    since: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="first day of service")
+    ],
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Have a patient's payers billed in another order from a day of service on.
+
+    What is on file under the old order ends the day before. Claims look again as for `record`.
+    """
+
+    async def work() -> dict[str, int]:
+        async with desk() as front:
+            told = await front.order_coverages(patient, payers, since.date(), by=by)
+            return {"claims_told": told}
+
+    counts = run(work())
+    show(as_json, counts, lambda console: console.print(f"ordered, {counts['claims_told']} told"))
 
 
 # --- what is read and where

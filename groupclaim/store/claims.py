@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import case, delete, select, update
@@ -596,6 +596,23 @@ async def open_claims(reading: Reading, patient_ids: Sequence[str]) -> tuple[str
     rows = await reading.rows(
         select(claim.c.claim_number)
         .where(claim.c.patient_id.in_(patient_ids), claim.c.stage != "closed")
+        .order_by(claim.c.claim_number)
+    )
+    return tuple(row.claim_number for row in rows)
+
+
+async def closed_claims(
+    reading: Reading, patient_ids: Sequence[str], since: date
+) -> tuple[str, ...]:
+    """Closed claims of these patients for days of service from ``since`` on: whom a coverage found
+    late may still concern."""
+    rows = await reading.rows(
+        select(claim.c.claim_number)
+        .where(
+            claim.c.patient_id.in_(patient_ids),
+            claim.c.stage == "closed",
+            claim.c.service_date >= since,
+        )
         .order_by(claim.c.claim_number)
     )
     return tuple(row.claim_number for row in rows)

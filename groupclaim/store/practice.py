@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import ColumnElement, Table, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 
 from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
@@ -168,9 +168,13 @@ async def load_practice(tx: Transaction, file: PracticeFile, source: str = "prac
     return loader.result()
 
 
-async def record_coverage(tx: Transaction, given: Coverage) -> Loaded:
-    """Take over one coverage, or its correction. Raises :class:`InputRefused` for unknown
-    references, and for days on which another coverage of the patient has the same priority."""
+async def record_coverage(tx: Transaction, given: Coverage, *, insert: bool = False) -> Loaded:
+    """Take over one coverage, or its correction; with ``insert`` those that are billed at its place
+    or later on its days move one down from its first day on.
+
+    Raises :class:`InputRefused` for unknown references, and for days on which another coverage of
+    the patient has the same priority.
+    """
     keys = tx.keyring
     patient_id = keys.patient_id(given.patient)
     problems = []
@@ -188,17 +192,95 @@ async def record_coverage(tx: Transaction, given: Coverage) -> Loaded:
         coverage.c.priority == given.priority,
         coverage.c.id != _coverage_id(tx, given),
     )
-    if any(
+    if not insert and any(
         one.in_force(given.effective_from) or given.in_force(one.effective_from) for one in others
     ):
         problems.append(
-            "coverage.priority: another coverage of the patient has it on the same days"
+            "coverage.priority: another coverage of the patient has it on the same days "
+            "(`groupclaim coverage record --insert` moves it down)"
         )
     if problems:
         raise InputRefused("coverage", problems)
     practice_id = await tx.scalar(select(patient.c.practice_id).where(patient.c.id == patient_id))
     loader = _Loader(tx, practice_id)
+    if insert:
+        await _make_room(loader, given, patient_id)
     await _put_coverage(loader, given)
+    await _assign_payers(tx, loader.patients)
+    return loader.result()
+
+
+async def _make_room(loader: _Loader, given: Coverage, patient_id: str) -> None:
+    """Move what stands at the place of ``given`` or later one down, if anything stands there."""
+    later = [
+        cover
+        for cover in await open_all(
+            loader.tx,
+            coverage,
+            Coverage,
+            coverage.c.patient_id == patient_id,
+            coverage.c.priority >= given.priority,
+            coverage.c.id != _coverage_id(loader.tx, given),
+            coverage.c.effective_to.is_(None) | (coverage.c.effective_to >= given.effective_from),
+        )
+        if given.effective_to is None or cover.effective_from <= given.effective_to
+    ]
+    if any(cover.priority == given.priority for cover in later):
+        for cover in later:
+            await _move(loader, cover, cover.priority + 1, given.effective_from)
+
+
+async def _move(loader: _Loader, cover: Coverage, priority: int, since: date) -> None:
+    """Bill a coverage at another place from ``since`` on; until then it stays where it is."""
+    if cover.effective_from < since:
+        last = since - timedelta(days=1)
+        await _put_coverage(loader, cover.model_copy(update={"effective_to": last}))
+    else:
+        await loader.tx.execute(
+            delete(coverage).where(coverage.c.id == _coverage_id(loader.tx, cover))
+        )
+    first = max(cover.effective_from, since)
+    await _put_coverage(
+        loader, cover.model_copy(update={"priority": priority, "effective_from": first})
+    )
+
+
+async def order_coverages(
+    tx: Transaction, patient_ref: str, payers: Sequence[str], since: date
+) -> Loaded:
+    """Bill a patient's ``payers``, the practice's ids, in this order for days from ``since`` on;
+    for the days before, the order stays. Every coverage that goes on from then must be named.
+
+    Raises :class:`InputRefused`.
+    """
+    patient_id = tx.keyring.patient_id(patient_ref)
+    covers = await open_all(
+        tx,
+        coverage,
+        Coverage,
+        coverage.c.patient_id == patient_id,
+        coverage.c.effective_to.is_(None) | (coverage.c.effective_to >= since),
+    )
+    known = {cover.payer for cover in covers}
+    problems = [] if covers else ["patient: no coverage from that day on"]
+    problems += [
+        f"payers[{place}]: {why}"
+        for place, payer_ref in enumerate(payers)
+        for why in (
+            *(["named twice"] if payer_ref in payers[:place] else []),
+            *(["no coverage of it from that day on"] if payer_ref not in known else []),
+        )
+    ]
+    if left_out := len(known - set(payers)):
+        problems.append(f"payers: {left_out} with a coverage from that day on left out")
+    if problems:
+        raise InputRefused("coverage order", problems)
+    practice_id = await tx.scalar(select(patient.c.practice_id).where(patient.c.id == patient_id))
+    loader = _Loader(tx, practice_id)
+    for cover in covers:
+        priority = payers.index(cover.payer) + 1
+        if priority != cover.priority:
+            await _move(loader, cover, priority, since)
     await _assign_payers(tx, loader.patients)
     return loader.result()
 

@@ -11,15 +11,19 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from temporalio.client import Client
 
+from activities.front_desk import FrontDesk
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.claim import ClaimPayment
 from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile
+from groupclaim.model.money import Cents
+from groupclaim.model.patient import Coverage
 from groupclaim.store import claims, ledger, practice, remittances
 from tests.activities.house import SAMPLES, House
 from tests.activities.test_sample_practice import accepted_versions
@@ -233,3 +237,87 @@ async def test_a_payer_found_first_afterwards_is_billed_and_the_other_corrected(
             version = await claims.read_version(reading, claim, 3)
         assert (version.frequency, version.parties.payer.ref) == ("7", "texas-medicaid")
         assert version.original_reference
+
+
+async def test_a_claim_closed_long_ago_is_taken_up_for_a_payer_found_first(tmp_path: Path) -> None:
+    """As above, but P04 has paid their 1.00 and the claim is closed when the front desk records the
+    coverage: it is taken up again, and nothing more is asked of P04 at the end."""
+    world = _payers(_mutual_first("2026-03-16"))
+    async with House(tmp_path, {"S1": ("P04", "P02")}, payers=world) as house:
+        claim = await house.claim_of("S1", "P04")
+        await _attend(house)
+        await _until(house, claim, "2026-02-20", Stage.PATIENT_BALANCE)
+        front = FrontDesk(house.database, house.clock, cast(Client, house.switchboard))
+        await front.patient_payment(claim, Cents(100), "R1", "front-desk")
+        await house.settle()
+        assert house.states[claim].stage is Stage.CLOSED
+        found = {
+            **MEDICAID, "patient": "P04", "payer": "sample-mutual", "priority": 1,
+            "member_id": MUTUAL, "from": "2026-02-01",
+        }  # fmt: skip
+        given = Coverage.model_validate_json(json.dumps(found))
+        assert await front.record_coverage(given, "front-desk", insert=True) == 1
+        await house.settle()
+        hold = house.states[claim].hold
+        assert hold is not None
+        assert hold.code == "PAYER_ORDER"
+        now = await house.clock.now()
+        await house.happens(claim, events.HoldReleased(at=now, key="asked", code="PAYER_ORDER"))
+        assert (house.states[claim].stage, house.states[claim].version) == (Stage.READY, 2)
+        await _until(house, claim, "2026-04-20", Stage.CLOSED)
+        assert house.states[claim].stage is Stage.CLOSED
+        first, second = await _decisions(house, claim)
+        assert (first.version, first.paid, second.version, second.paid) == (2, 2250, 3, 170)
+
+
+async def test_a_closed_claim_is_billed_to_a_second_payer_found_late(tmp_path: Path) -> None:
+    """Medicare left 6.17, which P01 has paid. Medicaid, found then, pays 1.01 and takes 5.16 off:
+    the 6.17 are P01's again."""
+    async with House(tmp_path, {"S1": ("P01", "P02")}, payers=_payers(_insured_twice)) as house:
+        claim = await house.claim_of("S1", "P01")
+        await _attend(house)
+        await _until(house, claim, "2026-03-20", Stage.PATIENT_BALANCE)
+        front = FrontDesk(house.database, house.clock, cast(Client, house.switchboard))
+        await front.patient_payment(claim, Cents(617), "R1", "front-desk")
+        await house.settle()
+        assert house.states[claim].stage is Stage.CLOSED
+        found = {
+            **MEDICAID, "patient": "P01", "payer": "texas-medicaid", "priority": 2,
+            "member_id": SECOND,
+        }  # fmt: skip
+        given = Coverage.model_validate_json(json.dumps(found))
+        assert await front.record_coverage(given, "front-desk") == 1
+        await house.settle()
+        assert (house.states[claim].stage, house.states[claim].version) == (Stage.READY, 2)
+        await _until(house, claim, "2026-05-20", Stage.PATIENT_BALANCE, Stage.CLOSED)
+        hold = house.states[claim].hold
+        assert hold is not None
+        assert hold.code == "REFUND_DUE"
+        _, second = await _decisions(house, claim, -617)
+        assert second.paid == 101
+
+
+async def test_a_coverage_that_changes_nothing_leaves_a_closed_claim_closed(tmp_path: Path) -> None:
+    async with House(tmp_path, {"S1": ("P01", "P02")}, payers=_payers(_insured_twice)) as house:
+        claim = await house.claim_of("S1", "P01")
+        await _attend(house)
+        await _until(house, claim, "2026-03-20", Stage.PATIENT_BALANCE)
+        front = FrontDesk(house.database, house.clock, cast(Client, house.switchboard))
+        await front.patient_payment(claim, Cents(617), "R1", "front-desk")
+        await house.settle()
+        later = {
+            **MEDICAID, "patient": "P01", "payer": "texas-medicaid", "priority": 2,
+            "member_id": SECOND, "from": "2026-02-04",
+        }  # fmt: skip
+        await front.record_coverage(Coverage.model_validate_json(json.dumps(later)), "front-desk")
+        await house.settle()
+        assert (house.states[claim].stage, house.states[claim].version) == (Stage.CLOSED, 1)
+        # More than a year after the service no claim is looked at for it.
+        await house.move_to(datetime.fromisoformat("2027-02-05T12:00:00-06:00"))
+        assert (
+            await front.record_coverage(
+                Coverage.model_validate_json(json.dumps(later | {"member_id": "888000112"})),
+                "front-desk",
+            )
+            == 0
+        )

@@ -174,7 +174,7 @@ OTHER_COVERAGE = (
     }
     | {
         stage: {"coverage": "{stage} -> settle_balance"}
-        for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE)
+        for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE, Stage.CLOSED)
     }
     | {Stage.READY: {"coverage": "ready -> queue_claim"}}
 )

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from groupclaim.model.base import InputRefused, parse
 from groupclaim.model.facts import EligibilityAnswer
 from groupclaim.model.money import Cents
-from groupclaim.model.patient import Authorization
+from groupclaim.model.patient import Authorization, Coverage
 from groupclaim.model.session import Attendance
 from groupclaim.store import claims
 from groupclaim.store.database import Database
@@ -17,10 +17,13 @@ from groupclaim.store.practice import (
     add_sessions,
     claim_facts,
     connection_ids,
+    coverages,
     load_practice,
+    order_coverages,
     read_connection,
     read_payer,
     record_authorization,
+    record_coverage,
     record_eligibility,
     record_note_signed,
     session_roster,
@@ -292,3 +295,69 @@ async def test_ids_tell_nothing_without_the_key(world: World) -> None:
         assert re.fullmatch("[spc][a-z2-7]{16}", known)
     for number in world.claims:
         assert re.fullmatch("GC[0-9A-Z]{11}", number)
+
+
+# --- coverage found late, and another order of payers
+
+FIRST = {
+    "patient": "P01",
+    "payer": "first",
+    "priority": 1,
+    "member_id": "M1",
+    "relationship": "self",
+    "from": "2025-01-01",
+}
+SECOND = {**FIRST, "payer": "second", "member_id": "M2"}
+CHANGE = date(2026, 2, 1)
+
+
+async def billed_on(world: World, day: date) -> list[str]:
+    async with world.database.reading() as reading:
+        return [cover.payer for cover in await coverages(reading, world.patients[0], day)]
+
+
+async def record(world: World, given: dict[str, object], *, insert: bool = False) -> None:
+    async with world.database.transaction() as tx:
+        await record_coverage(tx, parse(Coverage, given, "coverage"), insert=insert)
+
+
+async def order(world: World, *payers: str, since: date = CHANGE) -> tuple[str, ...]:
+    async with world.database.transaction() as tx:
+        return (await order_coverages(tx, "P01", payers, since)).patients
+
+
+async def test_a_coverage_found_to_be_the_first_moves_the_others_down(world: World) -> None:
+    found = {**SECOND, "from": "2026-02-01"}
+    with pytest.raises(InputRefused, match="--insert"):
+        await record(world, found)
+    await record(world, found, insert=True)
+    assert await billed_on(world, date(2026, 1, 31)) == ["first"]
+    assert await billed_on(world, CHANGE) == ["second", "first"]
+    await record(world, found, insert=True)  # the same again changes nothing
+    assert await billed_on(world, CHANGE) == ["second", "first"]
+
+
+async def test_payers_change_places_from_a_day_on(world: World) -> None:
+    await record(world, {**SECOND, "priority": 2})
+    assert await order(world, "second", "first") == (world.patients[0],)
+    assert await billed_on(world, date(2026, 1, 31)) == ["first", "second"]
+    assert await billed_on(world, CHANGE) == ["second", "first"]
+    assert await order(world, "second", "first") == ()
+    # Back again from the same day: nothing of the other order is left.
+    await order(world, "first", "second")
+    assert await billed_on(world, CHANGE) == ["first", "second"]
+    assert await billed_on(world, date(2030, 1, 1)) == ["first", "second"]
+
+
+async def test_an_order_names_every_coverage_once(world: World) -> None:
+    await record(world, {**SECOND, "priority": 2})
+    with pytest.raises(InputRefused) as refused:
+        await order(world, "second", "second", "third")
+    assert refused.value.problems == [
+        "payers[1]: named twice",
+        "payers[2]: no coverage of it from that day on",
+        "payers: 1 with a coverage from that day on left out",
+    ]
+    async with world.database.transaction() as tx:
+        with pytest.raises(InputRefused, match="patient: no coverage from that day on"):
+            await order_coverages(tx, "P99", ["first"], CHANGE)
