@@ -30,7 +30,7 @@ def add(
 ) -> None:
     """Let a system in: one key for each. Prints the key, this once; it is kept nowhere.
 
-    The API asks for the scopes view, intake, sign and work.
+    The API asks for the scopes view, intake, sign, work and release.
     """
 
     async def work() -> dict[str, Any]:

@@ -71,11 +71,16 @@ async def test_the_patient_is_masked_until_somebody_looks_and_each_look_is_noted
 
 async def held_by_two(practice: Practice) -> str:
     """A claim whose hold two people may waive."""
+    return await held_as(practice, "NOT_COVERED", two_people=True)
+
+
+async def held_as(practice: Practice, code: str, *, two_people: bool) -> str:
+    """A held claim whose hold, one that may be released, is ``code``."""
     number = await held(practice)
     state = practice.house.states[number]
     assert state.hold is not None
     hold = state.hold.model_copy(
-        update={"code": "NOT_COVERED", "releasable": True, "two_people": True}
+        update={"code": code, "releasable": True, "two_people": two_people}
     )
     state = state.model_copy(update={"hold": hold, "sequence": state.sequence + 1})
     practice.house.states[number] = state

@@ -5,15 +5,18 @@ All of it may be handed in again: what is on file already changes nothing.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, Field
 
+from activities.rosters import Outcome, plan_roster
 from groupclaim.console.access import Permission
 from groupclaim.console.api.door import REFUSALS, Caller, Scope
 from groupclaim.console.api.seen import check_session
-from groupclaim.model.base import Instant, Record, Reference
+from groupclaim.model.base import InputRefused, Instant, Record, Reference
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.patient import Authorization, Coverage, CoverageCall
 from groupclaim.model.session import AttendanceList, GroupSession
@@ -124,6 +127,64 @@ async def add_sessions(
         )
         for given, one, known in zip(sessions, added, numbers, strict=True)
     ]
+
+
+class Row(BaseModel):
+    """What becomes of one participant named by a bundle: ``start`` a claim, ``known`` already,
+    ``refused`` for its own ``problems``, ``held_back`` because another of its session is."""
+
+    entry: int
+    session_id: str | None
+    claim_number: str | None
+    outcome: Outcome
+    problems: list[str]
+
+
+class BundleTaken(BaseModel):
+    """``taken`` is false for a dry run."""
+
+    taken: bool
+    sessions: int
+    rows: list[Row]
+
+
+@router.post("/fhir")
+async def take_bundle(
+    request: Request,
+    caller: HandsIn,
+    idempotency_key: Once,
+    bundle: dict[str, Any],
+    dry_run: bool = False,
+    only_valid: bool = False,
+) -> BundleTaken:
+    """Take in the sessions of a FHIR R4 Bundle: Appointments with their patients, practitioner and
+    location, and Encounters that name their appointment. A resource's `id` is the practice's own.
+    Nothing is taken unless every entry is right, or with `only_valid` what is."""
+    console = request.app.state.console
+    caller.check_practice(await _practice(console))
+    content = await asyncio.to_thread(lambda: json.dumps(bundle).encode())
+    async with console.database.reading() as reading:
+        plan = await plan_roster(reading, content, "bundle")
+    if plan.problems and not only_valid and not dry_run:
+        raise InputRefused("bundle", list(plan.problems))
+    caller.check_location([item.location for item in plan.sessions])
+    if not dry_run:
+        added = await console.desk.add_sessions(plan.sessions, by=caller.name)
+        await console.desk.start_sessions(added)
+    return BundleTaken(
+        taken=not dry_run,
+        sessions=len(plan.sessions),
+        rows=[
+            Row(
+                entry=item.row,
+                session_id=item.session_id,
+                claim_number=item.claim_number,
+                outcome=item.outcome,
+                problems=list(item.problems),
+            )
+            for item in plan.rows
+        ],
+    )
 
 
 @router.post("/attendance")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select, text
 
-from activities.front_desk import WorkAct
+from activities.front_desk import Refused, WorkAct
 from groupclaim.console.access import Permission
 from groupclaim.console.api.door import REFUSALS, Caller, Scope
 from groupclaim.console.api.intake import Once
@@ -24,6 +24,7 @@ from groupclaim.store.schema import claim, group_session, participant
 
 router = APIRouter(responses=REFUSALS)
 Looks = Annotated[Caller, Depends(Scope(Permission.VIEW))]
+Releases = Annotated[Caller, Depends(Scope(Permission.RELEASE))]
 Works = Annotated[Caller, Depends(Scope(Permission.WORK))]
 
 
@@ -290,6 +291,48 @@ async def show_claim(
     )
 
 
+class Release(Record):
+    """Lets a claim go on although ``code`` holds it. ``until``: when that ends, if it does."""
+
+    code: Annotated[Id, Field(min_length=1, max_length=40)]
+    reason: Annotated[Id, Field(min_length=1, max_length=2000)]
+    until: Instant | None = None
+
+
+class Released(BaseModel):
+    claim_number: str
+    stage: Stage
+    hold: str | None
+
+
+@router.post("/claims/{number}/release")
+async def release_hold(
+    request: Request,
+    caller: Releases,
+    idempotency_key: Once,
+    number: Annotated[Id, Path(max_length=16)],
+    release: Release,
+) -> Released:
+    """Let a held claim go on, with a reason. What takes two people, or a person within a limit of
+    money, is refused: a system is nobody who has been let in."""
+    console = request.app.state.console
+    async with console.database.reading() as reading:
+        await check_claim(reading, caller, number)
+        state = await claims.load_state(reading, number)
+    if state.hold is not None and state.hold.two_people:
+        raise Refused("this hold is waived by two people, at the console")
+    named = console.database.keyring.opaque("release", f"{caller.key.id}|{idempotency_key}")
+    after = await console.desk.release_hold(
+        number,
+        code=release.code,
+        by=caller.name,
+        reason=release.reason,
+        until=release.until,
+        request=named,
+    )
+    return Released(claim_number=number, stage=after["stage"], hold=after["hold_code"])
+
+
 @router.get("/work-items")
 async def list_work(
     request: Request,
@@ -335,7 +378,7 @@ async def act(
     request: Request, caller: Works, idempotency_key: Once, item_id: ItemId, act: Act
 ) -> WorkItem:
     """Give an item to somebody, put it off, put it back, finish it or comment it. Refused when it
-    has changed since it was seen; a claim's hold is released by a person at the console."""
+    has changed since it was seen; a claim's hold ends with its release."""
     console = request.app.state.console
     async with console.database.reading() as reading:
         await _seen(reading, caller, item_id)

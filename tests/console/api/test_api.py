@@ -18,7 +18,9 @@ from groupclaim.console.access import Permission
 from groupclaim.console.api.door import scope_of
 from groupclaim.store import api_keys, audit, work
 from tests.activities.house import SAMPLES, House
+from tests.console.test_claim_page import held_as, held_by_two
 from tests.console.visitor import ORIGIN, Practice, practice_at
+from tests.model.test_fhir import appointment, bundle
 
 API = "/api/v1"
 ALL = tuple(item.value for item in Permission)
@@ -115,7 +117,7 @@ async def walk(practice: Practice, caller: System, *, scopes: set[Permission]) -
 
 async def test_every_route_refuses_whoever_has_no_good_key(practice: Practice) -> None:
     everything = set(Permission)
-    assert len(routes(practice)) == 14
+    assert len(routes(practice)) == 16
     assert await walk(practice, System(practice.app, None), scopes=everything) == {401}
     assert await walk(practice, System(practice.app, "gck_nobody"), scopes=everything) == {401}
 
@@ -394,3 +396,59 @@ async def test_a_key_is_noted_as_used(practice: Practice) -> None:
     async with practice.house.database.reading() as reading:
         (key,) = await api_keys.keys(reading)
     assert key.used_at == practice.wall()
+
+
+async def test_a_fhir_bundle_starts_its_sessions_once(practice: Practice) -> None:
+    ehr = await system(practice)
+    made = json.loads(
+        bundle(
+            appointment(
+                participant=[
+                    {"actor": {"reference": actor}, "status": "accepted"}
+                    for actor in (
+                        "Practitioner/C1",
+                        "Location/austin",
+                        "Patient/P01",
+                        "Patient/P05",
+                    )
+                ]
+            )
+        )
+    )
+    tried = await ehr.post("/fhir?dry_run=true", made)
+    assert tried.status_code == 200, tried.text
+    assert (tried.json()["taken"], tried.json()["sessions"]) == (False, 1)
+    assert [row["outcome"] for row in tried.json()["rows"]] == ["start", "start"]
+    taken = (await ehr.post("/fhir", made)).json()
+    assert (taken["taken"], [row["outcome"] for row in taken["rows"]]) == (True, ["start"] * 2)
+    again = (await ehr.post("/fhir", made)).json()
+    assert [row["outcome"] for row in again["rows"]] == ["known", "known"]
+    shown = await ehr.get(f"/sessions/{taken['rows'][0]['session_id']}")
+    assert len(shown.json()["participants"]) == 2
+    wrong = await ehr.post("/fhir", json.loads(bundle(appointment(start="soon"))))
+    assert (wrong.status_code, wrong.json()["type"]) == (422, "urn:groupclaim:problem:input")
+    elsewhere = await system(practice, name="elsewhere", locations=("no-such-place",))
+    assert (await elsewhere.post("/fhir", made)).status_code == 403
+
+
+async def test_a_hold_is_released_once_by_a_key_that_may(tmp_path: Path) -> None:
+    async with practice_at(tmp_path) as practice:
+        code = "GROUP_SIZE_REVIEW"
+        number = await held_as(practice, code, two_people=False)
+        asked = {"code": code, "reason": "two rooms joined"}
+        only_looks = await system(practice, ["view"], name="looks")
+        refused = await only_looks.post(f"/claims/{number}/release", asked)
+        assert refused.status_code == 403
+        ehr = await system(practice)
+        wrong = await ehr.post(f"/claims/{number}/release", {**asked, "reason": ""})
+        assert wrong.status_code == 422
+        for _ in range(2):
+            done = await ehr.post(f"/claims/{number}/release", asked, name="release-1")
+            assert done.status_code == 200, done.text
+        assert done.json()["hold"] != code
+        async with practice.house.database.reading() as reading:
+            noted = [item.actor for item in await audit.entries(reading, number)]
+        assert noted.count("api:ehr") == 1
+        two = await held_by_two(practice)
+        answer = await ehr.post(f"/claims/{two}/release", {**asked, "code": "NOT_COVERED"})
+        assert (answer.status_code, "two people" in answer.text) == (409, True)
