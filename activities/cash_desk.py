@@ -231,10 +231,18 @@ class CashDesk:
     # --- unapplied cash
 
     async def assign(
-        self, item: str, claim_number: str, *, by: str, reason: str, dry_run: bool = False
+        self,
+        item: str,
+        claim_number: str,
+        *,
+        by: str,
+        reason: str,
+        payer: int | None = None,
+        dry_run: bool = False,
     ) -> bool:
-        """Apply unapplied cash to the claim that a person names, and tell the claim. False when
-        that was done before. Raises UnknownRecord and Refused."""
+        """Apply unapplied cash to the claim that a person names, and tell the claim. ``payer`` is
+        the place of who paid it, where the payment does not say. False when that was done before.
+        Raises UnknownRecord and Refused."""
         remittance_id, position, withheld = _named(item)
         if withheld:
             raise Refused(f"{item} is a provider adjustment: settle it with --account")
@@ -242,14 +250,16 @@ class CashDesk:
         opened = self._database.rehearsal if dry_run else self._database.transaction
         async with opened() as tx:
             try:
-                news = await remittances.assign(tx, remittance_id, position, claim_number, now)
+                news = await remittances.assign(
+                    tx, remittance_id, position, claim_number, now, payer
+                )
             except remittances.CannotClear as error:
                 raise Refused(f"{item}: {error}") from None
             posted = await remittances.posted(tx, remittance_id)
             mine = [one for one in posted.claims if one.position == position]
             if news:
                 await move_units(tx, mine, now)
-                said = {"item": item, "reason": reason}
+                said = {"item": item, "reason": reason} | ({"payer": payer} if payer else {})
                 await audit.record(tx, now, by, "unapplied_assigned", claim_number, said)
                 await work.follow_money(tx, now)
             events = [(claim_number, await decision_event(tx, one, now)) for one in mine]

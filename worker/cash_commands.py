@@ -284,6 +284,16 @@ def unapplied_assign(
     claim: Annotated[str, typer.Option("--claim", help="number of the claim it belongs to")],
     by: Who,
     reason: Reason,
+    payer: Annotated[
+        int | None,
+        typer.Option(
+            "--payer",
+            min=1,
+            max=3,
+            help="place of who paid it: 1 the first payer, 2 the second; default as CLP02 says, "
+            "unless another payer has decided there",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -293,9 +303,11 @@ def unapplied_assign(
         if dry_run:
             async with books() as database:
                 desk = CashDesk(database, PracticeClock(database), None)
-                return await desk.assign(item, claim, by=by, reason=reason, dry_run=True)
+                return await desk.assign(
+                    item, claim, by=by, reason=reason, payer=payer, dry_run=True
+                )
         async with cash_desk() as desk:
-            return await desk.assign(item, claim, by=by, reason=reason)
+            return await desk.assign(item, claim, by=by, reason=reason, payer=payer)
 
     _done(run(work()), "assigned", dry_run=dry_run, as_json=as_json)
 

@@ -1,15 +1,20 @@
-"""Which claim and which line of ours a payer speaks of, and how that was found out.
+"""Whom a payment is for, which claim and line of ours it speaks of, and how that was found out.
 
-A claim: by the number we gave it; else by the payer's own number for it, from its acknowledgment or
-an earlier payment, with the same charge; else by member, day of service and charge, if that is one
-claim only. A line: by the number we gave it (REF*6R); else by code with modifiers, by code, by
-charge and day. Payers cut claim numbers, drop modifiers and put others in their place.
+A payment is ours by its payee (N1*PE): by National Provider Identifier or tax id. A claim: by the
+number we gave it; else by the payer's own number for it, from its acknowledgment or an earlier
+payment, with the same charge; else by member, day of service and charge, if that is one claim only.
+A line: by the number we gave it (REF*6R); else by code with modifiers, by code, by charge and day.
+Payers cut claim numbers, drop modifiers and put others in their place.
+
+Which of a patient's payers has decided is said by the version that it answers and by CLP02; one
+that got the claim by crossover answers the version of the payer before it and may say 1. Then its
+own identifier (N104, REF*2U) says so, where it is the payer of a later coverage on file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
@@ -17,6 +22,7 @@ from sqlalchemy import select
 
 from groupclaim.model.claim import ClaimLine, ClaimVersion
 from groupclaim.model.identity import split_control_number
+from groupclaim.model.practice import Practice
 from groupclaim.rules.coordination import rank
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import (
@@ -24,9 +30,11 @@ from groupclaim.store.schema import (
     claim,
     claim_version,
     coverage,
+    payer,
+    practice,
     remittance_claim,
 )
-from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment
+from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment, PaymentParty
 
 ClaimMatchedBy = Literal["claim_number", "payer_claim_number", "member_date_charge", "person"]
 LineMatchedBy = Literal["line_number", "code_and_modifiers", "code", "charge_and_date"]
@@ -48,8 +56,9 @@ class LineMatch:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The version of ours that a claim of a payment means, made for the payer at
-    ``payer_sequence``; ``lines`` in the payment's order."""
+    """The version of ours that a claim of a payment means, and the place of the payer that decided:
+    of the one the version was made for, unless another has got it by crossover. ``lines`` in the
+    payment's order."""
 
     claim_number: str
     version: int
@@ -67,16 +76,55 @@ class Matched:
     withheld: dict[int, str]
 
 
+async def payee_of_another(reading: Reading, payment: Payment) -> str:
+    """Why a payment is another practice's: it names its payee, and not as any practice of ours.
+
+    Empty for one of ours, and for one that names nobody: what it is for, its claims say then.
+    """
+    said = _identifiers(payment.payee, ("XX", "FI"), ("TJ",))
+    if not said:
+        return ""
+    for row in await reading.rows(select(practice.c.document)):
+        ours = reading.unseal(practice, row.document, Practice)
+        if said & {ours.npi, ours.tax_id}:
+            return ""
+    return f"the payee is another practice: N1*PE says {payment.payee.qualifier or 'REF'} " + (
+        payment.payee.identifier or min(said)
+    )
+
+
+def _identifiers(
+    party: PaymentParty, qualifiers: tuple[str, ...], references: tuple[str, ...]
+) -> set[str]:
+    """Letters and digits alone: some write a tax id with a hyphen."""
+    said = [party.identifier] if party.qualifier in qualifiers else []
+    said += [item.value for item in party.references if item.qualifier in references]
+    return {text for item in said if (text := "".join(filter(str.isalnum, item)))}
+
+
 async def match_payment(reading: Reading, payment: Payment) -> Matched:
     """Find the claims and lines of ours that a payment speaks of. Reads only."""
     found: dict[int, Match] = {}
+    named = _identifiers(payment.payer, (payment.payer.qualifier,), ("2U",))
+    payers = {
+        row.payer_id
+        for row in await reading.rows(select(payer.c.payer_id).where(payer.c.payer_id.in_(named)))
+    }
     for start in range(0, len(payment.claims), _AT_ONCE):
         part = payment.claims[start : start + _AT_ONCE]
-        named = [_number(paid.control_number) for paid in part]
-        versions = await _versions(reading, {ours[0] for ours in named if ours})
-        for position, (paid, said) in enumerate(zip(part, named, strict=True), start + 1):
-            if said is not None and (known := _named(versions, *said, paid)) is not None:
-                found[position] = _match(known, paid, "claim_number")
+        numbers = [_number(paid.control_number) for paid in part]
+        versions = await _versions(reading, {ours[0] for ours in numbers if ours})
+        for position, (paid, said) in enumerate(zip(part, numbers, strict=True), start + 1):
+            if (
+                said is not None
+                and (known := _named(versions, *said, rank(paid.status, 1))) is not None
+            ):
+                match = _match(known, paid, "claim_number")
+                by_another = payers and known.parties.payer.payer_id not in payers
+                if by_another and known.payer_sequence == 1:
+                    place = await _place_of(reading, known.claim_number, payers)
+                    match = replace(match, payer_sequence=max(place or 1, match.payer_sequence))
+                found[position] = match
             elif (other := await _otherwise(reading, paid)) is not None:
                 found[position] = other
     withheld: dict[int, str] = {}
@@ -85,6 +133,23 @@ async def match_payment(reading: Reading, payment: Payment) -> Matched:
         if about is not None:
             withheld[position] = about
     return Matched(found, withheld)
+
+
+async def _place_of(reading: Reading, claim_number: str, payers: set[str]) -> int | None:
+    """The place among the patient's coverages on the day of service of the one payer so called."""
+    rows = await reading.rows(
+        select(payer.c.payer_id)
+        .join(coverage, coverage.c.payer_key == payer.c.id)
+        .join(claim, claim.c.patient_id == coverage.c.patient_id)
+        .where(
+            claim.c.claim_number == claim_number,
+            coverage.c.effective_from <= claim.c.service_date,
+            coverage.c.effective_to.is_(None) | (coverage.c.effective_to >= claim.c.service_date),
+        )
+        .order_by(coverage.c.priority)
+    )
+    places = [place for place, row in enumerate(rows, 1) if row.payer_id in payers]
+    return places[0] if len(places) == 1 else None
 
 
 def _number(control_number: str) -> tuple[str, int | None] | None:
@@ -102,13 +167,12 @@ def _named(
     versions: Mapping[tuple[str, int], ClaimVersion],
     claim_number: str,
     version: int | None,
-    paid: ClaimPayment,
+    place: int,
 ) -> ClaimVersion | None:
-    """The version of that number; without one the newest made for a payer of the place that CLP02
-    names, else the newest."""
+    """The version of that number; without one the newest made for the payer at ``place``, else the
+    newest."""
     if version is not None:
         return versions.get((claim_number, version))
-    place = rank(paid.status, 1)
     return max(
         (known for (number, _), known in versions.items() if number == claim_number),
         key=lambda known: (known.payer_sequence == place, known.version),
@@ -118,7 +182,8 @@ def _named(
 
 def _match(ours: ClaimVersion, paid: ClaimPayment, by: ClaimMatchedBy) -> Match:
     lines = match_lines(ours.lines, paid.lines)
-    return Match(ours.claim_number, ours.version, ours.payer_sequence, by, lines)
+    place = rank(paid.status, ours.payer_sequence)
+    return Match(ours.claim_number, ours.version, place, by, lines)
 
 
 async def _match_to(
@@ -127,11 +192,17 @@ async def _match_to(
     return _match((await _versions(reading, {claim_number}))[claim_number, version], paid, by)
 
 
-async def match_by_hand(reading: Reading, claim_number: str, paid: ClaimPayment) -> Match | None:
-    """``paid`` as of the claim that a person named: its newest version for a payer of the place
-    that CLP02 says, else its newest; None when none was made."""
-    known = _named(await _versions(reading, {claim_number}), claim_number, None, paid)
-    return _match(known, paid, "person") if known is not None else None
+async def match_by_hand(
+    reading: Reading, claim_number: str, paid: ClaimPayment, place: int | None
+) -> Match | None:
+    """``paid`` as of the claim that a person named: its newest version for the payer at ``place``,
+    without one for that which CLP02 says, else its newest; None when none was made."""
+    versions = await _versions(reading, {claim_number})
+    known = _named(versions, claim_number, None, place or rank(paid.status, 1))
+    if known is None:
+        return None
+    match = _match(known, paid, "person")
+    return replace(match, payer_sequence=place or match.payer_sequence)
 
 
 async def _versions(

@@ -6,7 +6,12 @@ amount and date, which is whole and balances, takes its place.
 
 Posting writes what the 835 says and the ledger's transfers in one transaction: if any sum of the
 835 does not come out, only what it says is written, nothing is transferred, and the payment stands
-in suspense until a whole copy comes.
+in suspense until a whole copy comes. So does a payment whose payee is another practice.
+
+A payer after the first decides on what the payers before it left. Its money waits as unapplied cash
+until one of them has decided (a crossover may come first), and waits again when that is reversed:
+what it took over was never the patient's to get back. When a payer before it decides anew, its
+own decision is booked anew on top of that.
 
 Denials write nothing off: what a payer refuses stays receivable until someone decides.
 """
@@ -14,17 +19,18 @@ Denials write nothing off: what a payer refuses stays receivable until someone d
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Column, Row, String, bindparam, case, delete, or_, select, update
+from sqlalchemy import Column, Row, String, bindparam, delete, func, or_, select, update
 
 from groupclaim.model import claim as model
 from groupclaim.model.money import Cents
-from groupclaim.rules.coordination import rank
+from groupclaim.rules.coordination import MOST_PAYERS, rank
 from groupclaim.rules.payment_audit import AFTER_PRICING, SEQUESTRATION
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import (
@@ -43,6 +49,7 @@ from groupclaim.store.matching import (
     Matched,
     match_by_hand,
     match_payment,
+    payee_of_another,
 )
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.provider_adjustments import account_of
@@ -163,7 +170,7 @@ async def _register(
             if accepted := await _accepted(tx, values):
                 values |= {"state": "duplicate", "duplicate_of": accepted}
                 await tx.insert_new(remittance, values)
-            elif _is_mended(known, values, payment):
+            elif await _is_mended(tx, known, values, payment):
                 await _replace(tx, known, {**values, "state": "registered", "identity": identity})
             else:
                 await tx.insert_new(remittance, {**values, **_compared(known, values)})
@@ -206,10 +213,14 @@ def _compared(known: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_mended(known: Row[Any], values: dict[str, Any], payment: Payment) -> bool:
+async def _is_mended(
+    reading: Reading, known: Row[Any], values: dict[str, Any], payment: Payment
+) -> bool:
     """Whether ``payment`` is what ``known``, of which nothing was posted, should have been."""
     same = (known.paid_cents, known.payment_date) == (values["paid_cents"], values["payment_date"])
-    return same and known.state == "suspended" and not _suspicion(payment)[1]
+    if not same or known.state != "suspended" or _suspicion(payment)[1]:
+        return False
+    return not await payee_of_another(reading, payment)
 
 
 async def _replace(tx: Transaction, known: Row[Any], values: dict[str, Any]) -> None:
@@ -319,6 +330,7 @@ class Prepared:
 async def prepare(reading: Reading, payment: Payment) -> Prepared:
     """Do the long part of posting; reads only, so that nobody has to wait for it."""
     difference, reason = _suspicion(payment)
+    reason = reason or await payee_of_another(reading, payment)
     matched = await match_payment(reading, payment)
     claims, lines, adjustments = [], [], []
     for position, paid in enumerate(payment.claims, 1):
@@ -337,7 +349,7 @@ def _claim_row(position: int, paid: ClaimPayment, match: Match | None) -> dict[s
         "control_number": _fitting(remittance_claim.c.control_number, paid.control_number),
         "claim_number": match.claim_number if match else None,
         "version": match.version if match else None,
-        "payer_sequence": rank(paid.status, match.payer_sequence if match else 1),
+        "payer_sequence": match.payer_sequence if match else rank(paid.status, 1),
         "matched_by": match.by if match else None,
         "status": _fitting(remittance_claim.c.status, paid.status),
         "charge_cents": paid.charge_cents,
@@ -461,7 +473,8 @@ async def accept(
 
     It takes the place of one of which nothing is posted. Beside one that is posted it is a second
     payment, which ``two_people`` have to say. Raises :class:`CannotAccept`, above all for one that
-    does not come out by itself, however small the difference: what is missing is not invented.
+    does not come out by itself, however small the difference: what is missing is not invented; and
+    for one of another practice, whose money is not ours to post.
     """
     row = await _locked(tx, remittance_id)
     if row.content_digest != _content_digest(payment):
@@ -471,6 +484,7 @@ async def accept(
     if row.state != "suspended" or row.returned_at is not None:
         raise CannotAccept("it does not stand in suspense")
     _, reason = _suspicion(payment)
+    reason = reason or await payee_of_another(tx, payment)
     if reason:
         raise CannotAccept(f"{reason}. Ask the payer for a whole copy, or return the money")
     identity = _identity(payment)
@@ -575,18 +589,20 @@ def _overlong_codes(payment: Payment) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One claim of a payment. ``held``: its money already stands in unapplied cash."""
+    """One claim of a payment. ``held``: its money already stands in unapplied cash. ``booked`` is
+    how many transfers there are of it, which tells the keys of new ones from theirs."""
 
     remittance_id: int
     position: int
     paid: ClaimPayment
     match: Match | None
     held: bool = False
+    booked: int = 0
 
     @property
     def rank(self) -> int:
         """1 for the first payer, 2 and 3 for those after it."""
-        return rank(self.paid.status, self.match.payer_sequence if self.match else 1)
+        return self.match.payer_sequence if self.match else 1
 
 
 _WRITTEN_AT_ONCE = 2_000
@@ -609,8 +625,11 @@ class _Poster:
         self._tx = tx
         self._id = remittance_id
         self._at = at
-        self._paid: set[tuple[str, int]] = set()
-        self._decided: set[tuple[str, int]] = set()
+        # How many decisions are in force, by claim and the payer's place; of them those that pay.
+        self._paid: Counter[tuple[str, int]] = Counter()
+        self._decided: Counter[tuple[str, int]] = Counter()
+        self._set_aside = False
+        self._taken_back: set[tuple[int, int]] = set()
         self._charges: list[tuple[str, int]] = []
         self._bookings: list[Booking] = []
         self._decisions: dict[tuple[int, int], tuple[Posting, str]] = {}
@@ -676,7 +695,7 @@ class _Poster:
             if entry.paid.is_reversal and not await self._reverse(entry):
                 waiting.append(entry)
         for entry in entries:
-            if not entry.paid.is_reversal and not self._apply(entry):
+            if not entry.paid.is_reversal and not await self._apply(entry):
                 waiting.append(entry)
         for position, item in enumerate(payment.provider_adjustments, 1):
             account = account_of(item.reason_code)
@@ -714,41 +733,72 @@ class _Poster:
         )
         for row in rows:
             key = (row.claim_number, row.payer_sequence)
-            self._decided.add(key)
-            if row.posting == "applied":
-                self._paid.add(key)
+            self._decided[key] += 1
+            self._paid[key] += row.posting == "applied"
 
     async def _settle(self, waiting: list[_Entry], numbers: set[str]) -> None:
-        """Try what waits, of this payment and of earlier ones, until nothing more finds its place;
+        """Try what waits, of earlier payments and of this one, until nothing more finds its place;
         hold the rest of this one."""
-        held = await _held(self._tx, numbers, except_for=self._id)
-        await self._try_all(waiting, held)
-        if waiting:
-            for entry in waiting:
+        left = await self._try_all([*await self._held(numbers), *waiting])
+        if new := [entry for entry in left if not entry.held]:
+            for entry in new:
                 self._hold(entry, self._why_held(entry))
-                held.append(replace(entry, held=True))
             await self._flush()
             # What is held now may be what an earlier reversal takes back.
-            await self._try_all([], held)
+            await self._try_all(await self._held(numbers))
         await apply_prepaid(self._tx, numbers, str(self._id), self._at)
 
-    async def _try_all(self, *groups: list[_Entry]) -> None:
-        progress = True
-        while progress:
-            progress = False
-            for group in groups:
-                for entry in tuple(group):
-                    if await self._try(entry):
-                        group.remove(entry)
-                        progress = True
-                        await self._flush()
+    async def _try_all(self, waiting: Sequence[_Entry]) -> list[_Entry]:
+        """Apply what finds its place, of each claim the oldest first, again after each that does;
+        what is left."""
+        by_claim: dict[str | None, list[_Entry]] = {}
+        for entry in waiting:
+            number = entry.match.claim_number if entry.match else None
+            by_claim.setdefault(number, []).append(entry)
+        left: list[_Entry] = []
+        for number, entries in by_claim.items():
+            self._set_aside = False
+            while (done := await self._try_first(entries)) is not None:
+                entries.remove(done)
+                await self._flush()
+                if self._set_aside and number is not None:
+                    new = [entry for entry in entries if not entry.held]
+                    entries, self._set_aside = [*await self._held({number}), *new], False
+            left += entries
+        return left
+
+    async def _try_first(self, entries: Sequence[_Entry]) -> _Entry | None:
+        for entry in entries:
+            if await self._try(entry):
+                return entry
+        return None
+
+    async def _held(self, numbers: set[str]) -> list[_Entry]:
+        """What stands in unapplied cash for these claims, the oldest first."""
+        rows = await self._tx.rows(
+            select(remittance_claim)
+            .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+            .where(
+                remittance_claim.c.claim_number.in_(numbers),
+                remittance_claim.c.posting == "unapplied",
+                remittance_claim.c.reversed_by.is_(None),
+                remittance_claim.c.returned_at.is_(None),
+                or_(remittance.c.state == "posted", remittance.c.id == self._id),
+            )
+            .order_by(
+                remittance.c.payment_date,
+                remittance_claim.c.remittance_id,
+                remittance_claim.c.position,
+            )
+        )
+        return [await _entry(self._tx, row) for row in rows]
 
     def _why_held(self, entry: _Entry) -> str:
         if entry.match is None:
             return _NO_CLAIM
         if entry.paid.is_reversal:
             return _NOTHING_TO_REVERSE
-        paid = (entry.match.claim_number, entry.rank) in self._paid
+        paid = self._paid[entry.match.claim_number, entry.rank]
         return _PAID_ALREADY if paid else _NOT_ITS_TURN
 
     async def _flush(self) -> None:
@@ -786,24 +836,34 @@ class _Poster:
             Booking(key, kind, debit, credit, cents, claim_number, remittance_id, position)
         )
 
+    def _book_of(
+        self,
+        entry: _Entry,
+        what: str,
+        kind: str,
+        debit: Account,
+        credit: Account,
+        cents: int,
+        claim_number: str | None = None,
+    ) -> None:
+        again = f"|{entry.booked}" if entry.booked else ""
+        self._book(entry.remittance_id, f"{entry.position}|{what}{again}", kind, debit, credit,
+                   cents, claim_number, entry.position)  # fmt: skip
+
     def _decide(self, entry: _Entry, posting: Posting, reason: str = "") -> None:
         self._decisions[entry.remittance_id, entry.position] = (posting, reason)
 
     def _hold(self, entry: _Entry, reason: str) -> None:
         self._decide(entry, "unapplied", reason)
-        self._book(
-            entry.remittance_id, f"{entry.position}|unapplied", "unapplied",
-            Account.CLEARING, Account.UNAPPLIED, entry.paid.paid_cents, None, entry.position,
-        )  # fmt: skip
+        self._book_of(entry, "unapplied", "unapplied",
+                      Account.CLEARING, Account.UNAPPLIED, entry.paid.paid_cents)  # fmt: skip
 
     def _unhold(self, entry: _Entry) -> None:
         if entry.held:
-            self._book(
-                entry.remittance_id, f"{entry.position}|found", "unapplied cash found its claim",
-                Account.UNAPPLIED, Account.CLEARING, entry.paid.paid_cents, None, entry.position,
-            )  # fmt: skip
+            self._book_of(entry, "found", "unapplied cash found its claim",
+                          Account.UNAPPLIED, Account.CLEARING, entry.paid.paid_cents)  # fmt: skip
 
-    def _apply(self, entry: _Entry) -> bool:
+    async def _apply(self, entry: _Entry) -> bool:
         """Decide at once what does not depend on anything else; False for what has to wait."""
         match, paid = entry.match, entry.paid
         if match is None:
@@ -815,37 +875,38 @@ class _Poster:
             return False
         elif _is_denial(paid):
             self._charges.append((match.claim_number, match.version))
-            self._decided.add((match.claim_number, 1))
+            self._decided[match.claim_number, 1] += 1
             self._decide(entry, "denied")
-        elif (match.claim_number, 1) in self._paid:
+        elif self._paid[match.claim_number, 1]:
             return False
         else:
-            self._pay(entry, match)
+            await self._pay(entry, match)
         return True
 
     async def _try(self, entry: _Entry, *, forced: bool = False) -> bool:
         """Apply what waits, if its turn has come. ``forced``: though the claim is paid already."""
-        if entry.match is None:
+        if entry.match is None or (entry.remittance_id, entry.position) in self._taken_back:
             return False
         if entry.paid.is_reversal:
             return await self._reverse(entry)
         number, place = entry.match.claim_number, entry.rank
-        if (number, place) in self._paid and not forced:
+        if self._paid[number, place] and not forced:
             return False
         if place == 1:
             if entry.paid.status in _NOT_DECISIONS and not forced:
                 return False
             self._unhold(entry)
-            self._pay(entry, entry.match)
+            await self._pay(entry, entry.match)
             return True
-        if not any((number, before) in self._decided for before in range(1, place)):
+        if not any(self._decided[number, before] for before in range(1, place)):
             return False
         self._unhold(entry)
         await self._pay_next(entry, entry.match)
         return True
 
-    def _pay(self, entry: _Entry, match: Match) -> None:
+    async def _pay(self, entry: _Entry, match: Match) -> None:
         """Book what a first payer decided."""
+        await self._set_later_aside(match.claim_number, entry.rank)
         # A payer who pays has the claim, whether or not an acknowledgment came first.
         self._charges.append((match.claim_number, match.version))
         self._take(entry, match, _reductions(entry.paid))
@@ -854,12 +915,13 @@ class _Poster:
         """Book what a payer after the first decided: the patient's share was its to pay, and what
         it takes off beside what was taken off before is contractual."""
         number = match.claim_number
-        share = await patient_share(self._tx, number)
-        now = await ledger_balance(self._tx, number)
         if _refuses(entry.paid):
-            self._decided.add((number, entry.rank))
+            self._decided[number, entry.rank] += 1
             self._decide(entry, "denied")
             return
+        await self._set_later_aside(number, entry.rank)
+        share = await patient_share(self._tx, number)
+        now = await ledger_balance(self._tx, number)
         sums = _reductions(entry.paid)
         kept: dict[Account, int] = {
             account: sums[account]
@@ -870,34 +932,84 @@ class _Poster:
         before = now.charge - now.payer_open - share
         contractual = sums.get(Account.CONTRACTUAL, 0)
         kept[Account.CONTRACTUAL] = max(0, min(named - before, contractual))
-        self._book(
-            entry.remittance_id, f"{entry.position}|next_payer", "next payer",
-            Account.PAYER_RECEIVABLE, Account.PATIENT_RECEIVABLE, share, number, entry.position,
-        )  # fmt: skip
+        self._book_of(entry, "next_payer", "next payer",
+                      Account.PAYER_RECEIVABLE, Account.PATIENT_RECEIVABLE, share,
+                      number)  # fmt: skip
         self._take(entry, match, kept)
 
     def _take(self, entry: _Entry, match: Match, reductions: dict[Account, int]) -> None:
-        number, position = match.claim_number, entry.position
-        key = (number, entry.rank)
-        self._paid.add(key)
-        self._decided.add(key)
+        number = match.claim_number
+        self._paid[number, entry.rank] += 1
+        self._decided[number, entry.rank] += 1
         self._decide(entry, "applied")
-        self._book(
-            entry.remittance_id, f"{position}|payment", "payment",
-            Account.CLEARING, Account.PAYER_RECEIVABLE, entry.paid.paid_cents, number, position,
-        )  # fmt: skip
+        self._book_of(entry, "payment", "payment",
+                      Account.CLEARING, Account.PAYER_RECEIVABLE, entry.paid.paid_cents,
+                      number)  # fmt: skip
         for account, cents in reductions.items():
-            self._book(
-                entry.remittance_id, f"{position}|{account}", account,
-                account, Account.PAYER_RECEIVABLE, cents, number, position,
-            )  # fmt: skip
+            self._book_of(entry, account, account, account, Account.PAYER_RECEIVABLE, cents,
+                          number)  # fmt: skip
+
+    async def _set_later_aside(self, number: str, place: int) -> None:
+        """Let payments of payers after ``place`` wait as unapplied cash: what they rest on changes.
+        What they had taken over is the patient's again. They are tried again at the end."""
+        later = [after for after in range(place + 1, MOST_PAYERS + 1) if self._paid[number, after]]
+        if not later:
+            return
+        rows = await self._tx.rows(
+            select(remittance_claim).where(
+                remittance_claim.c.claim_number == number,
+                remittance_claim.c.payer_sequence.in_(later),
+                remittance_claim.c.posting == "applied",
+                remittance_claim.c.reversed_by.is_(None),
+            )
+        )
+        for row in rows:
+            await self._let_wait(row)
+            self._paid[number, row.payer_sequence] -= 1
+            self._decided[number, row.payer_sequence] -= 1
+
+    async def _let_wait(self, row: Row[Any]) -> None:
+        here = {"remittance_id": row.remittance_id, "remittance_position": row.position}
+        booked = await self._tx.rows(select(transfer).filter_by(**here).order_by(transfer.c.id))
+        net: Counter[tuple[str, str, str | None]] = Counter()
+        for item in booked:
+            back = (item.credit, item.debit, item.claim_number)
+            if item.debit < item.credit:
+                net[back] += item.cents
+            else:
+                net[item.debit, item.credit, item.claim_number] -= item.cents
+        moved = [
+            Booking(
+                f"remittance|{row.remittance_id}|{row.position}|aside|{len(booked)}|{number}",
+                "set aside",
+                Account(debit),
+                Account(credit),
+                cents,
+                claim_number,
+                row.remittance_id,
+                row.position,
+            )
+            for number, ((debit, credit, claim_number), cents) in enumerate(net.items(), 1)
+        ]
+        held = Booking(
+            f"remittance|{row.remittance_id}|{row.position}|unapplied|{len(booked)}",
+            "unapplied", Account.CLEARING, Account.UNAPPLIED, row.paid_cents, None,
+            row.remittance_id, row.position,
+        )  # fmt: skip
+        await book_all(self._tx, [*moved, held], self._at)
+        await self._tx.execute(
+            update(remittance_claim)
+            .filter_by(remittance_id=row.remittance_id, position=row.position)
+            .values(posting="unapplied", reason=_NOT_ITS_TURN, cleared_in=None)
+        )
+        self._set_aside = True
 
     async def _reverse(self, entry: _Entry) -> bool:
         """Take back what was booked for the payment that this one mirrors; False without one."""
         match = entry.match
         if match is None:
             return False
-        before = await self._mirrored(match, entry.paid)
+        before = await self._mirrored(entry, match)
         if before is None:
             return False
         self._unhold(entry)
@@ -923,17 +1035,24 @@ class _Poster:
             .filter_by(**key, position=before.position)
             .values(reversed_by=f"{entry.remittance_id}|{entry.position}")
         )
-        taken_back = (match.claim_number, before.payer_sequence)
-        if before.posting == "applied":
-            self._paid.discard(taken_back)
+        self._taken_back.add((before.remittance_id, before.position))
         if before.posting in ("applied", "denied"):
-            self._decided.discard(taken_back)
+            taken_back = (match.claim_number, before.payer_sequence)
+            self._paid[taken_back] -= before.posting == "applied"
+            self._decided[taken_back] -= 1
+            await self._set_later_aside(*taken_back)
         self._decide(entry, "reversal")
         return True
 
-    async def _mirrored(self, match: Match, paid: ClaimPayment) -> Row[Any] | None:
-        return await self._tx.first(
-            select(remittance_claim)
+    async def _mirrored(self, entry: _Entry, match: Match) -> Row[Any] | None:
+        """The decision that a reversal takes back: of the charge and payment that it mirrors. Of
+        several the one under the payer's number that it names; then of the same adjustments; then
+        one that is applied; then of the version and the payer that reverses, because two payers may
+        have paid the same. Where nothing was paid, number or adjustments have to say so."""
+        paid = entry.paid
+        rows = await self._tx.rows(
+            select(remittance_claim, remittance.c.payer_id)
+            .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
             .where(
                 remittance_claim.c.claim_number == match.claim_number,
                 remittance_claim.c.posting.in_(("applied", "denied", "unapplied")),
@@ -943,15 +1062,23 @@ class _Poster:
                 remittance_claim.c.charge_cents == -paid.charge_cents,
                 remittance_claim.c.paid_cents == -paid.paid_cents,
             )
-            .order_by(
-                case((remittance_claim.c.posting == "applied", 0), else_=1),
-                # Two payers may have paid the same; each takes back what it decided itself.
-                case((remittance_claim.c.version == match.version, 0), else_=1),
-                remittance_claim.c.remittance_id.desc(),
-                remittance_claim.c.position.desc(),
-            )
-            .limit(1)
+            .order_by(remittance_claim.c.remittance_id.desc(), remittance_claim.c.position.desc())
         )
+        if len(rows) == 1 and paid.paid_cents:
+            return rows[0]
+        numbers = {paid.payer_claim_number}
+        numbers |= {item.value for item in paid.references if item.qualifier == "F8"}
+        payer_id = await self._tx.scalar(
+            select(remittance.c.payer_id).where(remittance.c.id == entry.remittance_id)
+        )
+        ranked = []
+        for row in rows:
+            named = row.payer_claim_number is not None and row.payer_claim_number in numbers
+            mirrored = _sums(await _read_back(self._tx, row)) == _sums(paid, sign=-1)
+            if paid.paid_cents or named or mirrored:
+                applied, version = row.posting == "applied", row.version == match.version
+                ranked.append(((named, mirrored, applied, version, row.payer_id == payer_id), row))
+        return max(ranked, key=lambda item: item[0])[1] if ranked else None
 
 
 _DECIDE = (
@@ -974,32 +1101,44 @@ class CannotClear(Exception):
 
 
 async def assign(
-    tx: Transaction, remittance_id: int, position: int, claim_number: str, at: datetime
+    tx: Transaction,
+    remittance_id: int,
+    position: int,
+    claim_number: str,
+    at: datetime,
+    place: int | None = None,
 ) -> bool:
     """Apply held money to the claim that a person has named; False when it was done before.
 
-    A payment beyond what is open makes the claim overpaid, which is then looked at there. Raises
-    :class:`UnknownRecord` and :class:`CannotClear`.
+    ``place`` is that of its payer in the order of billing. Without it: as CLP02 and the version
+    say; but where only another payer has decided at that place, that of this payer's earlier
+    decision, or else the next free one: a payer that got the claim by crossover may call itself
+    the first. A payment beyond what is open makes the claim overpaid; that is looked at there.
+    Raises :class:`UnknownRecord` and :class:`CannotClear`.
     """
     row = await _unapplied_row(tx, remittance_id, position)
     if row.posting != "unapplied" and row.claim_number == claim_number:
         return False
     _check_open(row)
     paid = await _read_back(tx, row)
-    match = await match_by_hand(tx, claim_number, paid)
+    match = await match_by_hand(tx, claim_number, paid, place)
     if match is None:
         raise CannotClear(f"claim {claim_number} was never sent")
+    if place is None:
+        place = await _place_by_hand(tx, remittance_id, match)
+        match = await match_by_hand(tx, claim_number, paid, place) or match
     await tx.execute(
         update(remittance_claim)
         .filter_by(remittance_id=remittance_id, position=position)
         .values(
             claim_number=claim_number,
             version=match.version,
-            payer_sequence=rank(paid.status, match.payer_sequence),
+            payer_sequence=match.payer_sequence,
             matched_by="person",
         )
     )
-    entry = _Entry(remittance_id, position, paid, match, held=True)
+    row = await _unapplied_row(tx, remittance_id, position)
+    entry = replace(await _entry(tx, row), match=match)
     if not await _Poster(tx, remittance_id, at).apply_by_hand(entry):
         raise CannotClear(
             "nothing that it takes back is posted on that claim"
@@ -1007,6 +1146,29 @@ async def assign(
             else "a payer before this one has not decided on that claim"
         )
     return True
+
+
+async def _place_by_hand(reading: Reading, remittance_id: int, match: Match) -> int:
+    payer_id = select(remittance.c.payer_id).where(remittance.c.id == remittance_id)
+    rows = await reading.rows(
+        select(
+            remittance_claim.c.payer_sequence,
+            (remittance.c.payer_id == payer_id.scalar_subquery()).label("its_own"),
+        )
+        .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+        .where(
+            remittance_claim.c.claim_number == match.claim_number,
+            remittance_claim.c.posting.in_(("applied", "denied")),
+            remittance_claim.c.reversed_by.is_(None),
+        )
+    )
+    its_own = {row.payer_sequence for row in rows if row.its_own}
+    of_others = {row.payer_sequence for row in rows} - its_own
+    place = match.payer_sequence
+    if place not in of_others:
+        return place
+    free = (after for after in range(place + 1, MOST_PAYERS + 1) if after not in of_others)
+    return min(its_own, default=next(free, place))
 
 
 async def return_unapplied(
@@ -1108,33 +1270,17 @@ def _check_open(row: Row[Any]) -> None:
         raise CannotClear("the payer has taken it back")
 
 
-async def _held(tx: Transaction, numbers: set[str], *, except_for: int) -> list[_Entry]:
-    """What stands in unapplied cash for these claims, the oldest first."""
-    rows = await tx.rows(
-        select(remittance_claim)
-        .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
-        .where(
-            remittance_claim.c.claim_number.in_(numbers),
-            remittance_claim.c.remittance_id != except_for,
-            remittance_claim.c.posting == "unapplied",
-            remittance_claim.c.reversed_by.is_(None),
-            remittance_claim.c.returned_at.is_(None),
-            remittance.c.state == "posted",
-        )
-        .order_by(
-            remittance.c.payment_date, remittance_claim.c.remittance_id, remittance_claim.c.position
-        )
+async def _entry(reading: Reading, row: Row[Any]) -> _Entry:
+    """A claim of a payment that stands in unapplied cash."""
+    here = {"remittance_id": row.remittance_id, "remittance_position": row.position}
+    return _Entry(
+        row.remittance_id,
+        row.position,
+        await _read_back(reading, row),
+        Match(row.claim_number, row.version, row.payer_sequence, row.matched_by),
+        held=True,
+        booked=await reading.scalar(select(func.count(transfer.c.id)).filter_by(**here)),
     )
-    return [
-        _Entry(
-            row.remittance_id,
-            row.position,
-            await _read_back(tx, row),
-            Match(row.claim_number, row.version, row.payer_sequence, row.matched_by),
-            held=True,
-        )
-        for row in rows
-    ]
 
 
 async def _read_back(reading: Reading, row: Row[Any]) -> ClaimPayment:
@@ -1202,6 +1348,14 @@ def _remarks(paid: ClaimPayment) -> set[str]:
 
 def _adjustments(paid: ClaimPayment) -> list[Any]:
     return [*paid.adjustments, *(item for line in paid.lines for item in line.adjustments)]
+
+
+def _sums(paid: ClaimPayment, sign: int = 1) -> dict[tuple[str, str], int]:
+    """What was taken off by group and reason code."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for item in _adjustments(paid):
+        sums[item.group_code, item.reason_code] += sign * item.cents
+    return {reason: cents for reason, cents in sums.items() if cents}
 
 
 def _is_denial(paid: ClaimPayment) -> bool:

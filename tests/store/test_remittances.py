@@ -18,8 +18,8 @@ from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.remittances import PaymentChanged, claim_payments, file_of, posted
 from groupclaim.store.schema import remittance, remittance_adjustment, transfer
 from groupclaim.x12.core import Problem
-from groupclaim.x12.parts import Adjustment
-from groupclaim.x12.remittance import ClaimPayment, LinePayment
+from groupclaim.x12.parts import Adjustment, Reference
+from groupclaim.x12.remittance import ClaimPayment, LinePayment, PaymentParty
 from tests.store.world import (
     NOW,
     World,
@@ -504,6 +504,54 @@ async def test_a_recovery_is_booked_as_a_takeback(sent: World, withheld: int, de
         assert trial[Account.TAKEBACK] == withheld
         assert trial[Account.CLEARING] == 0
         assert await ledger.verify(reading) == ()
+
+
+def _payee(qualifier: str, identifier: str, *references: tuple[str, str]) -> PaymentParty:
+    return PaymentParty(
+        "Somebody", identifier, qualifier, references=tuple(Reference(*one) for one in references)
+    )
+
+
+@pytest.mark.parametrize(
+    ("payee", "state"),
+    [
+        (_payee("XX", "1999900107"), "posted"),
+        (_payee("FI", "009990001"), "posted"),
+        (_payee("FI", "00-9990001"), "posted"),
+        (_payee("XX", "1234567893", ("TJ", "009990001")), "posted"),
+        (_payee("", "", ("TJ", "009990001")), "posted"),
+        (_payee("", ""), "posted"),
+        (_payee("XX", "1234567893"), "suspended"),
+        (_payee("FI", "123456789"), "suspended"),
+        (_payee("XX", "1234567893", ("TJ", "123456789")), "suspended"),
+        (_payee("XX", "009990001X"), "suspended"),
+    ],
+)
+async def test_a_payment_for_another_practice_is_not_posted_as_ours(
+    sent: World, payee: PaymentParty, state: str
+) -> None:
+    item = replace(payment(paid(sent.claims[0], 4200, ("CO", "45", 2300))), payee=payee)
+    result = await post(sent, item)
+    assert result.state == state
+    async with sent.database.transaction() as tx:
+        deposited = (await trial_balance(tx))[Account.DEPOSITS]
+        assert deposited == (4200 if state == "posted" else 0)
+        if state == "suspended":
+            (waiting,) = (await ledger.open_items(tx)).suspended
+            assert waiting.reason.startswith("the payee is another practice: N1*PE says ")
+            assert payee.identifier in waiting.reason
+            with pytest.raises(remittances.CannotAccept, match="another practice"):
+                await remittances.accept(tx, result.remittance_id, item, two_people=True)
+            assert await remittances.return_suspended(tx, result.remittance_id, "theirs", NOW)
+
+
+async def test_a_copy_for_another_practice_takes_nobodys_place(sent: World) -> None:
+    whole = payment(paid(sent.claims[0], 4200, ("CO", "45", 2300)))
+    short = replace(whole, claims=(replace(whole.claims[0], charge_cents=6400),))
+    assert (await post(sent, short)).state == "suspended"
+    other = replace(whole, payee=_payee("XX", "1234567893"))
+    assert (await post(sent, other, "other")).state == "suspended"
+    assert (await post(sent, whole, "whole")).state == "posted"
 
 
 async def test_a_payment_before_any_acknowledgment_charges_the_claim(world: World) -> None:

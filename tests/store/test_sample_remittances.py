@@ -28,6 +28,10 @@ EXPECTED: dict[str, Any] = {
 }
 
 
+OUR_PAYEE = x12.PaymentParty("Invented Practice", "1999900107", "XX")
+"""The samples pay other practices; claims of ours are paid to ours."""
+
+
 def cents(text: str) -> int:
     return int(Decimal(text) * 100)
 
@@ -61,7 +65,7 @@ def _made_from(payment: x12.Payment, numbers: tuple[str, ...]) -> _Ours:
             lines = (plain.lines[0].model_copy(update={"charge": Cents(abs(claim.charge_cents))}),)
         versions.append(plain.model_copy(update={"lines": lines}))
         named.append(replace(claim, control_number=plain.control_number))
-    return _Ours(replace(payment, claims=tuple(named)), tuple(versions))
+    return _Ours(replace(payment, claims=tuple(named), payee=OUR_PAYEE), tuple(versions))
 
 
 async def _post(tx: Transaction, world: World, ours: _Ours, name: str) -> remittances.Posted:
@@ -148,7 +152,8 @@ async def _judge(
 
 @pytest.mark.parametrize("name", [n for n, s in EXPECTED.items() if s["totals"]["835"]["balanced"]])
 async def test_a_sample_of_unknown_claims_is_held_to_the_cent(world: World, name: str) -> None:
-    payments, _ = x12.read_835((SAMPLES / "files" / name).read_bytes())
+    read, _ = x12.read_835((SAMPLES / "files" / name).read_bytes())
+    payments = [replace(payment, payee=OUR_PAYEE) for payment in read]
     async with world.database.transaction() as tx:
         digest = await files.keep_file(
             tx, world.connection_id, "inbound", "835", "sample", name.encode(), NOW
@@ -165,3 +170,19 @@ async def test_a_sample_of_unknown_claims_is_held_to_the_cent(world: World, name
         assert (trial[Account.DEPOSITS], trial[Account.UNAPPLIED]) == (total, -total)
     else:
         assert any(payment.doubts or not payment.complete for payment in payments)
+
+
+async def test_a_sample_as_it_is_pays_somebody_else_and_stands_in_suspense(world: World) -> None:
+    reasons = {}
+    for name in EXPECTED:
+        payments, _ = x12.read_835((SAMPLES / "files" / name).read_bytes())
+        for item in payments:
+            async with world.database.rehearsal() as tx:
+                result = await post_in(tx, world, item, name)
+                assert (result.state, (await trial_balance(tx))[Account.DEPOSITS]) == (
+                    "suspended",
+                    0,
+                )
+                reasons[name.split("/")[-1]] = result.reason
+    others = [name for name, reason in reasons.items() if "another practice" in reason]
+    assert sorted(set(reasons) - set(others)) == ["blue_cross_nc_sample.txt", "sample2.txt"]

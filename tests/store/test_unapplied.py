@@ -9,30 +9,25 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from groupclaim.model.claim import PriorDecision, PriorLine
-from groupclaim.model.money import Cents
-from groupclaim.store import claims, ledger, practice, remittances
+from groupclaim.store import ledger, remittances
 from groupclaim.store.ledger import Account
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.provider_adjustments import forward_balances
 from groupclaim.store.remittances import CannotAccept, CannotClear
 from groupclaim.store.schema import remittance_claim, remittance_line
 from groupclaim.x12.parts import Person, Reference
-from groupclaim.x12.remittance import LinePayment, ProviderAdjustment
+from groupclaim.x12.remittance import LinePayment, PaymentParty, ProviderAdjustment
 from tests.store.world import (
     NOW,
     PLANTED,
     World,
+    bill_second,
     paid,
-    parties,
     payment,
     post,
-    practice_data,
-    practice_file,
     reversal,
     send_all,
     trial_balance,
-    version_of,
 )
 
 FLAT = (("CO", "45", 2300),)
@@ -188,32 +183,7 @@ SECOND_SAYS_FIRST = (("OA", "23", 5883), ("PR", "3", 200))
 async def _billed_to_the_second(world: World, number: str) -> None:
     """The claim was paid by the first payer, and a version of its own made for the second."""
     await post(world, payment(paid(number, 2419, *PRIMARY)))
-    data = practice_data()["coverages"]
-    data.append({**data[0], "payer": "second", "priority": 2, "member_id": "SECOND77"})
-    file = practice_file(coverages=data)
-    cover = file.coverages[-1]
-    first = version_of(number)
-    told = PriorDecision(
-        payer=first.parties.payer,
-        coverage=first.parties.coverage,
-        member_id=first.parties.coverage.member_id,
-        group_number=None,
-        decided_on=date(2026, 2, 18),
-        paid=Cents(2419),
-        payer_claim_number=None,
-        adjustments=(),
-        lines=(PriorLine(paid=Cents(2419), code="90853", modifiers=(), adjustments=()),),
-    )
-    second = version_of(number, 2).model_copy(
-        update={
-            "parties": parties(payer="second").model_copy(update={"coverage": cover}),
-            "payer_sequence": 2,
-            "prior": (told,),
-        }
-    )
-    async with world.database.transaction() as tx:
-        await practice.load_practice(tx, file)
-        await claims.make_version(tx, second, NOW)
+    await bill_second(world, number)
 
 
 @pytest.mark.parametrize(
@@ -263,11 +233,17 @@ async def test_each_payer_takes_back_what_it_paid_itself(sent: World) -> None:
     second = paid(number, 3000, ("OA", "23", 3000), ("PR", "3", 500), version=2)
     await post(sent, payment(second, trace="T4"), "second")
     assert await _open(sent, number) == (0, 500)
-    # The first payer takes back; what the second paid stays.
+    # The first payer takes back; what the second paid waits, until it takes that back itself.
     await post(sent, payment(reversal(first), trace="T5"), "back")
+    assert [cents for _, _, cents in await _unapplied(sent)] == [3000]
+    assert await _open(sent, number) == (6500, 0)
+    await post(sent, payment(first, trace="T6"), "again")
+    assert await _open(sent, number) == (0, 500)
+    await post(sent, payment(reversal(second), trace="T7"), "second back")
     async with sent.database.reading() as reading:
         (left,) = await remittances.claim_payments(reading, number)
-    assert (left.version, left.paid) == (2, 3000)
+    assert (left.version, left.paid) == (1, 3000)
+    assert await _unapplied(sent) == []
 
 
 async def test_the_first_payers_number_alone_means_the_version_made_for_it(sent: World) -> None:
@@ -282,6 +258,131 @@ async def test_the_first_payers_number_alone_means_the_version_made_for_it(sent:
         assert await remittances.assign(tx, held.remittance_id, 1, number, NOW)
         (found,) = await remittances.claim_payments(tx, number)
     assert (found.version, found.payer_sequence) == (1, 1)
+
+
+@pytest.mark.parametrize(("status", "place"), [("19", 1), ("20", 2), ("21", 3)])
+async def test_what_was_forwarded_is_a_decision_in_its_turn_and_unknown_only_without_a_claim(
+    sent: World, status: str, place: int
+) -> None:
+    """CLP02 19, 20, 21 are 1, 2, 3 and say that the next payer comes by itself."""
+    number = sent.claims[0]
+    item = paid(number, 2419, *PRIMARY, status=status)
+    early = await post(sent, payment(item, trace="T2"), "crossed")
+    posting = "applied" if place == 1 else "unapplied"
+    assert [(c.posting, c.claim_number) for c in early.claims] == [(posting, number)]
+    stranger = replace(item, control_number="X-1", payer_claim_number="")
+    unknown = await post(sent, payment(stranger, trace="T3"), "unknown")
+    assert [c.reason for c in unknown.claims] == ["no claim of ours"]
+    key = unknown.remittance_id
+    other = sent.claims[1]
+    if place > 1:
+        with pytest.raises(CannotClear, match="a payer before this one"):
+            async with sent.database.transaction() as tx:
+                await remittances.assign(tx, key, 1, other, NOW)
+        for n, claim in enumerate((number, other)):
+            denied = paid(claim, 0, ("CO", "197", 6500), status="4")
+            await post(sent, payment(denied, trace=f"D{n}"), f"denied {n}")
+    async with sent.database.transaction() as tx:
+        assert await remittances.assign(tx, key, 1, other, NOW)
+    async with sent.database.reading() as reading:
+        for claim in (number, other):
+            (found,) = [one for one in await remittances.claim_payments(reading, claim) if one.paid]
+            assert (found.payer_sequence, found.paid) == (place, 2419)
+    assert await _unapplied(sent) == []
+
+
+BY_CROSSOVER = (("OA", "23", 5883), ("PR", "3", 200))
+"""Of the 6.17 that the first left the second pays 4.17. It calls itself the first (CLP02 1) and
+answers the claim that the first was sent."""
+
+
+async def test_a_payer_that_calls_itself_first_is_known_by_its_own_identifier(sent: World) -> None:
+    number = sent.claims[0]
+    await _billed_to_the_second(sent, number)
+    second = payment(paid(number, 417, *BY_CROSSOVER, payer_claim_number="ICN-2"), trace="T2")
+    second = replace(
+        second, payer_identifier="1SECOND", payer=PaymentParty("Second", "SECOND1", "XV")
+    )
+    result = await post(sent, second, "second")
+    assert [item.posting for item in result.claims] == ["applied"]
+    assert await _open(sent, number) == (0, 200)
+    async with sent.database.reading() as reading:
+        places = [item.payer_sequence for item in await remittances.claim_payments(reading, number)]
+    assert places == [1, 2]
+
+
+@pytest.mark.parametrize(("payer", "left"), [(None, (0, 200)), (2, (0, 200)), (1, (-6500, 817))])
+async def test_a_second_payers_money_is_assigned_at_its_own_place(
+    sent: World, payer: int | None, left: tuple[int, int]
+) -> None:
+    """At the first payer's place, if a person says so, all of it comes on top of what the first has
+    settled: 4.17 + 2.00 + 58.83 too much for the payer, 6.17 + 2.00 with the patient."""
+    number = sent.claims[0]
+    await post(sent, payment(paid(number, 2419, *PRIMARY)))
+    stranger = paid(number, 417, *BY_CROSSOVER, control_number="X-1", payer_claim_number="")
+    held = replace(payment(stranger, trace="T2"), payer_identifier="1SECOND")
+    key = (await post(sent, held, "second")).remittance_id
+    async with sent.database.transaction() as tx:
+        assert await remittances.assign(tx, key, 1, number, NOW, payer)
+    assert await _open(sent, number) == left
+    assert await _unapplied(sent) == []
+
+
+@pytest.mark.parametrize("status", ["2", "1"])
+async def test_a_second_payers_money_goes_to_the_version_made_for_it(
+    sent: World, status: str
+) -> None:
+    number = sent.claims[0]
+    await _billed_to_the_second(sent, number)
+    stranger = paid(number, 417, *BY_CROSSOVER, status=status, payer_claim_number="")
+    stranger = replace(stranger, control_number="X-1")
+    held = replace(payment(stranger, trace="T2"), payer_identifier="1SECOND")
+    key = (await post(sent, held, "second")).remittance_id
+    async with sent.database.transaction() as tx:
+        assert await remittances.assign(tx, key, 1, number, NOW)
+        found = await remittances.claim_payments(tx, number)
+    assert [(item.version, item.payer_sequence) for item in found] == [(1, 1), (2, 2)]
+    assert await _open(sent, number) == (0, 200)
+
+
+async def test_what_the_second_paid_waits_while_the_first_has_taken_its_decision_back(
+    sent: World,
+) -> None:
+    """The first corrects a share of 6.17 to 7.00: the second's 4.17 wait meanwhile, nobody finds
+    them with the patient, and then 7.00 - 4.17 = 2.83 are left, of which the second's own figures
+    leave 2.00 to the patient and explain 0.83 no longer."""
+    number = sent.claims[0]
+    await post(sent, payment(paid(number, 2419, *PRIMARY)))
+    second = paid(number, 417, ("OA", "23", 5883), ("PR", "3", 200), status="2")
+    key = (await post(sent, payment(second, trace="T2"), "second")).remittance_id
+    back = reversal(paid(number, 2419, *PRIMARY))
+    await post(sent, payment(back, trace="T3"), "third")
+    assert await _open(sent, number) == (6500, 0)
+    assert await _unapplied(sent) == [(f"{key}/1", number, 417)]
+    async with sent.database.reading() as reading:
+        assert (await ledger.open_items(reading)).patient_credits == ()
+    cuts = (("CO", "45", 3332), ("PR", "2", 700), ("CO", "253", 49))
+    corrected = paid(number, 2419, *cuts, payer_claim_number="ICN-NEW")
+    result = await post(sent, payment(corrected, trace="T4"), "fourth")
+    assert [(item.remittance_id, item.posting) for item in result.cleared] == [(key, "applied")]
+    assert await _open(sent, number) == (83, 200)
+    assert await _unapplied(sent) == []
+
+
+async def test_of_decisions_without_money_the_one_that_a_reversal_names_is_taken_back(
+    sent: World,
+) -> None:
+    """A denial, then all of it to the deductible; the denial is taken back, and the share stays."""
+    number = sent.claims[0]
+    denied = paid(number, 0, ("CO", "197", 6500), status="4", payer_claim_number="ICN-1")
+    share = paid(number, 0, ("CO", "45", 3415), ("PR", "1", 3085), payer_claim_number="ICN-2")
+    await post(sent, payment(denied, share))
+    for trace, said in (("T2", "ICN-1"), ("T3", "ICN-9")):
+        back = replace(reversal(denied), payer_claim_number=said)
+        await post(sent, payment(back, trace=trace), trace)
+        assert await _open(sent, number) == (3415 - 3415, 3085)
+    await post(sent, payment(reversal(share), trace="T4"), "T4")
+    assert await _open(sent, number) == (6500, 0)
 
 
 # --- what a person decides

@@ -15,6 +15,8 @@ from groupclaim.model.claim import (
     ClaimLine,
     ClaimParties,
     ClaimVersion,
+    PriorDecision,
+    PriorLine,
     Rendering,
     Subscriber,
 )
@@ -312,6 +314,36 @@ async def send_all(world: World, numbers: Sequence[str] | None = None, version: 
         assert await batches.begin_send(tx, batch.batch_id, NOW, NOW + timedelta(hours=2))
         await batches.record_accepted(tx, batch.batch_id, NOW, None)
     return batch.batch_id
+
+
+async def bill_second(world: World, number: str) -> None:
+    """A version of the claim for the patient's second payer, who is on file from now on, after the
+    first has paid 24.19."""
+    data = practice_data()["coverages"]
+    data.append({**data[0], "payer": "second", "priority": 2, "member_id": "SECOND77"})
+    file = practice_file(coverages=data)
+    first = version_of(number)
+    told = PriorDecision(
+        payer=first.parties.payer,
+        coverage=first.parties.coverage,
+        member_id=first.parties.coverage.member_id,
+        group_number=None,
+        decided_on=date(2026, 2, 18),
+        paid=Cents(2419),
+        payer_claim_number=None,
+        adjustments=(),
+        lines=(PriorLine(paid=Cents(2419), code="90853", modifiers=(), adjustments=()),),
+    )
+    second = version_of(number, 2).model_copy(
+        update={
+            "parties": parties(payer="second").model_copy(update={"coverage": file.coverages[-1]}),
+            "payer_sequence": 2,
+            "prior": (told,),
+        }
+    )
+    async with world.database.transaction() as tx:
+        await practice.load_practice(tx, file)
+        await claims.make_version(tx, second, NOW)
 
 
 # --- remittances
