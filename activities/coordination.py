@@ -42,8 +42,8 @@ _MEDICARE_AND_ADVANTAGE = (_MEDICARE, "16")
 
 @dataclass(frozen=True, slots=True)
 class NextPayer:
-    """Whose turn it is, with the frequency of the claim it would get. ``open_is_theirs``: what the
-    payer before left open may be billed to them alone."""
+    """Whose turn it is, with the frequency of the claim it would get. ``open_is_theirs``: what is
+    open may be billed to them alone, or they have decided on figures that have changed."""
 
     turn: Turn
     frequency: Literal["1", "7"]
@@ -89,6 +89,8 @@ async def next_payer(
     )
     if turn is None:
         return None
+    # One that decided on figures that have changed leaves open what it has not been told of.
+    theirs = theirs or (turn.what == "changed" and turn.payer in decided)
     frequency = await _frequency(outside, reading, step, covers[turn.payer - 1], facts.service_date)
     return NextPayer(turn, frequency, theirs)
 

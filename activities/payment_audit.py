@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
 from activities import steps
+from activities.interest import interest_paid
 from activities.messages import Messages
 from activities.on_file import Billed, OnFile, on_file
 from activities.outside import Outside, performs
+from activities.receipt import received_on
 from groupclaim.lifecycle.events import PaymentAudited
 from groupclaim.model.claim import ClaimPayment, ClaimVersion
 from groupclaim.model.finding import Finding
@@ -29,19 +30,7 @@ from groupclaim.rules.pricing import expected_claim
 from groupclaim.store import batches, claims, disputes, ledger, remittances
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.disputes import Settled
-from groupclaim.store.schema import (
-    acknowledgment,
-    batch,
-    batch_claim,
-    claim,
-    provider_adjustment,
-    remittance,
-)
-
-_INTEREST = "L6"
-"""PLB code of interest; negative adds it to the payment."""
-
-"""CLP02 of a payer that decided after another."""
+from groupclaim.store.schema import claim, remittance
 
 
 class PaymentAudit:
@@ -121,7 +110,8 @@ class PaymentAudit:
             audit_lines(found.facts, billed.policy, outside.fees, outside.edits, version, payment)
         )
         settled = await _settled(tx, found, billed, version, payment)
-        interest = await _interest(tx, version.claim_number, payment)
+        zone = ZoneInfo(found.facts.practice.time_zone)
+        interest = await interest_paid(tx, billed.policy, zone, version.claim_number, payment)
         if settled.received_on is not None and interest is not None:
             late = audit_interest(
                 billed.policy,
@@ -193,44 +183,11 @@ async def _settled(
         remittance_id=payment.remittance_id,
         position=payment.position,
         charge=version.charge,
-        received_on=await _received_on(tx, version, zone),
+        received_on=await received_on(tx, version, zone),
         paid_on=paid_on,
         underpayment_limit_on=deadlines.dispute_limit(paid_on).at.date(),
         overpayment_limit_on=deadlines.refund_limit(today).at.date(),
     )
-
-
-async def _received_on(tx: Reading, version: ClaimVersion, zone: ZoneInfo) -> date | None:
-    """The day the payer took the version: of its 277CA, or else of the batch being taken."""
-    named = {"claim_number": version.claim_number, "version": version.version}
-    taken = await tx.first(
-        select(acknowledgment.c.received_at.label("at"))
-        .filter_by(**named, kind="277CA", accepted=True)
-        .order_by(acknowledgment.c.received_at)
-        .limit(1)
-    ) or await tx.first(
-        select(batch.c.sent_at.label("at"))
-        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
-        .where(
-            batch_claim.c.claim_number == version.claim_number,
-            batch_claim.c.version == version.version,
-            batch.c.sent_at.is_not(None),
-        )
-    )
-    return taken.at.astimezone(zone).date() if taken is not None else None
-
-
-async def _interest(tx: Reading, claim_number: str, payment: ClaimPayment) -> Cents | None:
-    """The interest that came with the claim; None when the remittance has interest that names no
-    claim, so that nobody can say whose it is."""
-    rows = await tx.rows(
-        select(provider_adjustment).filter_by(
-            remittance_id=payment.remittance_id, reason_code=_INTEREST
-        )
-    )
-    if any(row.claim_number is None for row in rows):
-        return None
-    return Cents(-sum(row.cents for row in rows if row.claim_number == claim_number))
 
 
 def _paid(payments: Sequence[ClaimPayment]) -> ClaimPayment | None:

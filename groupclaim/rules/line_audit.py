@@ -24,12 +24,13 @@ from groupclaim.rules.deadlines import months_after
 from groupclaim.rules.payment_audit import (
     allowed_amount,
     derived_allowed,
+    interest_inside,
     sequestration_due,
     sequestration_taken,
     share,
 )
 from groupclaim.rules.pricing import Expected, expected_allowed, expected_claim, mispricings
-from groupclaim.rules.prompt_pay import late_payment_penalty
+from groupclaim.rules.prompt_pay import Penalty, late_payment_penalty
 
 
 class Pattern(StrEnum):
@@ -117,27 +118,40 @@ def audit_interest(
     paid_on: date,
     interest: Cents,
 ) -> LineAudit | None:
-    """What prompt-pay law gives for a claim received and paid so late, less the ``interest`` that
-    came with it; None when nothing is missing."""
+    """What prompt-pay law gives for a claim received and paid so late, less what is inside the
+    payment and the ``interest`` that came beside it; None when nothing is missing."""
     allowed = allowed_amount(payment)
-    owed = late_payment_penalty(
-        policy,
-        billed=billed.charge,
-        contracted=allowed,
-        paid=payment.paid,
-        received_on=received_on,
-        paid_on=paid_on,
-    )
-    if owed is None or owed.cents <= interest:
+    law = interest_by_law(policy, billed, payment, received_on=received_on, paid_on=paid_on)
+    interest += interest_inside(payment)
+    if law is None or law.cents <= interest:
         return None
     return LineAudit(
         line=0,
         code=billed.lines[0].code,
         expected=allowed,
         allowed=allowed,
-        shortfall=owed.cents - interest,
+        shortfall=law.cents - interest,
         pattern=Pattern.MISSING_INTEREST,
-        working=f"{owed.working}; interest paid {interest}",
+        working=f"{law.working}; interest paid {interest}",
+    )
+
+
+def interest_by_law(
+    policy: PayerPolicy,
+    billed: ClaimVersion,
+    payment: ClaimPayment,
+    *,
+    received_on: date,
+    paid_on: date,
+) -> Penalty | None:
+    """What prompt-pay law gives for a claim received and paid so late, whatever came of it."""
+    return late_payment_penalty(
+        policy,
+        billed=billed.charge,
+        contracted=allowed_amount(payment),
+        paid=payment.paid - interest_inside(payment),
+        received_on=received_on,
+        paid_on=paid_on,
     )
 
 

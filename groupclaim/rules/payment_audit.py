@@ -22,6 +22,9 @@ _NOT_THE_PATIENTS = ("OA", "209")
 SEQUESTRATION = "253"
 """CARC of what Medicare takes from its own part by law."""
 
+INTEREST = "225"
+"""CARC of interest that a payer pays inside a claim, where it raises the payment: below zero."""
+
 AFTER_PRICING = frozenset({"104", "144", "161", "237", "245", SEQUESTRATION})
 """CARCs of reductions (and, negative, bonuses) that payers take from their own part after pricing:
 part of what is allowed."""
@@ -58,7 +61,13 @@ def derived_allowed(paid: Cents, adjustments: tuple[Adjustment, ...]) -> Cents:
         if (item.group == "PR" and item.reason in _PATIENT_SHARES)
         or (item.group, item.reason) == _NOT_THE_PATIENTS
         or (item.group in _CONTRACTUAL_GROUPS and item.reason in AFTER_PRICING)
+        or item.reason == INTEREST
     )
+
+
+def interest_inside(payment: ClaimPayment) -> Cents:
+    """The interest that is a part of what was paid for the claim."""
+    return Cents(-sum(item.cents for item in payment.adjustments if item.reason == INTEREST))
 
 
 def audit_payment(expected: Expected, payment: ClaimPayment, policy: PayerPolicy) -> Audit:

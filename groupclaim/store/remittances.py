@@ -31,7 +31,7 @@ from sqlalchemy import Column, Row, String, bindparam, delete, func, or_, select
 from groupclaim.model import claim as model
 from groupclaim.model.money import Cents
 from groupclaim.rules.coordination import MOST_PAYERS, rank
-from groupclaim.rules.payment_audit import AFTER_PRICING, SEQUESTRATION
+from groupclaim.rules.payment_audit import AFTER_PRICING, INTEREST, SEQUESTRATION
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import (
     Account,
@@ -73,9 +73,6 @@ _CONTRACTUAL = frozenset({"45", "131", "P24"})
 """CARCs by which a contract lowers the charge: they are written off under group CO."""
 
 _PRIOR_PAYER = "23"
-_INTEREST = "225"
-"""CARC of interest that a payer pays inside a claim, where it raises the payment."""
-
 _NOT_COLLECTIBLE = frozenset({"N781", "N782", "N783"})
 """RARCs: a qualified Medicare beneficiary, from whom deductible, coinsurance and copay may not be
 collected (42 U.S.C. 1396a(n)(3)). The amount stays open, for the next payer."""
@@ -356,6 +353,7 @@ def _claim_row(position: int, paid: ClaimPayment, match: Match | None) -> dict[s
         "paid_cents": paid.paid_cents,
         "patient_cents": paid.patient_responsibility_cents,
         "allowed_cents": _allowed(paid),
+        "interest_cents": _interest(paid),
         "payer_claim_number": _payer_claim_number(paid),
         "remarks": _kept_remarks(paid),
     }
@@ -703,7 +701,7 @@ class _Poster:
                        account, Account.CLEARING, item.cents)  # fmt: skip
         await self._write(payment, prepared, ("information", ""))
         await self._flush()
-        await self._settle(waiting, numbers)
+        await self._settle(waiting, numbers, str(self._id))
 
     async def apply_by_hand(self, entry: _Entry) -> bool:
         """Apply held money as a person has decided; False for a reversal of nothing on the claim,
@@ -715,7 +713,8 @@ class _Poster:
         done = await self._try(entry, forced=True)
         if done:
             await self._flush()
-            await self._settle([], {number})
+            cause = f"{self._id}|{entry.position}|{entry.booked}"
+            await self._settle([], {number}, cause)
         return done
 
     async def _begin(self, numbers: set[str]) -> None:
@@ -736,9 +735,9 @@ class _Poster:
             self._decided[key] += 1
             self._paid[key] += row.posting == "applied"
 
-    async def _settle(self, waiting: list[_Entry], numbers: set[str]) -> None:
+    async def _settle(self, waiting: list[_Entry], numbers: set[str], cause: str) -> None:
         """Try what waits, of earlier payments and of this one, until nothing more finds its place;
-        hold the rest of this one."""
+        hold the rest of this one. ``cause`` names what has happened."""
         left = await self._try_all([*await self._held(numbers), *waiting])
         if new := [entry for entry in left if not entry.held]:
             for entry in new:
@@ -746,7 +745,7 @@ class _Poster:
             await self._flush()
             # What is held now may be what an earlier reversal takes back.
             await self._try_all(await self._held(numbers))
-        await apply_prepaid(self._tx, numbers, str(self._id), self._at)
+        await apply_prepaid(self._tx, numbers, cause, self._at)
 
     async def _try_all(self, waiting: Sequence[_Entry]) -> list[_Entry]:
         """Apply what finds its place, of each claim the oldest first, again after each that does;
@@ -1393,7 +1392,7 @@ def _account(group: str, reason: str) -> Account | None:
     if group == "PR":
         return Account.PATIENT_RECEIVABLE
     if group in ("CO", "OA", "CR"):
-        if reason == _INTEREST:
+        if reason == INTEREST:
             return Account.INTEREST
         if reason == SEQUESTRATION:
             return Account.SEQUESTRATION
@@ -1407,6 +1406,13 @@ def _account(group: str, reason: str) -> Account | None:
 def _allowed(paid: ClaimPayment) -> int | None:
     """What the payer says it allowed (AMT*B6 of the lines); None when it does not say."""
     said = [line.allowed_cents for line in paid.lines if line.allowed_cents is not None]
+    return sum(said) if said else None
+
+
+def _interest(paid: ClaimPayment) -> int | None:
+    """What of the payment's interest is the claim's (AMT*I); None when the payer does not say."""
+    amounts = [*paid.amounts, *(item for line in paid.lines for item in line.amounts)]
+    said = [item.cents for item in amounts if item.qualifier == "I"]
     return sum(said) if said else None
 
 

@@ -508,6 +508,7 @@ remittance_claim = Table(
     Column("paid_cents", BigInteger, nullable=False),
     Column("patient_cents", BigInteger, nullable=False),
     Column("allowed_cents", BigInteger),
+    Column("interest_cents", BigInteger),
     Column("payer_claim_number", String(50)),
     Column("remarks", String(200), nullable=False),
     Column("posting", String(12), nullable=False),

@@ -24,6 +24,7 @@ from groupclaim.rules.line_audit import (
     room_control,
     takeback_pattern,
 )
+from groupclaim.rules.payment_audit import allowed_amount
 from tests.rules.made import (
     DAY,
     SCHEDULE,
@@ -393,6 +394,25 @@ def test_missing_interest(name: str, paid_on: date, interest: int, owed: int | N
     assert (found.shortfall if found else None) == owed
     if found:
         assert found.pattern is Pattern.MISSING_INTEREST
+
+
+@pytest.mark.parametrize(("inside", "owed"), [(169, None), (100, 69), (0, 169)])
+def test_interest_inside_the_payment_is_paid_and_is_not_allowed_amount(
+    inside: int, owed: int | None
+) -> None:
+    """28.15 on day 395 at 6 % a year bears 1.69, of which some came as CAS 225."""
+    cuts = [("CO", "45", 3185)] + ([("OA", "225", -inside)] if inside else [])
+    paid = payment(6000, 2815 + inside, *cuts)
+    assert allowed_amount(paid) == 2815
+    found = audit_interest(
+        policy("virginia-commercial"),
+        billed(),
+        paid,
+        received_on=date(2026, 2, 4),
+        paid_on=date(2027, 3, 6),
+        interest=Cents(0),
+    )
+    assert (found.shortfall if found else None) == owed
 
 
 @pytest.mark.parametrize(
