@@ -51,6 +51,10 @@ TIMES = {
         "From first sending a claim to the first payer's money posted for it.",
         watch.taken_to_cash,
     ),
+    "groupclaim_denial_open_seconds": (
+        "From a denial's arrival to its end, of those that have ended.",
+        watch.taken_to_conclude,
+    ),
 }
 
 

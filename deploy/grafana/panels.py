@@ -191,6 +191,58 @@ BOARDS = (
                 link="/denials",
             ),
             Panel(
+                "Denials by category",
+                "Open ones and those that have ended, with what became of them.",
+                f"sum by (category, outcome) (groupclaim_denials{{{PP}}})",
+                legend="{{category}} {{outcome}}",
+                link="/denials",
+            ),
+            Panel(
+                "Denials by cause",
+                "The ten group and reason codes that come most often.",
+                f"topk(10, sum by (cause) (groupclaim_denials_by_cause{{{P}}}))",
+                legend="{{cause}}",
+                link="/denials",
+            ),
+            Panel(
+                "Overturned",
+                "Share of the denials that have ended on which the payer has paid since.",
+                f"sum by (payer) (groupclaim_denials_overturned{{{PP}}}) / "
+                f'sum by (payer) (groupclaim_denials{{{PP},outcome!="open"}})',
+                "percentunit",
+                "{{payer}}",
+                link="/denials",
+            ),
+            Panel(
+                "Recovered from denials",
+                "What payers have paid on denied claims, by category.",
+                f"sum by (category) (groupclaim_denial_recovered_dollars{{{PP}}})",
+                "currencyUSD",
+                "{{category}}",
+                link="/denials",
+            ),
+            Panel(
+                "How long denials take",
+                "From arrival to end, in the middle, by payer.",
+                _median("groupclaim_denial_open_seconds", "payer"),
+                "s",
+                "{{payer}}",
+                link="/denials",
+            ),
+            Panel(
+                "Denials by clinician and cause",
+                "How many, for how much, overturned, and what came back.",
+                "SELECT d.clinician_id AS clinician, d.cause, COUNT(*) AS denials, "
+                "SUM(d.denied_cents) / 100.0 AS denied, SUM(CASE WHEN d.outcome IS NOT NULL AND "
+                "d.recovered_cents > 0 THEN 1 ELSE 0 END) AS overturned, "
+                "SUM(d.recovered_cents) / 100.0 AS recovered FROM denial_figures d "
+                "WHERE $__timeFilter(d.service_date) AND d.payer_key IN (${payer:sqlstring}) "
+                "AND d.clinician_id IN (${clinician:sqlstring}) "
+                "GROUP BY d.clinician_id, d.cause ORDER BY denials DESC",
+                kind="table",
+                link="/denials",
+            ),
+            Panel(
                 "Denial rate by clinician",
                 "Of claims decided; keys as in the console.",
                 f"SELECT f.clinician_id AS clinician, {_DENIED}{FIGURES}GROUP BY f.clinician_id "

@@ -11,5 +11,8 @@ GRANT SELECT (clinician_id, location_id, service_date, stage, payer_key, codes, 
   billed_cents, allowed_cents, paid_cents, patient_paid_cents, contractual_cents, denied_cents,
   payer_open_cents, patient_open_cents, underpaid_cents, overpaid_cents, recovered_cents, decided,
   denied, first_pass, clean) ON claim_figures TO groupclaim_dashboards;
+GRANT SELECT (payer_key, clinician_id, cause, category, prevented_by, service_date, decided_on,
+  denied_cents, outcome, opened_at, concluded_at, recovered_cents) ON denial_figures
+  TO groupclaim_dashboards;
 GRANT SELECT (service_date, payer_key, code, pattern, expected_cents, allowed_cents,
   underpaid_cents, recovered_cents, dispute_id, state) ON underpayments TO groupclaim_dashboards;

@@ -1221,6 +1221,8 @@ _DASHBOARD_COLUMNS = {
     "first_billed_at, billed_cents, allowed_cents, paid_cents, patient_paid_cents, "
     "contractual_cents, denied_cents, payer_open_cents, patient_open_cents, underpaid_cents, "
     "overpaid_cents, recovered_cents, decided, denied, first_pass, clean",
+    "denial_figures": "payer_key, clinician_id, cause, category, prevented_by, service_date, "
+    "decided_on, denied_cents, outcome, opened_at, concluded_at, recovered_cents",
     "underpayments": "service_date, payer_key, code, pattern, expected_cents, allowed_cents, "
     "underpaid_cents, recovered_cents, dispute_id, state",
 }

@@ -28,6 +28,8 @@ from groupclaim.store.schema import (
     batch_claim,
     claim,
     claim_version,
+    denial,
+    denial_case,
     dispute_case,
     group_session,
     payer,
@@ -137,6 +139,28 @@ UNDERPAID_DOLLARS = Family(
     "groupclaim_underpaid_dollars", "What is still short on them.", ("payer", "pattern")
 )
 DISPUTES = Family("groupclaim_disputes", "Disputes with payers.", ("payer", "kind", "state"))
+DENIALS = Family(
+    "groupclaim_denials",
+    "Denials by category and by what became of them: open, corrected, paid, patient, written_off "
+    "or superseded.",
+    ("payer", "category", "outcome"),
+)
+DENIALS_BY_CAUSE = Family(
+    "groupclaim_denials_by_cause", "Denials by group and reason code.", ("cause",)
+)
+DENIED_DOLLARS = Family(
+    "groupclaim_denied_dollars", "What was denied, by category.", ("payer", "category")
+)
+DENIALS_OVERTURNED = Family(
+    "groupclaim_denials_overturned",
+    "Denials that have ended and on whose claims the payer has paid since.",
+    ("payer", "category"),
+)
+DENIAL_RECOVERED = Family(
+    "groupclaim_denial_recovered_dollars",
+    "What payers have paid on denied claims as things stand, counted with a claim's last denial.",
+    ("payer", "category"),
+)
 EMERGENCIES = Family("groupclaim_emergency_accesses", "Emergency accesses at the console open now.")
 UNSEALED_AGE = Family(
     "groupclaim_audit_oldest_unsealed_age_seconds",
@@ -160,7 +184,8 @@ FAMILIES = (
     PAYERS, SESSIONS, CLAIMS, AGES, RECEIVABLE, AT_RISK, DEADLINES, WORK_ITEMS, AWAITING, READY,
     READY_AGE, BATCHES, UNACKNOWLEDGED, ACKNOWLEDGMENT_OVERDUE, FILE_PROBLEMS, DECISIONS,
     CLAIM_DOLLARS, SUSPENDED, SUSPENDED_DOLLARS, SUSPENSE_AGE, UNAPPLIED, UNAPPLIED_DOLLARS,
-    UNDERPAID_LINES, UNDERPAID_DOLLARS, DISPUTES, EMERGENCIES, UNSEALED_AGE, AUTHORIZATIONS,
+    UNDERPAID_LINES, UNDERPAID_DOLLARS, DISPUTES, DENIALS, DENIALS_BY_CAUSE, DENIED_DOLLARS,
+    DENIALS_OVERTURNED, DENIAL_RECOVERED, EMERGENCIES, UNSEALED_AGE, AUTHORIZATIONS,
     KEYS_MISSING, AUDIT_INTACT,
 )  # fmt: skip
 
@@ -318,6 +343,7 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
                 dispute_case.c.payer_key, dispute_case.c.kind, dispute_case.c.state, func.count()
             ).group_by(dispute_case.c.payer_key, dispute_case.c.kind, dispute_case.c.state),
         ),
+        **await _denials(reading),
         EMERGENCIES: {(): float(await people.emergencies(reading, now))},
         UNSEALED_AGE: await _unsealed(reading, now),
     }
@@ -402,6 +428,70 @@ async def _parts(reading: Reading) -> Samples:
             cents[row.payer_key, part] += -amount if part == "charge" else amount
             cents[row.payer_key, "open"] -= amount
     return {key: amount / 100 for key, amount in cents.items()}
+
+
+async def _denials(reading: Reading) -> dict[Family, Samples]:
+    """As the view ``denial_figures`` counts, of denied claims alone; whoever has had a denial is
+    told with what was overturned, also when that is nothing."""
+    last = (
+        select(denial.c.claim_number, func.max(denial.c.number).label("number"))
+        .group_by(denial.c.claim_number)
+        .subquery()
+    )
+    cash = ("clearing", "payer_refund")
+    flows = case(
+        (transfer.c.credit == "payer_receivable", transfer.c.cents), else_=-transfer.c.cents
+    )
+    paid = (
+        select(transfer.c.claim_number, func.sum(flows).label("cents"))
+        .where(
+            transfer.c.claim_number.in_(select(denial.c.claim_number)),
+            or_(
+                and_(transfer.c.debit.in_(cash), transfer.c.credit == "payer_receivable"),
+                and_(transfer.c.credit.in_(cash), transfer.c.debit == "payer_receivable"),
+            ),
+        )
+        .group_by(transfer.c.claim_number)
+        .subquery()
+    )
+    counted: Counter[tuple[str, str, str]] = Counter()
+    causes: Counter[tuple[str]] = Counter()
+    cents: Counter[tuple[str, str]] = Counter()
+    won: Counter[tuple[str, str]] = Counter()
+    back: Counter[tuple[str, str]] = Counter()
+    for row in await reading.rows(
+        select(
+            denial_case.c.payer_key,
+            denial_case.c.category,
+            denial.c.cause,
+            denial.c.outcome,
+            func.count().label("denials"),
+            func.sum(denial.c.cents).label("cents"),
+            func.sum(case((paid.c.cents > 0, 1), else_=0)).label("paid"),
+            func.sum(func.coalesce(paid.c.cents, 0)).label("recovered"),
+        )
+        .join(denial_case, denial_case.c.id == denial.c.case_id)
+        .join(
+            last,
+            (last.c.claim_number == denial.c.claim_number) & (last.c.number == denial.c.number),
+            isouter=True,
+        )
+        .join(paid, paid.c.claim_number == last.c.claim_number, isouter=True)
+        .group_by(denial_case.c.payer_key, denial_case.c.category, denial.c.cause, denial.c.outcome)
+    ):
+        by = (row.payer_key, row.category)
+        counted[*by, row.outcome or "open"] += row.denials
+        causes[(row.cause,)] += row.denials
+        cents[by] += int(row.cents)
+        won[by] += int(row.paid) if row.outcome else 0
+        back[by] += int(row.recovered)
+    return {
+        DENIALS: {key: float(number) for key, number in counted.items()},
+        DENIALS_BY_CAUSE: {key: float(number) for key, number in causes.items()},
+        DENIED_DOLLARS: {key: amount / 100 for key, amount in cents.items()},
+        DENIALS_OVERTURNED: {key: float(number) for key, number in won.items()},
+        DENIAL_RECOVERED: {key: amount / 100 for key, amount in back.items()},
+    }
 
 
 async def _queue(reading: Reading, now: datetime) -> dict[Family, Samples]:
@@ -549,6 +639,29 @@ async def taken_to_cash(reading: Reading, since: datetime) -> list[Taken]:
             .where(paid.c.paid_at >= since)
         )
     )
+
+
+async def taken_to_conclude(reading: Reading, since: datetime) -> list[Taken]:
+    """From a denial's arrival to its end."""
+    return [
+        Taken(
+            f"{row.claim_number}/{row.number}",
+            row.payer_key,
+            max((row.concluded_at - row.opened_at).total_seconds(), 0.0),
+            row.concluded_at,
+        )
+        for row in await reading.rows(
+            select(
+                denial.c.claim_number,
+                denial.c.number,
+                denial_case.c.payer_key,
+                denial.c.opened_at,
+                denial.c.concluded_at,
+            )
+            .join(denial_case, denial_case.c.id == denial.c.case_id)
+            .where(denial.c.concluded_at >= since)
+        )
+    ]
 
 
 def _taken(rows: Sequence[Row[Any]]) -> list[Taken]:

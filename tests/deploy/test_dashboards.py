@@ -297,6 +297,13 @@ EQUAL = {
     "JOIN claim c ON c.claim_number = m.claim_number WHERE m.payer_open_cents <> 0 GROUP BY 1",
     "Work by who must act": "SELECT queue, COUNT(*) FROM work_item WHERE state <> 'resolved' "
     "GROUP BY 1",
+    "Denials by category": "SELECT category, COALESCE(outcome, 'open'), COUNT(*) "
+    "FROM denial_figures GROUP BY 1, 2",
+    "Denials by cause": "SELECT cause, COUNT(*) FROM denial_figures GROUP BY 1",
+    "Recovered from denials": "SELECT category, SUM(recovered_cents) / 100.0 FROM denial_figures "
+    "GROUP BY 1",
+    "Overturned": "SELECT payer_key, 1.0 * SUM(recovered_cents > 0) / COUNT(*) "
+    "FROM denial_figures WHERE outcome IS NOT NULL GROUP BY 1",
     "Payers on file": "SELECT id, payer_id, 1 FROM payer",
 }
 
@@ -382,6 +389,7 @@ def test_sql_panels_run_under_the_role_that_only_reads_sums(books: str) -> None:
     [
         "SELECT * FROM transfer",
         "SELECT claim_number FROM claim_figures",
+        "SELECT claim_number FROM denial_figures",
         "SELECT document FROM payer",
         "DELETE FROM claim",
         "UPDATE payer SET payer_id = ''",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
-from groupclaim.store import audit, claims, ledger, people, watch, work
+from groupclaim.store import audit, claims, denials, ledger, people, watch, work
 from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import audited_line as line
 from groupclaim.store.schema import batch, claim, dispute_case, x12_file
@@ -244,3 +244,58 @@ async def test_how_long_claims_take_is_counted_once_for_each(world: World) -> No
         assert await ledger.verify(reading) == ()
     assert len(sent) == len({item.row for item in sent}) == 2
     assert [(item.row, item.seconds, item.at) for item in cash] == [(world.claims[0], 0.0, NOW)]
+
+
+async def test_denials_by_category_cause_and_what_became_of_them(world: World) -> None:
+    """Four denials. P01 is denied twice, corrected and then paid 27.00: the last one is overturned.
+    P02 is written off unpaid; P03 is open, and its 10.00 are recovered but nothing has ended."""
+    await send_all(world)
+    numbers = world.claims
+    async with world.database.transaction() as tx:
+        await ledger.book_charges(tx, [(number, 1) for number in numbers], NOW)
+
+    async def denied(number: str, version: int, cause: str, category: str) -> None:
+        async with world.database.transaction() as tx:
+            key = await tx.scalar(select(claim.c.payer_key).where(claim.c.claim_number == number))
+            of = denials.Cause("claim", number, key, cause, category, None)
+            plan = {"rule": "r", "playbook": "p", "who": "biller"}
+            await denials.open_denial(tx, number, version, of, 6500, NOW.date(), plan, NOW)
+
+    async def ends(number: str, which: int, outcome: denials.Outcome, days: int) -> None:
+        async with world.database.transaction() as tx:
+            await denials.conclude(tx, number, which, outcome, NOW + timedelta(days=days))
+
+    await denied(numbers[0], 1, "CO-4", "coding")
+    await ends(numbers[0], 1, "corrected", 1)
+    await denied(numbers[0], 2, "CO-197", "authorization")
+    await post(world, payment(paid(numbers[0], 2700, ("CO", "45", 3800)), trace="T1"), "one")
+    await ends(numbers[0], 2, "paid", 5)
+    await denied(numbers[1], 1, "CO-197", "authorization")
+    await ends(numbers[1], 1, "written_off", 3)
+    await denied(numbers[2], 1, "CO-197", "authorization")
+    await post(world, payment(paid(numbers[2], 1000, ("CO", "45", 5500)), trace="T2"), "two")
+
+    figures = await often(world)
+    ((payer, _),) = {key[:2] for key in figures[watch.DENIALS] if key[1] == "coding"}
+    assert figures[watch.DENIALS] == {
+        (payer, "coding", "corrected"): 1.0,
+        (payer, "authorization", "paid"): 1.0,
+        (payer, "authorization", "written_off"): 1.0,
+        (payer, "authorization", "open"): 1.0,
+    }
+    assert figures[watch.DENIALS_BY_CAUSE] == {("CO-4",): 1.0, ("CO-197",): 3.0}
+    assert figures[watch.DENIED_DOLLARS] == {
+        (payer, "coding"): 65.0, (payer, "authorization"): 195.0,
+    }  # fmt: skip
+    assert figures[watch.DENIALS_OVERTURNED] == {
+        (payer, "coding"): 0.0, (payer, "authorization"): 1.0,
+    }  # fmt: skip
+    assert figures[watch.DENIAL_RECOVERED] == {
+        (payer, "coding"): 0.0, (payer, "authorization"): 37.0,
+    }  # fmt: skip
+    async with world.database.reading() as reading:
+        taken = await watch.taken_to_conclude(reading, FIRST)
+        later = await watch.taken_to_conclude(reading, NOW + timedelta(days=4))
+    day = 86_400.0
+    assert sorted(item.seconds for item in taken) == [day, 3 * day, 5 * day]
+    assert [(item.row, item.payer) for item in later] == [(f"{numbers[0]}/2", payer)]
