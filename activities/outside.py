@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar, get_type_hints
 
 from pydantic import BaseModel
@@ -48,6 +49,8 @@ class Outside:
     patient_letters: Delivery | None = None
     """Who takes what patients are told to them; None where a person does."""
     webhooks: WebhookSender = field(default_factory=WebhookSender)
+    webhooks_kept: timedelta = timedelta(days=30)
+    """How long what other systems were told stays in the store."""
     production: bool = False
     """False marks every interchange as a test (ISA15)."""
 

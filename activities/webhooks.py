@@ -17,7 +17,8 @@ class WebhookDesk:
     @performs(steps.DELIVER_WEBHOOKS)
     async def deliver_webhooks(self, look: steps.WebhookRound) -> steps.WebhooksDelivered:
         """Send what is due. What was sent and not noted is sent again under the same event id. One
-        given up is a work item, until its system takes something again."""
+        given up is a work item, until its system takes something again. What was settled long ago
+        is deleted."""
         database, sender = self._outside.database, self._outside.webhooks
         async with database.reading() as reading:
             due = await webhooks.due(reading, await practice_now(reading), look.most)
@@ -42,4 +43,5 @@ class WebhookDesk:
                         queue="engineers",
                     )
                     await work.open_item(tx, task, now)
+            await webhooks.forget(tx, now - self._outside.webhooks_kept)
         return steps.WebhooksDelivered(due=len(due), taken=taken)

@@ -158,6 +158,7 @@ async def run_worker(settings: Settings) -> None:
         client=client,
         task_queue=TASK_QUEUE,
         webhooks=WebhookSender(private=settings.webhook_private),
+        webhooks_kept=timedelta(days=settings.webhook_days),
         production=settings.production,
         cards=cards,
     )

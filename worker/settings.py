@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     webhook_private: bool = Field(
         False, description="tell also systems at addresses inside the practice's own network"
     )
+    webhook_days: int = Field(
+        30, ge=4, description="days for which what other systems were told is kept"
+    )
     codec_port: int = Field(
         8301, ge=1, le=65535, description="port of the codec server, at the console's host"
     )

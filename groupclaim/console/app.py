@@ -128,7 +128,8 @@ async def _refused_at_once(request: Request, console: Console, limit: RateLimit)
         return error_page(request, 429, "Too many requests. Wait a minute.")
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > _LARGEST_BODY:
-        return error_page(request, 413, "That is too large.")
+        said = f"That is too large: a request holds at most {_LARGEST_BODY // 1_000_000} MB."
+        return error_page(request, 413, said)
     if request.method not in ("GET", "HEAD"):
         if "transfer-encoding" in request.headers:
             return error_page(request, 411, "The length of the request is missing.")

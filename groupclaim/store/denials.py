@@ -8,7 +8,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, case, delete, func, select, update
 
 from groupclaim.model.letter import Channel
 from groupclaim.store.database import Reading, Transaction
@@ -382,32 +382,49 @@ async def denials_of_case(reading: Reading, case_id: str) -> tuple[Denial, ...]:
     return tuple(_denial(row) for row in rows)
 
 
-async def list_cases(reading: Reading) -> tuple[Case, ...]:
-    """Cases with open denials, the one with the most at stake first."""
-    cases = {row.id: row for row in await reading.rows(select(denial_case))}
-    members: dict[str, list[Denial]] = {}
-    for item in await list_denials(reading, open_only=False):
-        members.setdefault(item.case_id, []).append(item)
-    found = [_case(cases[case_id], of) for case_id, of in members.items()]
-    return tuple(
-        sorted(
-            (item for item in found if item.open), key=lambda item: (-item.open_cents, item.case_id)
+def _open_cases() -> Select[Any]:
+    still = denial.c.outcome.is_(None)
+    at_stake = func.sum(case((still, denial.c.cents), else_=0))
+    return (
+        select(
+            denial_case,
+            func.count().label("denials"),
+            func.sum(case((still, 1), else_=0)).label("open"),
+            at_stake.label("open_cents"),
+            func.min(case((still, denial.c.limit_at))).label("next_limit"),
         )
+        .join(denial, denial.c.case_id == denial_case.c.id)
+        .group_by(denial_case.c.id)
+        .having(func.sum(case((still, 1), else_=0)) > 0)
+        .order_by(at_stake.desc(), denial_case.c.id)
     )
 
 
-def _case(row: Any, members: Sequence[Denial]) -> Case:
-    still = [item for item in members if item.outcome is None]
-    return Case(
-        row.id,
-        row.scope,
-        row.scope_id,
-        row.payer_key,
-        row.cause,
-        row.category,
-        row.prevented_by,
-        len(members),
-        len(still),
-        sum(item.cents for item in still),
-        min((item.limit_at for item in still if item.limit_at), default=None),
+async def list_cases(
+    reading: Reading, *, limit: int | None = None, offset: int = 0
+) -> tuple[Case, ...]:
+    """Cases with open denials, the one with the most at stake first, at most ``limit``."""
+    rows = await reading.rows(_open_cases().limit(limit).offset(offset))
+    return tuple(
+        Case(
+            row.id,
+            row.scope,
+            row.scope_id,
+            row.payer_key,
+            row.cause,
+            row.category,
+            row.prevented_by,
+            row.denials,
+            int(row.open),
+            int(row.open_cents),
+            row.next_limit,
+        )
+        for row in rows
     )
+
+
+async def count_cases(reading: Reading) -> int:
+    """How many cases have open denials."""
+    open_ = select(denial.c.case_id).where(denial.c.outcome.is_(None)).distinct().subquery()
+    found: int = await reading.scalar(select(func.count()).select_from(open_))
+    return found

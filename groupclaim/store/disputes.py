@@ -248,10 +248,23 @@ _CASES = (
 )
 
 
-async def cases(reading: Reading, *, closed: bool = False) -> tuple[Case, ...]:
-    """Every open case, the first opened first; with ``closed`` those that have ended too."""
-    wanted = _CASES if closed else _CASES.where(dispute_case.c.state != "closed")
-    return tuple(_case(row) for row in await reading.rows(wanted))
+async def cases(
+    reading: Reading, *, closed: bool = False, limit: int | None = None, offset: int = 0
+) -> tuple[Case, ...]:
+    """Open cases, the first opened first, at most ``limit``; with ``closed`` those that have ended
+    too."""
+    ids = select(dispute_case.c.id).order_by(dispute_case.c.id).limit(limit).offset(offset)
+    if not closed:
+        ids = ids.where(dispute_case.c.state != "closed")
+    wanted = [row.id for row in await reading.rows(ids)]
+    rows = await reading.rows(_CASES.where(dispute_case.c.id.in_(wanted)))
+    return tuple(_case(row) for row in rows)
+
+
+async def count_cases(reading: Reading) -> int:
+    """How many cases there are, those that have ended among them."""
+    found: int = await reading.scalar(select(func.count()).select_from(dispute_case))
+    return found
 
 
 async def read_case(reading: Reading, case_id: int) -> Case:

@@ -745,6 +745,25 @@ async def _unapplied(reading: Reading) -> tuple[UnappliedCash, ...]:
 
 async def unapplied_items(reading: Reading) -> tuple[UnappliedItem, ...]:
     """Every entry of unapplied cash of payers that is not cleared, the oldest first."""
+    out = transfer.c.debit == Account.UNAPPLIED.value
+    # What was cleared long ago is not read. What was taken back is: it says whose a taking is.
+    standing = (
+        select(transfer.c.remittance_id, transfer.c.remittance_position)
+        .join(
+            remittance_claim,
+            (remittance_claim.c.remittance_id == transfer.c.remittance_id)
+            & (remittance_claim.c.position == transfer.c.remittance_position),
+            isouter=True,
+        )
+        .where(out | (transfer.c.credit == Account.UNAPPLIED.value))
+        .group_by(transfer.c.remittance_id, transfer.c.remittance_position)
+        .having(
+            (func.sum(case((out, -transfer.c.cents), else_=transfer.c.cents)) != 0)
+            | func.max(remittance_claim.c.reversed_by).is_not(None)
+            | transfer.c.remittance_position.is_(None)
+        )
+        .subquery()
+    )
     rows = await reading.rows(
         select(
             transfer.c.key,
@@ -768,10 +787,15 @@ async def unapplied_items(reading: Reading) -> tuple[UnappliedItem, ...]:
             & (remittance_claim.c.position == transfer.c.remittance_position),
             isouter=True,
         )
-        .where(
-            (transfer.c.debit == Account.UNAPPLIED.value)
-            | (transfer.c.credit == Account.UNAPPLIED.value)
+        .join(
+            standing,
+            (standing.c.remittance_id == transfer.c.remittance_id)
+            & (
+                func.coalesce(standing.c.remittance_position, -1)
+                == func.coalesce(transfer.c.remittance_position, -1)
+            ),
         )
+        .where(out | (transfer.c.credit == Account.UNAPPLIED.value))
         .order_by(transfer.c.id)
     )
     found: dict[str, list[Row[Any]]] = {}

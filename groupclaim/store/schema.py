@@ -842,7 +842,7 @@ webhook_delivery = Table(
     ),
     Column("event_id", _ID, nullable=False),
     Column("body", Text, nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
     Column("next_at", Moment, index=True),
     Column("sent_at", Moment),
     Column("attempts", Integer, nullable=False),

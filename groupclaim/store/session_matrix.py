@@ -250,17 +250,25 @@ def _balance(recorded: bool, people: dict[str, int], carried: Sequence[Row[Any]]
 
 
 async def _money_of(reading: Reading, session_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    rows = await reading.rows(
-        select(
-            claim.c.session_id,
-            func.sum(_MONEY.c.allowed_cents).label("allowed"),
-            func.sum(_MONEY.c.paid_cents).label("paid"),
-        )
-        .join(_MONEY, _MONEY.c.claim_number == claim.c.claim_number)
-        .where(claim.c.session_id.in_(session_ids))
-        .group_by(claim.c.session_id)
+    """What payers allowed and paid, by session."""
+    of = await reading.rows(
+        select(claim.c.claim_number, claim.c.session_id).where(claim.c.session_id.in_(session_ids))
     )
-    return {row.session_id: (int(row.allowed or 0), int(row.paid or 0)) for row in rows}
+    # By number, not by a join: the view adds up what each claim's transfers say, and a database
+    # does that for all claims there are before it joins.
+    amounts = await reading.rows(
+        select(_MONEY).where(_MONEY.c.claim_number.in_([row.claim_number for row in of]))
+    )
+    by_claim = {row.claim_number: row for row in amounts}
+    sums: dict[str, tuple[int, int]] = {}
+    for row in of:
+        allowed, paid = sums.get(row.session_id, (0, 0))
+        money = by_claim[row.claim_number]
+        sums[row.session_id] = (
+            allowed + int(money.allowed_cents or 0),
+            paid + int(money.paid_cents or 0),
+        )
+    return sums
 
 
 async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:

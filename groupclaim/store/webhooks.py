@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, or_, select, update
 
 from groupclaim.model.base import InputRefused, Record
 from groupclaim.store.database import Reading, Transaction
@@ -203,6 +203,22 @@ async def failed(tx: Transaction, delivery: Delivery, outcome: str, at: datetime
     wait = min(_FIRST_WAIT * 2 ** min(delivery.attempts, 10), _LONGEST_WAIT)
     await _settle(tx, delivery, outcome, at + wait, None)
     return False
+
+
+async def forget(tx: Transaction, before: datetime) -> int:
+    """Delete what was written before then and is settled: taken, given up, or of a system that is
+    told nothing more. How many."""
+    ended = select(webhook_subscription.c.id).where(webhook_subscription.c.removed_at.is_not(None))
+    gone = await tx.execute(
+        delete(webhook_delivery).where(
+            webhook_delivery.c.created_at < before,
+            or_(
+                webhook_delivery.c.next_at.is_(None),
+                webhook_delivery.c.subscription_id.in_(ended),
+            ),
+        )
+    )
+    return gone.rowcount
 
 
 async def _settle(

@@ -205,3 +205,28 @@ async def test_one_removed_is_told_nothing_more(house: House) -> None:
     assert (await tell(house, System().sender("93.184.215.14"))).due == 0
     async with house.database.reading() as reading:
         assert await webhooks.subscriptions(reading) == ()
+
+
+async def test_what_was_told_is_deleted_after_a_month_and_what_waits_is_not(house: House) -> None:
+    gone, _ = await subscribe(house, Event.HOLD_OPENED)
+    await subscribe(house, Event.HOLD_OPENED, Event.WORK_ITEM_OPENED)
+    async with house.database.transaction() as tx:
+        for name in ("one", "two"):
+            await webhooks.note(tx, Event.HOLD_OPENED, name, {}, START)
+    system = System()
+    sender = system.sender("93.184.215.14")
+    await tell(house, sender)
+    system.status = 500
+    async with house.database.transaction() as tx:
+        await webhooks.note(tx, Event.WORK_ITEM_OPENED, "three", {}, START)
+        await webhooks.note(tx, Event.HOLD_OPENED, "four", {}, START)
+        await webhooks.unsubscribe(tx, gone, START)
+    await tell(house, sender)
+    assert len(await house.rows(select(webhook_delivery.c.id))) == 7
+    await house.move_to(START + timedelta(days=30))
+    await tell(house, sender)
+    assert len(await house.rows(select(webhook_delivery.c.id))) == 7
+    await house.move_to(START + timedelta(days=30, seconds=1))
+    await tell(house, sender)
+    # The last two were given up by then, on the look before.
+    assert await house.rows(select(webhook_delivery.c.id)) == []

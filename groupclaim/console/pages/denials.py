@@ -279,17 +279,19 @@ async def _board(asked: Asked) -> dict[str, Any]:
 
 async def _cases(asked: Asked) -> dict[str, Any]:
     """Denials with one cause. They may reach over sessions: who sees a part sees none."""
-    found = await denials.list_cases(asked.reading) if sees_all(asked.person) else ()
-    here = found[asked.start : asked.start + PAGE]
-    return {"cases": here, "total": len(found), "more": asked.start + PAGE < len(found)}
+    if not sees_all(asked.person):
+        return {"cases": (), "total": 0, "more": False}
+    here = await denials.list_cases(asked.reading, limit=PAGE, offset=asked.start)
+    total = await denials.count_cases(asked.reading)
+    return {"cases": here, "total": total, "more": asked.start + PAGE < total}
 
 
 async def _disputes(asked: Asked) -> dict[str, Any]:
-    found: tuple[disputes.Case, ...] = ()
-    if sees_all(asked.person):
-        found = await disputes.cases(asked.reading, closed=True)
-    here = found[asked.start : asked.start + PAGE]
-    return {"disputes": here, "total": len(found), "more": asked.start + PAGE < len(found)}
+    if not sees_all(asked.person):
+        return {"disputes": (), "total": 0, "more": False}
+    here = await disputes.cases(asked.reading, closed=True, limit=PAGE, offset=asked.start)
+    total = await disputes.count_cases(asked.reading)
+    return {"disputes": here, "total": total, "more": asked.start + PAGE < total}
 
 
 async def _trends(asked: Asked) -> dict[str, Any]:
