@@ -18,7 +18,7 @@ from groupclaim.model.money import Cents
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.payer import NoPolicy, PolicyBook
 from groupclaim.rules.deadlines import Deadline, Deadlines
-from groupclaim.store import ledger, practice
+from groupclaim.store import ledger, practice, waiting
 from groupclaim.store.claims import load_state, read_findings, read_version
 from groupclaim.store.database import Database, Reading
 from groupclaim.store.practice import claim_facts
@@ -300,7 +300,7 @@ async def why_claim(database: Database, number: str) -> dict[str, Any]:
             if state.hold and finding.hold == state.hold.code
         ]
         law = await _prompt_pay(reading, state)
-    answers = why(state).model_dump(mode="json")
+        answers = why(state, await waiting.suspended(reading, number)).model_dump(mode="json")
     if law is not None:
         answers["prompt_pay"] = f"{law.at:%Y-%m-%d} ({law.working})"
     return {**answers, "found": "; ".join(blocking)} if blocking else answers

@@ -313,13 +313,6 @@ HOLDS: dict[str, HoldKind] = {
         "off the claim.",
         two_people=True,
     ),
-    "UNITS_OVER_MAX": HoldKind(
-        Step.CHECK_CODING,
-        "coder: more units than the payer pays in a day",
-        "release with a reason once it is settled",
-        repair="Reduce to the payer's maximum; no modifier splits a unit limit.",
-        two_people=True,
-    ),
     "MAC_COVERAGE_REVIEW": HoldKind(
         Step.CHECK_CODING,
         "coder: the Medicare contractor may not cover this code",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import CARD_ANNOUNCED, ClaimState, Stage
 from groupclaim.model.base import Instant, Message
@@ -65,8 +67,37 @@ class Why(Message):
     otherwise: str
 
 
-def why(state: ClaimState) -> Why:
-    """The answers for ``state``; an ended claim says that nothing is awaited."""
+class Suspended(Message):
+    """A payment in suspense that names a claim: nothing of it is posted until a person clears it.
+    ``paid`` are dollars and cents as people write them, of the whole payment."""
+
+    remittance_id: int
+    trace: str
+    paid: str
+
+
+def why(state: ClaimState, suspended: Sequence[Suspended] = ()) -> Why:
+    """The answers for ``state``; an ended claim says that nothing is awaited. Payments in suspense
+    that name the claim are what it really waits for, however silent its payer seems."""
+    answers = _why(state)
+    if not suspended:
+        return answers
+    named = ", ".join(
+        f"{item.paid} under trace {item.trace} (remittance {item.remittance_id})"
+        for item in suspended
+    )
+    first = suspended[0].remittance_id
+    return answers.model_copy(
+        update={
+            "waiting_for": f"{answers.waiting_for}; a payment that names it stands in suspense: "
+            f"{named}",
+            "released_by": f"the payment in suspense, once it is cleared (`groupclaim suspense "
+            f"show {first}`); or {answers.released_by}",
+        }
+    )
+
+
+def _why(state: ClaimState) -> Why:
     if state.hold is not None:
         kind = HOLDS[state.hold.code]
         return Why(

@@ -1,4 +1,4 @@
-"""What is still open, and wake-ups told.
+"""What is still open, what a claim waits for beside its payer, and wake-ups told.
 
 In production Temporal's timers wake workflows. Where the practice clock is a stored instant,
 whoever moves it needs to know what is due, and whether anything is still in progress.
@@ -11,6 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
+from groupclaim.lifecycle.why import Suspended
+from groupclaim.model.money import Cents
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
     acknowledgment,
@@ -19,6 +21,8 @@ from groupclaim.store.schema import (
     denial,
     group_session,
     mailbox_item,
+    remittance,
+    remittance_claim,
     wakeup,
     x12_file,
 )
@@ -71,4 +75,24 @@ async def open_work(tx: Reading) -> OpenWork:
         batches=tuple(row.id for row in batches),
         files=tuple(row.digest for row in files),
         denials=tuple((row.claim_number, row.number) for row in denials),
+    )
+
+
+async def suspended(reading: Reading, claim_number: str) -> tuple[Suspended, ...]:
+    """The payments in suspense that name a claim, the oldest first."""
+    naming = select(remittance_claim.c.remittance_id).where(
+        remittance_claim.c.claim_number == claim_number
+    )
+    rows = await reading.rows(
+        select(remittance.c.id, remittance.c.trace, remittance.c.paid_cents)
+        .where(
+            remittance.c.state == "suspended",
+            remittance.c.returned_at.is_(None),
+            remittance.c.id.in_(naming),
+        )
+        .order_by(remittance.c.id)
+    )
+    return tuple(
+        Suspended(remittance_id=row.id, trace=row.trace, paid=str(Cents(row.paid_cents)))
+        for row in rows
     )

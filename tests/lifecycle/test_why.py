@@ -9,7 +9,7 @@ import pytest
 
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState, Hold, Stage
-from groupclaim.lifecycle.why import why
+from groupclaim.lifecycle.why import Suspended, why
 from tests.lifecycle.telling import START
 
 DUE = START + timedelta(days=3)
@@ -42,6 +42,18 @@ def test_every_hold_at_every_stage_answers_all_five(code: str, stage: Stage) -> 
     assert repair
     runs = "filing limit" in answers.otherwise
     assert runs == (stage in NOT_YET_SENT and code != "REFUND_DUE")
+
+
+def test_a_silent_payer_that_has_paid_into_suspense_is_not_what_it_waits_for() -> None:
+    payment = Suspended(remittance_id=40, trace="T1", paid="78.01")
+    answers = why(held("PAYER_SILENT", Stage.ACCEPTED), [payment])
+    assert answers.waiting_for.endswith(
+        "; a payment that names it stands in suspense: 78.01 under trace T1 (remittance 40)"
+    )
+    assert answers.released_by.startswith(
+        "the payment in suspense, once it is cleared (`groupclaim suspense show 40`); or release to"
+    )
+    assert answers.since == START
 
 
 def test_without_a_date_it_says_that_nothing_comes_by_itself() -> None:

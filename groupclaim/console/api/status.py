@@ -17,7 +17,7 @@ from groupclaim.console.api.seen import check_claim, check_session, sessions_see
 from groupclaim.lifecycle.state import Stage
 from groupclaim.lifecycle.why import Why, why
 from groupclaim.model.base import Instant, Record
-from groupclaim.store import claims, work
+from groupclaim.store import claims, waiting, work
 from groupclaim.store.database import Reading
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import claim, group_session, participant
@@ -266,13 +266,14 @@ async def show_claim(
         row = await reading.first(select(claim).where(claim.c.claim_number == number))
         state = await claims.load_state(reading, number)
         found = await claims.read_findings(reading, number)
+        reasons = why(state, await waiting.suspended(reading, number))
         money = await reading.first(
             text("SELECT * FROM claim_money WHERE claim_number = :claim").bindparams(claim=number)
         )
     return ClaimStatus(
         **_claim(row).model_dump(),
         version=state.version,
-        why=why(state),
+        why=reasons,
         findings=[
             FindingSaid(
                 rule=item.rule,

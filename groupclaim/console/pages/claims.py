@@ -19,7 +19,7 @@ from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.transition import look_again as look_again_step
 from groupclaim.lifecycle.why import why
 from groupclaim.policy.playbook import Playbook
-from groupclaim.store import audit, claims, denials, practice, work
+from groupclaim.store import audit, claims, denials, practice, waiting, work
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import (
     acknowledgment,
@@ -128,6 +128,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
             .order_by(remittance.c.payment_date, remittance.c.id)
         )
         now = await console.clock.now()
+        reasons = why(state, await waiting.suspended(reading, number))
         session = await reading.scalar(
             select(claim.c.session_id).where(claim.c.claim_number == number)
         )
@@ -139,7 +140,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         number=number,
         session=session,
         state=state,
-        reasons=why(state),
+        reasons=reasons,
         hold=HOLDS[state.hold.code] if state.hold else None,
         findings=found,
         events=list(reversed(events)),
