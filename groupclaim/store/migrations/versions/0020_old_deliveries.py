@@ -1,14 +1,14 @@
 """What webhooks have told long ago is found by its age, to be deleted.
 
-Revision ID: 0019
+Revision ID: 0020
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
