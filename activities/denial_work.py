@@ -14,6 +14,7 @@ from activities import steps
 from activities.authorization import request_content
 from activities.authorization_exchange import AuthorizationExchange
 from activities.claims_told import known_claims
+from activities.coordination import owes_nothing
 from activities.denial import ASK_AUTHORIZATION, Look, look_at, recoded
 from activities.messages import Messages
 from activities.on_file import OnFile, invalid
@@ -28,10 +29,11 @@ from groupclaim.model.authorization_request import OPEN_REQUESTS
 from groupclaim.model.money import Cents
 from groupclaim.rules.appeals import Case, compose_letter
 from groupclaim.rules.authorization_request import series_after_denial
+from groupclaim.rules.coordination import for_the_next_payer_alone
 from groupclaim.rules.deadlines import Deadline
 from groupclaim.rules.denials import DenialDecision, decide_denial
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
-from groupclaim.store import approvals, audit, batches, claims, denials, ledger, work
+from groupclaim.store import approvals, audit, batches, claims, coordination, denials, ledger, work
 from groupclaim.store import authorization_requests as requests
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Transaction
@@ -531,7 +533,13 @@ _APPROVED = {"approve": Decision.LETTER, "write_off": Decision.WRITE_OFF}
 async def _refusal(
     tx: Transaction, row: denials.Denial, choice: steps.DenialChoice, now: datetime
 ) -> str | None:
-    """Why it is not theirs to send this letter, or to give this much up."""
+    """Why it is not theirs to send this letter, to give this much up, or to ask it of the
+    patient."""
+    if choice.choice == "bill_patient" and await _is_spared(tx, row):
+        return (
+            "what is left is the share of a qualified Medicare beneficiary: it may not be "
+            "collected from the patient"
+        )
     decision = _APPROVED.get(choice.choice)
     if decision is None:
         return None
@@ -540,6 +548,18 @@ async def _refusal(
         cents = max(cents, int((await ledger.balance(tx, row.claim_number)).payer_open))
     return await approvals.refusal(
         tx, decision, cents, row.claim_number, now, by=choice.by, second=choice.second
+    )
+
+
+async def _is_spared(tx: Transaction, row: denials.Denial) -> bool:
+    """Whether what a later payer has denied is what the first may not have left to the patient."""
+    version = await claims.read_version(tx, row.claim_number, row.version)
+    first = (await coordination.decisions(tx, row.claim_number)).get(1)
+    if first is None or version.payer_sequence == 1:
+        return False
+    paid = await coordination.paid_version(tx, row.claim_number, first.payment)
+    return for_the_next_payer_alone(first.payment) or (
+        paid is not None and owes_nothing(paid.parties)
     )
 
 

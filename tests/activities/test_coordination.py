@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from temporalio.exceptions import ApplicationError
 
-from activities import composing
+from activities import composing, steps
 from groupclaim import x12
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage
@@ -399,3 +400,85 @@ async def test_a_next_payers_denial_that_is_written_off_leaves_the_patient_nothi
     assert (left.payer_open, left.patient_open) == (0, 0)
     await announced(desk.house, desk.claim)
     assert desk.state.stage is Stage.CLOSED
+
+
+# --- what reaches the patient after two payers
+
+
+async def test_what_the_second_payer_takes_off_is_nobodys_and_its_share_the_patients(
+    desk: Desk,
+) -> None:
+    """Medicare left 6.17. Medicaid pays 1.00 of it, takes 3.17 off under CO and leaves 2.00:
+    60.00 = 24.19 + 0.49 + 29.15 of Medicare, 1.00 + 3.17 of Medicaid, 2.00 of the patient."""
+    await desk.primary_pays()
+    await desk.goes_out()
+    cuts = (("OA", "23", 5383), ("CO", "45", 317), ("PR", "3", 200))
+    await desk.post(2, 100, *cuts, status="2")
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 200)
+    assert desk.state.stage is Stage.PATIENT_BALANCE
+
+
+@pytest.mark.parametrize("group", ["CO", "OA", "PI", "CR"])
+async def test_no_group_but_pr_of_a_second_payer_reaches_the_patient(
+    desk: Desk, group: str
+) -> None:
+    """Medicaid pays 1.00 and takes the other 5.17 off under this group."""
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 100, ("OA", "23", 5383), (group, "45", 517), status="2")
+    left = await desk.balance()
+    assert left.patient_open == 0
+
+
+async def test_a_second_payers_denial_under_pr_may_be_asked_of_the_patient(desk: Desk) -> None:
+    """Medicaid does not cover it: the 6.17 that Medicare left are the patient's, once."""
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("PR", "204", 617), status="4", cause="PR-204")
+    await choose(desk.house, desk.claim, "bill_patient")
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 617)
+
+
+async def test_a_second_payers_denial_under_co_is_never_asked_of_the_patient(desk: Desk) -> None:
+    await desk.primary_pays()
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("CO", "197", 617), status="4", cause="CO-197")
+    with pytest.raises(ApplicationError, match="only what carries group code PR"):
+        await choose(desk.house, desk.claim, "bill_patient")
+
+
+@pytest.mark.parametrize("remark", ["N781", "N782", "N783"])
+async def test_a_beneficiarys_share_is_not_the_patients_when_medicaid_denies_it(
+    desk: Desk, remark: str
+) -> None:
+    """What Medicare says may not be collected is not theirs, whoever denies it afterwards."""
+    await desk.primary_pays(remarks=(remark,))
+    await desk.goes_out()
+    await desk.post(2, 0, ("OA", "23", 5383), ("PR", "204", 617), status="4", cause="PR-204")
+    given = steps.DenialChoice(
+        claim_number=desk.claim, denial=1, choice="bill_patient", by="R. Lee", reason="x",
+        request="r1",
+    )  # fmt: skip
+    recorded = await desk.house.perform(steps.RECORD_DENIAL_CHOICE, given)
+    assert "may not be collected" in (recorded.refused or "")
+    assert (await desk.balance()).patient_open == 0
+    await choose(desk.house, desk.claim, "write_off")
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
+    await announced(desk.house, desk.claim)
+    assert desk.state.stage is Stage.CLOSED
+    assert (await desk.balance()).patient_open == 0
+
+
+@pytest.mark.parametrize("remark", ["N781", "N782", "N783"])
+async def test_a_beneficiary_whom_medicaid_leaves_a_share_owes_nothing(
+    desk: Desk, remark: str
+) -> None:
+    """Medicaid pays 1.00, takes 3.17 off and says PR-3 2.00, with the same remark."""
+    await desk.primary_pays(remarks=(remark,))
+    await desk.goes_out()
+    cuts = (("OA", "23", 5383), ("CO", "45", 317), ("PR", "3", 200))
+    await desk.post(2, 100, *cuts, status="2", remarks=(remark,))
+    assert (await desk.balance()).patient_open == 0
