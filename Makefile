@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults seeds bench fuzz lint lock sbom licences audit-dependencies histories \
+.PHONY: help setup demo chaos up test faults seeds year bench fuzz lint lock sbom licences audit-dependencies histories \
   dashboards postgres prometheus chromium screenshots clean
 
 help: ## what there is to make
@@ -35,6 +35,9 @@ faults: setup postgres ## the proof of each fault the product must survive, and 
 
 seeds: setup ## a thousand practices made from seeds, played without the engine and judged
 	$(BIN)/python -m tests.simulation --seeds 1000
+
+year: setup ## forty patients, four weekly groups, a whole year on Temporal, judged; about an hour
+	$(BIN)/python -m tests.simulation.year --seed $(or $(SEED),1) --weeks 52
 
 bench: setup postgres ## speed and memory beside other libraries; the console's lists over 100,000 claims
 	$(BIN)/python -m tests.bench

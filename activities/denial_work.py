@@ -198,7 +198,7 @@ class DenialWork:
                          what="The payer was asked for an authorization after the service.",
                          otherwise="it is asked after again")  # fmt: skip
         choices = {
-            "work": ("done", *(("send_again",) if action.restart else ())),
+            "work": ("done", *(("send_again",) if decision.restart else ())),
             "patient": ("bill_patient", "done"),
             "end": ("done",),
         }.get(action.kind, ())

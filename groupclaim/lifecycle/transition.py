@@ -596,10 +596,12 @@ def _status_asked(state: ClaimState, event: StatusAsked) -> Answer:
 
 
 def _followed_up(state: ClaimState, event: FollowedUp) -> Answer:
-    """The next look is set; a hold that a fact clears is looked at again, lest one was missed."""
+    """The next look is set; a hold that a fact clears is looked at again, lest one was missed. A
+    denial that is worked looks at what is on file by itself."""
     hold = state.hold
     redo = None
-    if hold is not None and not _stands(hold) and HOLDS[hold.code].cleared_by is not None:
+    missed = hold is not None and not _stands(hold) and not state.denial
+    if hold is not None and missed and HOLDS[hold.code].cleared_by is not None:
         redo = hold.redo
     stage = _STAGE_OF[redo] if redo else state.stage
     after = state.model_copy(update={"due_at": event.due_at, "resume": redo, "stage": stage})

@@ -73,8 +73,10 @@ class DenialDecision(Record):
 
     Either a ``correction`` with the step to take it up from and the frequency to send with; or a
     hold under ``held``, with the ``action`` that somebody (``who``) must take within ``days`` and
-    how many ``people`` decide it. ``offers`` are the rungs above it, which a person may take
-    instead. ``level``: of the appeal that is next. ``missing`` is evidence that a letter needs.
+    how many ``people`` decide it; the ``restart`` then is where a person may have it taken up from,
+    None where the payer takes nothing of it again. ``offers`` are the rungs above it, which a
+    person may take instead. ``level``: of the appeal that is next. ``missing`` is evidence that a
+    letter needs.
     """
 
     rule: str
@@ -246,6 +248,7 @@ class _Climb:
         action, reason, denied = self._playbook.action(name), self._reason, self._denied
         rule = f"denial:{self._code}:{name}"
         people: int = action.people or 0
+        frequency = self._frequency(action)
         left = min(self._days_left(), default=None)
         limits = (denied.days_to_correct, denied.days_to_appeal)
         failed = len(denied.tried) + denied.appeals
@@ -258,8 +261,8 @@ class _Climb:
             rule=rule,
             playbook=self._playbook.version,
             action=name,
-            restart=Step(action.restart) if action.restart else None,
-            frequency=self._frequency(action) or ORIGINAL,
+            restart=Step(action.restart) if action.restart and frequency is not None else None,
+            frequency=frequency or ORIGINAL,
             held="DENIED",
             who="supervisor" if escalated else action.who,
             people=people,

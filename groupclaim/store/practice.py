@@ -783,21 +783,26 @@ async def claim_facts(
     row = await reading.first(
         select(
             participant,
-            group_session.c.practice_id,
-            group_session.c.location_id,
-            group_session.c.clinician_id,
             group_session.c.attendance_recorded_at,
             group_session.c.document.label("session"),
             claim.c.service_date.label("day"),
+            practice.c.document.label("practice"),
+            location.c.document.label("location"),
+            clinician.c.document.label("clinician"),
+            patient.c.document.label("patient"),
         )
         .join(group_session, group_session.c.id == participant.c.session_id)
         .join(claim, claim.c.claim_number == participant.c.claim_number)
+        .join(practice, practice.c.id == group_session.c.practice_id)
+        .join(location, location.c.id == group_session.c.location_id)
+        .join(clinician, clinician.c.id == group_session.c.clinician_id)
+        .join(patient, patient.c.id == participant.c.patient_id)
         .where(participant.c.claim_number == claim_number)
     )
     if row is None:
         raise UnknownRecord(f"claim {claim_number}")
     day, patient_id = row.day, row.patient_id
-    place = await _open(reading, location, row.location_id, Location)
+    place = reading.unseal(location, row.location, Location)
     cover: Coverage | None
     billed: Payer | None
     if parties is not None:
@@ -808,7 +813,7 @@ async def claim_facts(
         answer = await _answer(reading, claim_number, cover)
         payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else NO_PAYER
         billed = await _open(reading, payer, payer_key, Payer) if cover else None
-    person = await _open(reading, clinician, row.clinician_id, Clinician)
+    person = reading.unseal(clinician, row.clinician, Clinician)
     plans = await open_all(
         reading,
         treatment_plan,
@@ -834,11 +839,11 @@ async def claim_facts(
         claim_number=claim_number,
         session_id=row.session_id,
         patient_id=patient_id,
-        practice=await _open(reading, practice, row.practice_id, Practice),
+        practice=reading.unseal(practice, row.practice, Practice),
         location=place,
         clinician=person,
         session=reading.unseal(group_session, row.session, GroupSession),
-        patient=await _open(reading, patient, patient_id, Patient),
+        patient=reading.unseal(patient, row.patient, Patient),
         payer=billed,
         coverage=cover,
         eligibility=answer,

@@ -282,6 +282,12 @@ def _later(content: bytes, day: str, later: str) -> bytes:
     return content.replace(day.encode(), later.encode())
 
 
+async def test_what_takes_replacements_may_be_sent_again(house: House) -> None:
+    (number,) = await denied(house, "4", "P06")
+    made = await plan(house, number)
+    assert (made.action, made.choices) == ("review_coding", ("done", "send_again", "write_off"))
+
+
 async def test_an_answer_that_is_overdue_is_somebodys_work(house: House) -> None:
     """The payer has 30 days (playbook, ``wait``); after them somebody has to ask for its answer."""
     (number,) = await denied(house, "50", "P04")

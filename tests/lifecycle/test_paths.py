@@ -512,6 +512,22 @@ def test_a_deadline_is_followed_up_each_time_it_passes() -> None:
         assert told.stage() is Stage.ACCEPTED
 
 
+def test_a_denial_that_is_worked_looks_at_what_is_on_file_by_itself() -> None:
+    """A reminder of the claim decides a denial again only where nobody works on it."""
+    for denial, steps in ((0, [Step.FOLLOW_UP, Step.DECIDE_DENIAL]), (1, [Step.FOLLOW_UP])):
+        told = waiting_for_payment()
+        answer = events.DenialDecided(
+            at=START,
+            denial=denial,
+            held=events.Held(code="DENIED", releasable=True),
+            due_at=START + 60 * DAY,
+        )
+        told.once(Step.DECIDE_DENIAL, partial(anyhow, answer))
+        told.remitted(denied="CO-197")
+        assert told.hold_code() == "DENIED"
+        assert told.deadline_passes() == steps
+
+
 def test_a_deadline_that_moved_meanwhile_has_not_passed() -> None:
     told = waiting_for_payment()
     assert told.state.due_at is not None

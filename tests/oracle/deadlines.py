@@ -34,6 +34,9 @@ _FILED_WITHIN = {
 }
 """By the payer's id on the wire, days or months after the service (domain.md section 9.2)."""
 
+_ENDS_ON_A_WEEKDAY = frozenset({"SIMTXM"})
+"""A limit that falls on a weekend ends on the next business day (same place)."""
+
 _DECIDED_WITHIN = {"SIMMB": timedelta(days=30)}
 """Medicare's prompt payment; no other payer of the samples has a law (domain.md section 9.3)."""
 
@@ -182,4 +185,6 @@ def _filing_limit(filing: Filing) -> datetime | None:
         year = filing.service_date.year + years
         last = monthrange(year, month + 1)[1]
         day = date(year, month + 1, min(filing.service_date.day, last))
+    while filing.payer_id in _ENDS_ON_A_WEEKDAY and day.weekday() > 4:
+        day += timedelta(days=1)
     return datetime.combine(day, _END_OF_DAY, _ZONE)

@@ -854,6 +854,8 @@ def _check_deadlines(case: Case) -> None:
     for payment in case.payments:
         for paid in payment.claims:
             decisions.setdefault(paid.claim_number, payment.at)
+    # Whether that is right is for I2 to say; what is never billed is never late.
+    never_billed = {s.claim_number for s in case.books.standings if s.standing == "not_billable"}
     filings = [
         Filing(
             name=row.name,
@@ -865,7 +867,7 @@ def _check_deadlines(case: Case) -> None:
             decided=decisions.get(number),
         )
         for row in case.intake.roster
-        if row.attendance == "attended" and (number := case.claim_number_of(row))
+        if (number := case.claim_number_of(row)) and number not in never_billed
     ]
     check_deadlines(
         case.books.told,

@@ -89,6 +89,10 @@ def test_a_claim_that_is_not_filed_in_time_was_told_of(told: Any, said: list[str
 def test_what_was_filed_in_time_or_is_not_yet_late_needs_no_alert() -> None:
     assert found(filing(arrived=moment("2026-04-10"))) == []
     assert found(filing(), end=datetime(2026, 4, 10, 12, tzinfo=UTC)) == []
+    # 95 days after 3 February 2026 end on Saturday, 9 May, and so on Monday the 11th.
+    weekend = filing(service_date=date(2026, 2, 3))
+    assert found(weekend, end=datetime(2026, 5, 11, 12, tzinfo=UTC)) == []
+    assert found(weekend, end=datetime(2026, 5, 13, tzinfo=UTC)) == ["filing limit"]
     # Twelve months, not 95 days.
     assert found(filing(payer_id="SIMVAM"), end=datetime(2027, 1, 5, tzinfo=UTC)) == []
     assert found(filing(payer_id="SIMVAM"), end=datetime(2027, 1, 7, tzinfo=UTC)) == [

@@ -149,6 +149,17 @@ def test_medicare_never_takes_a_replacement() -> None:
     assert (unmended.action, unmended.offers) == ("review_coding", ("write_off",))
 
 
+def test_what_medicare_has_decided_is_not_sent_again_as_if_it_were_new() -> None:
+    """T8: a finalized claim is reopened or appealed; sent again it is a duplicate. So nobody is
+    asked whether to send it, unless the payer could not process it or takes replacements."""
+    decided = decide("CO-4", None, "medicare-part-b")
+    assert (decided.action, decided.restart) == ("review_coding", None)
+    unprocessable = decide("CO-4", None, "medicare-part-b", remarks=("MA130",))
+    assert (unprocessable.restart, unprocessable.frequency) == (Step.CHECK_CODING, "1")
+    replaced = decide("CO-4", None)
+    assert (replaced.restart, replaced.frequency) == (Step.CHECK_CODING, "7")
+
+
 def test_a_correction_that_comes_too_late_is_not_sent() -> None:
     assert decide("CO-197", ON_FILE, days_to_correct=0).correction == "add_authorization"
     late = decide("CO-197", ON_FILE, days_to_correct=-1)
