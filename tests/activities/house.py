@@ -47,6 +47,7 @@ from groupclaim.store.clock import PracticeClock, due_wakeups, next_wakeup
 from groupclaim.store.database import Database, Transaction, migrate
 from groupclaim.store.keys import Keyring
 from groupclaim.store.waiting import clear_wakeup
+from tests.faults.invariants import broken
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "small"
 KEYRING = Keyring({"k1": bytes(range(32))}, "k1", "k1")
@@ -184,8 +185,11 @@ class House:
         careless: bool = False,
         samples: Path = SAMPLES,
         payers: bytes | None = None,
+        invented_books: bool = False,
     ) -> None:
-        """``payers`` stand in for those of the samples."""
+        """``payers`` stand in for those of the samples. ``invented_books``: the test writes what no
+        claim has led to, so the books are not looked over in the end."""
+        self._invented_books = invented_books
         self._payers = (samples / "payers.json").read_bytes() if payers is None else payers
         self._folder = folder
         self._samples = samples
@@ -297,9 +301,15 @@ class House:
         path.write_text(json.dumps(notes))
         return path
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self.clearinghouse.close()
         await self.database.close()
+        if kind is None and not self._invented_books:
+            # Each test here is a fault or none: what it leaves behind is looked over whole.
+            url = f"sqlite:///{self._folder / 'groupclaim.db'}"
+            wire = self.log_path if self.log_path.exists() else None
+            found = await broken(url, self.database.keyring, wire=wire, moving=False)
+            assert not found, found
 
     # --- one step at a time
 

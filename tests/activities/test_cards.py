@@ -100,7 +100,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     processor = StripeCards(
         SecretStr(SECRET), "http://stripe", transport=httpx2.ASGITransport(stripe.application())
     )
-    async with House(tmp_path, {"S1": ("P01", "P06")}) as house:
+    async with House(tmp_path, {"S1": ("P01", "P06")}, invented_books=True) as house:
         outside = replace(house.outside, cards=processor, patient_letters=letters)
         house.activities = {
             getattr(each, "__temporal_activity_definition").name: each

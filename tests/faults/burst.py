@@ -90,7 +90,7 @@ def made_practice(claims: int, folder: Path) -> None:
     world = _read("payers.json")
     people, coverages, plans, members = [], [], [], []
     sessions: list[dict[str, Any]] = []
-    attendance: list[dict[str, Any]] = []
+    happens: list[dict[str, Any]] = []
     notes: dict[str, dict[str, Any]] = {}
     words = _words()
     (payer,) = (item for item in world["payers"] if item["payer_id"] == "SIMPLC")
@@ -116,9 +116,13 @@ def made_practice(claims: int, folder: Path) -> None:
         came = [
             {"patient": p, "status": "attended", "minutes": 60, "copay_cents": 0} for p in roster
         ]
-        attendance.append(
+        happens.append(
             {"at": NOW.isoformat(), "kind": "attendance", "session": ref, "participants": came}
         )
+        happens += [
+            {"at": NOW.isoformat(), "kind": "note_signed", "session": ref, "patient": patient}
+            for patient in roster
+        ]
         notes[ref] = {}
         for patient in roster:
             number = int(patient[1:])
@@ -169,7 +173,7 @@ def made_practice(claims: int, folder: Path) -> None:
             },
             "sessions.json": sessions,
             "notes.json": notes,
-            "outside.json": {"starts_at": NOW.isoformat(), "events": attendance},
+            "outside.json": {"starts_at": NOW.isoformat(), "events": happens},
             "payers.json": {
                 **world,
                 "payers": [
@@ -318,7 +322,7 @@ async def burst(
                 for one in item["participants"]:
                     await desk.sign_note(item["session"], one["patient"], NOW, by="burst")
 
-        taking = asyncio.gather(*map(take, came))
+        taking = asyncio.gather(*(take(item) for item in came if item["kind"] == "attendance"))
         await watch.until("ready", claims)
         await taking
         await clock.move_to(CUTOFF)

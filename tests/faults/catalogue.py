@@ -399,3 +399,5 @@ FAULTS = (
         + _in("documents/test_appeal", "hostile_data_is_shown_as_it_stands"),
     ),
 )
+
+PROOFS = frozenset(proof for fault in FAULTS for proof in fault.proofs)

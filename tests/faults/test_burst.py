@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from groupclaim.store.keys import Keyring
 from tests.faults.burst import burst
 from tests.faults.extent import whole
+from tests.faults.invariants import broken
 
 CLAIMS = 5000 if whole() else 30
 _MOST_MEGABYTES = 1024
@@ -23,4 +25,15 @@ async def test_every_claim_of_a_burst_is_sent_once(
     record_property("doubled", found.received_twice)
     record_property("figures", json.dumps(asdict(found)))
     assert (found.submitted, found.versions_received, found.received_twice) == (CLAIMS, CLAIMS, 0)
+    state = tmp_path / "state"
+    assert (
+        await broken(
+            f"sqlite:///{state / 'groupclaim.db'}",
+            Keyring.load(state / "keys.json"),
+            wire=state / "simulator" / "raw.jsonl",
+            samples=tmp_path / "practice",
+            logs=(state / "logs").glob("*.log"),
+        )
+        == []
+    )
     assert found.worker_peak_megabytes < _MOST_MEGABYTES

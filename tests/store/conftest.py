@@ -14,6 +14,8 @@ import pytest
 
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
+from tests.faults.catalogue import PROOFS
+from tests.faults.invariants import broken
 from tests.postgres import NoPostgres, postgres_server
 from tests.store.world import NOW, World, load_world
 
@@ -70,9 +72,14 @@ async def database(database_url: str, keyring: Keyring) -> AsyncIterator[Databas
 
 
 @pytest.fixture
-async def world(database: Database) -> World:
-    """The practice with one session of six, attendance not yet recorded."""
-    return await load_world(database)
+async def world(
+    database: Database, database_url: str, keyring: Keyring, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    """The practice with one session of six, attendance not yet recorded. What the proof of a fault
+    leaves behind is looked over whole."""
+    yield await load_world(database)
+    if request.node.nodeid.partition("[")[0] in PROOFS:
+        assert await broken(database_url, keyring, moving=False) == []
 
 
 @pytest.fixture
