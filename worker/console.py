@@ -24,7 +24,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from worker.codec import EncryptingCodec
-from worker.process import SettingsRefused, connect, payload_keys
+from worker.process import SettingsRefused, connect, open_books, payload_keys
 from worker.settings import Settings
 
 FIRST_USER = "owner"
@@ -37,12 +37,10 @@ def wall_time() -> datetime:
 async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve the console until SIGTERM or SIGINT. Raises :class:`SettingsRefused`."""
     address = listening_address(settings)
-    migrate(settings.database_url)
-    keyring = Keyring.load_or_generate(settings.keys_file)
-    database = Database.connect(settings.database_url, keyring)
     provider = _identity_provider(settings)
+    database = await open_books(settings)
     try:
-        client = await connect(settings, keyring)
+        client = await connect(settings, database.keyring)
         clock = PracticeClock(database)
         policies = PolicyBook.load(settings.policies)
         console = Console(

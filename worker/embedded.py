@@ -28,10 +28,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.database import Database
 from worker.console import let_in_the_first, listening_address
-from worker.process import connect
+from worker.process import connect, open_books
 from worker.settings import Settings
 from workflows import search
 
@@ -349,9 +348,7 @@ async def run_everything(
     if host not in ("127.0.0.1", "localhost"):
         raise StartFailed(f"temporal is {settings.temporal}: only this machine's is started here")
     settings.state.mkdir(parents=True, exist_ok=True)
-    migrate(settings.database_url)
-    keyring = Keyring.load_or_generate(settings.keys_file)
-    database = Database.connect(settings.database_url, keyring)
+    database = await open_books(settings)
     try:
         await _set_clock(database, play)
         await _run_house(settings, database, payers, notes, tell, play, stop)

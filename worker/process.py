@@ -37,6 +37,7 @@ from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, migrate
+from groupclaim.store.key_use import missing_keys
 from groupclaim.store.keys import Keyring
 from worker import telemetry
 from worker.plugin import groupclaim_plugin
@@ -47,6 +48,47 @@ SEAL_INTERVAL = timedelta(seconds=60)
 
 class SettingsRefused(ValueError):
     """A setting that this process needs is missing or unusable; the text names it."""
+
+
+class KeyLost(SettingsRefused):
+    """A key is missing that something is written under; the text names it by its id."""
+
+
+async def open_books(settings: Settings) -> Database:
+    """The database of the settings, brought to this release's schema, with its keys.
+
+    A key file is made only where nothing has been written yet. Raises :class:`KeyLost` where it is
+    missing, or lacks a key that something is written under.
+    """
+    migrate(settings.database_url)
+    if not settings.keys_file.exists():
+        empty = Database.connect(settings.database_url, Keyring.generate())
+        try:
+            await check_keys(empty, settings.keys_file, made_now=True)
+        finally:
+            await empty.close()
+    database = Database.connect(settings.database_url, Keyring.load_or_generate(settings.keys_file))
+    try:
+        await check_keys(database, settings.keys_file)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+async def check_keys(database: Database, file: Path, *, made_now: bool = False) -> None:
+    """Raises :class:`KeyLost` when something is written under a key that ``database`` lacks, or
+    when the file of the keys that it has is gone: what is written under them could be lost."""
+    async with database.reading() as reading:
+        missing = await missing_keys(reading)
+    if missing:
+        raise KeyLost(
+            f"{file}: something is written under {', '.join(missing)}, which "
+            f"{'is' if len(missing) == 1 else 'are'} not there. Bring the newest key file back "
+            "from where its copy is kept; no new key can read what is written"
+        )
+    if not made_now and not file.exists():
+        raise KeyLost(f"{file}: is gone while its keys are in use. Bring it back before any start")
 
 
 async def connect(settings: Settings, keyring: Keyring, *, metrics: bool = False) -> Client:
@@ -130,15 +172,16 @@ def _files_login(settings: Settings) -> SftpLogin | None:
 
 
 async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end."""
+    """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end.
+
+    Ends the same way, with :class:`KeyLost`, within a minute of a key having gone missing.
+    """
     log = structlog.get_logger("groupclaim.worker")
     clearinghouse = open_clearinghouse(settings)
     if settings.notes is None:
         raise SettingsRefused("notes: the file of progress notes is needed by a worker")
-    migrate(settings.database_url)
-    keyring = Keyring.load_or_generate(settings.keys_file)
-    database = Database.connect(settings.database_url, keyring)
-    client = await connect(settings, keyring, metrics=True)
+    database = await open_books(settings)
+    client = await connect(settings, database.keyring, metrics=True)
     if settings.metrics_port:
         telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     cards = open_cards(settings)
@@ -179,10 +222,14 @@ async def run_worker(settings: Settings) -> None:
             await schedule_mailboxes(client, database)
             log.info("worker started", temporal=settings.temporal)
             while not stop.is_set():
+                await check_keys(database, settings.keys_file)
                 await _seal_audit_log(database, settings.audit_head)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), SEAL_INTERVAL.total_seconds())
             log.info("worker stopping")
+    except KeyLost:
+        log.error("an encryption key is missing: the worker stops", state="missing")
+        raise
     finally:
         await clearinghouse.close()
         if cards is not None:

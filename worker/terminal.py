@@ -28,7 +28,7 @@ from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.work import ChangedMeanwhile
 from worker.embedded import StartFailed
-from worker.process import SettingsRefused, connect
+from worker.process import SettingsRefused, connect, open_books
 from worker.settings import Settings
 
 Result = TypeVar("Result")
@@ -61,10 +61,12 @@ async def books() -> AsyncIterator[Database]:
 async def desk() -> AsyncIterator[FrontDesk]:
     """The front desk on the books of the settings, begun if need be, with a Temporal client."""
     settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    async with books() as database:
+    database = await open_books(settings)
+    try:
         client = await connect(settings, database.keyring)
         yield FrontDesk(database, PracticeClock(database), client)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

@@ -19,10 +19,10 @@ from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, o
 from groupclaim.lifecycle.state import ENDED, Stage
 from groupclaim.store import audit, authorizations, ledger, people
 from groupclaim.store.database import Reading
+from groupclaim.store.key_use import missing_keys
 from groupclaim.store.schema import (
     acknowledgment,
     audit_entry,
-    audit_seal,
     audited_line,
     batch,
     batch_claim,
@@ -352,10 +352,7 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
 async def seldom(reading: Reading, now: datetime) -> dict[Family, Samples]:
     """What reads every entry of the audit log and every authorization."""
     units: Counter[tuple[str, str]] = Counter()
-    used: set[str] = set()
-    for table in (audit_entry, audit_seal):
-        used.update(row.key_id for row in await reading.rows(select(table.c.key_id).distinct()))
-    missing = used.difference(reading.keyring.key_ids)
+    missing = await missing_keys(reading)
     found: dict[Family, Samples] = {KEYS_MISSING: {(): float(len(missing))}}
     if missing:
         return found
