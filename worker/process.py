@@ -61,7 +61,7 @@ async def open_books(settings: Settings) -> Database:
     missing, or lacks a key that something is written under.
     """
     migrate(settings.database_url)
-    if not settings.keys_file.exists():
+    if not await asyncio.to_thread(settings.keys_file.exists):
         empty = Database.connect(settings.database_url, Keyring.generate())
         try:
             await check_keys(empty, settings.keys_file, made_now=True)
@@ -87,7 +87,7 @@ async def check_keys(database: Database, file: Path, *, made_now: bool = False) 
             f"{'is' if len(missing) == 1 else 'are'} not there. Bring the newest key file back "
             "from where its copy is kept; no new key can read what is written"
         )
-    if not made_now and not file.exists():
+    if not made_now and not await asyncio.to_thread(file.exists):
         raise KeyLost(f"{file}: is gone while its keys are in use. Bring it back before any start")
 
 

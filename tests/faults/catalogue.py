@@ -348,6 +348,12 @@ FAULTS = (
         + _in(
             "activities/test_key_rotation",
             "keys_rotate_under_a_run_and_an_old_worker_stops_cleanly",
+        )
+        + _in(
+            "worker/test_key_file",
+            "without_the_key_file_nothing_starts_and_no_key_is_made",
+            "a_file_from_before_a_rotation_is_refused_by_the_missing_keys_id",
+            "keys_whose_file_is_gone_stop_who_uses_them",
         ),
     ),
     Fault(

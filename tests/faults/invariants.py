@@ -1,8 +1,8 @@
 """All invariants of the design at once, over whatever a fault has left behind.
 
 One checker for every proof: it opens the database by itself and reads the clearinghouse's raw log,
-the hand-written practice and the engine's histories where there are any. The oracle judges I1 to I4
-and I10 from outside where it has the practice; what it does not know is checked here.
+the hand-written practice and the engine's histories where there are any. The oracle judges I1 to
+I4, I6 and I10 from outside where it has the practice; what it does not know is checked here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from worker.process import payload_keys
 
 STANDINGS = ("in_progress", "held", "billed", "not_billable")
 
-_JUDGED = ("I1", "I2", "I3", "I4", "I10")
+_JUDGED = ("I1", "I2", "I3", "I4", "I6", "I10")
 _NEEDS_A_RUN = ("at least one", "rows")
 """How the judge says that there is nothing to judge: a fault may have left nobody billed."""
 

@@ -11,10 +11,13 @@ import pytest
 from groupclaim.store import audit
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
+from tests.store.conftest import database_url, postgres, postgres_template
 from tests.store.world import NOW, load_world
 from worker.console import serve_console
 from worker.process import KeyLost, check_keys, open_books, run_worker
 from worker.settings import Settings
+
+__all__ = ["database_url", "postgres", "postgres_template"]
 
 
 @pytest.fixture
