@@ -54,6 +54,7 @@ from worker.exporter import run_exporter
 from worker.patient_commands import commands as patient_papers
 from worker.policy_commands import policy
 from worker.process import SettingsRefused, run_worker
+from worker.recovery_commands import reconcile
 from worker.sample_commands import commands as sample
 from worker.settings import Settings
 from worker.tables import table
@@ -99,6 +100,7 @@ cash_commands.add_to(application, money)
 roster_commands.add_to(session)
 application.command("report")(report_commands.report)
 application.command("binder")(binder)
+application.command("reconcile")(reconcile)
 application.add_typer(dispute_commands.commands, name="dispute")
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}

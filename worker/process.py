@@ -171,21 +171,17 @@ def _files_login(settings: Settings) -> SftpLogin | None:
         raise SettingsRefused(f"files: {error}") from None
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end.
-
-    Ends the same way, with :class:`KeyLost`, within a minute of a key having gone missing.
-    """
-    log = structlog.get_logger("groupclaim.worker")
-    clearinghouse = open_clearinghouse(settings)
+def open_outside(
+    settings: Settings,
+    database: Database,
+    client: Client,
+    clearinghouse: Clearinghouse,
+    cards: StripeCards | None = None,
+) -> Outside:
+    """What the steps of these settings work with. Raises :class:`SettingsRefused`."""
     if settings.notes is None:
         raise SettingsRefused("notes: the file of progress notes is needed by a worker")
-    database = await open_books(settings)
-    client = await connect(settings, database.keyring, metrics=True)
-    if settings.metrics_port:
-        telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
-    cards = open_cards(settings)
-    outside = Outside(
+    return Outside(
         database=database,
         clearinghouse=clearinghouse,
         notes=JsonNotes(settings.notes),
@@ -205,6 +201,21 @@ async def run_worker(settings: Settings) -> None:
         production=settings.production,
         cards=cards,
     )
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; steps under way get 30 seconds to end.
+
+    Ends the same way, with :class:`KeyLost`, within a minute of a key having gone missing.
+    """
+    log = structlog.get_logger("groupclaim.worker")
+    clearinghouse = open_clearinghouse(settings)
+    database = await open_books(settings)
+    client = await connect(settings, database.keyring, metrics=True)
+    if settings.metrics_port:
+        telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
+    cards = open_cards(settings)
+    outside = open_outside(settings, database, client, clearinghouse, cards)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -59,6 +59,21 @@ def list_webhooks(as_json: AsJson = False) -> None:
     show(as_json, rows, lambda console: console.print(table(rows)))
 
 
+@commands.command("resend")
+def resend(webhook: str, by: By = "command line") -> None:
+    """Tell a system again all that was given up after three days, for three days more."""
+
+    async def work() -> int:
+        async with books() as database, database.transaction() as tx:
+            now = await practice_now(tx)
+            again = await webhooks.resend(tx, webhook, now)
+            detail = {"events": again}
+            await audit.record(tx, now, by, "resend_webhook", f"webhook/{webhook}", detail)
+            return again
+
+    typer.echo(f"{run(work())} events are told to {webhook} again")
+
+
 @commands.command("remove")
 def remove(webhook: str, by: By = "command line") -> None:
     """Tell a system nothing more, also nothing that still waits."""

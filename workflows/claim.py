@@ -347,6 +347,10 @@ class ClaimWorkflow:
             step=state.resume,
         )
 
+    @workflow.query(name="state", description="Everything that the claim is decided by")
+    def state(self) -> ClaimState:
+        return self._state
+
     @workflow.query(name="why", description="Waiting for whom, since when, what comes next")
     def why(self) -> Why:
         return why(self._state)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 _SECONDS = 10.0
+_FRESH_SECONDS = 300
 _HERE = "127.0.0.1"
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -29,6 +30,21 @@ def signature(secret: str, seconds: int, body: str) -> str:
     """What ``groupclaim-signature`` says of ``body`` sent at ``seconds`` since 1970."""
     signed = hmac.new(secret.encode(), f"{seconds}.{body}".encode(), sha256).hexdigest()
     return f"t={seconds},v1={signed}"
+
+
+def is_ours(secret: str, said: str, body: bytes, now: int) -> bool:
+    """Whether ``said``, the header ``groupclaim-signature``, signs ``body`` as a receiver checks it
+    at ``now`` (seconds since 1970): by who holds the secret, and within five minutes.
+
+    Taking each ``groupclaim-event-id`` once is left to the receiver: within the five minutes a
+    replay is signed as well as the first.
+    """
+    parts = dict(part.partition("=")[::2] for part in said.split(","))
+    seconds = parts.get("t", "")
+    if not (seconds.isascii() and seconds.isdecimal()) or abs(now - int(seconds)) > _FRESH_SECONDS:
+        return False
+    wanted = hmac.new(secret.encode(), f"{seconds}.".encode() + body, sha256).hexdigest()
+    return hmac.compare_digest(wanted.encode(), parts.get("v1", "").encode())
 
 
 async def _addresses(host: str, port: int) -> list[str]:

@@ -129,6 +129,29 @@ async def unsubscribe(tx: Transaction, subscription_id: str, at: datetime) -> No
         raise UnknownRecord(f"webhook {subscription_id}")
 
 
+async def resend(tx: Transaction, subscription_id: str, at: datetime) -> int:
+    """Tell a system again all that was given up, for as long as if it had happened now; how much
+    that is. Raises :class:`UnknownRecord`."""
+    known = await tx.first(
+        select(webhook_subscription.c.id).where(
+            webhook_subscription.c.id == subscription_id,
+            webhook_subscription.c.removed_at.is_(None),
+        )
+    )
+    if known is None:
+        raise UnknownRecord(f"webhook {subscription_id}")
+    again = await tx.execute(
+        update(webhook_delivery)
+        .where(
+            webhook_delivery.c.subscription_id == subscription_id,
+            webhook_delivery.c.next_at.is_(None),
+            webhook_delivery.c.sent_at.is_(None),
+        )
+        .values(next_at=at, created_at=at, attempts=0)
+    )
+    return again.rowcount
+
+
 async def note(
     tx: Transaction, event: Event, key: str, data: Mapping[str, Any], at: datetime
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -18,12 +18,14 @@ from sqlalchemy import select
 
 from activities import steps
 from activities.webhooks import WebhookDesk
-from groupclaim.delivery.webhook import WebhookSender
+from groupclaim.delivery.webhook import WebhookSender, is_ours, signature
 from groupclaim.model.base import InputRefused
 from groupclaim.store import webhooks, work
+from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.schema import webhook_delivery
 from groupclaim.store.webhooks import Event
 from tests.activities.house import START, House
+from tests.faults.extent import whole
 
 URL = "https://ehr.example/claims?of=practice"
 
@@ -230,3 +232,111 @@ async def test_what_was_told_is_deleted_after_a_month_and_what_waits_is_not(hous
     await tell(house, sender)
     # The last two were given up by then, on the look before.
     assert await house.rows(select(webhook_delivery.c.id)) == []
+
+
+# --- faults of the door, and of who is behind it
+
+SENT = 1_770_000_000
+
+
+class Receiver(System):
+    """A system that checks what it is told as the README says, and keeps each event once."""
+
+    def __init__(self, secret: str) -> None:
+        super().__init__()
+        self._secret = secret
+        self.kept: list[str] = []
+        self.tellings = 0
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await super().__call__(request)
+        said = request.headers["groupclaim-signature"]
+        assert is_ours(self._secret, said, request.content, SENT)
+        if answer.status_code == 200:
+            self.tellings += 1
+            if request.headers["groupclaim-event-id"] not in self.kept:
+                self.kept.append(request.headers["groupclaim-event-id"])
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("said", "body", "now", "taken"),
+    [
+        (signature("s", SENT, "{}"), b"{}", SENT, True),
+        (signature("s", SENT, "{}"), b"{}", SENT + 300, True),
+        (signature("s", SENT, "{}"), b"{}", SENT + 301, False),
+        (signature("s", SENT, "{}"), b"{}", SENT + 3 * 86_400, False),
+        (signature("s", SENT, "{}"), b"{}", SENT - 301, False),
+        (signature("other", SENT, "{}"), b"{}", SENT, False),
+        (signature("s", SENT, "{}"), b"{} ", SENT, False),
+        (signature("s", SENT, "{}").replace(str(SENT), str(SENT + 1)), b"{}", SENT, False),
+        ("", b"{}", SENT, False),
+        (f"t={SENT},v1=", b"{}", SENT, False),
+        ("t=-1,v1=00", b"{}", SENT, False),
+        ("t=\u0661,v1=\xe9", b"{}", SENT, False),
+    ],
+)
+def test_what_is_unsigned_late_or_changed_is_not_ours(
+    said: str, body: bytes, now: int, taken: bool
+) -> None:
+    assert is_ours("s", said, body, now) is taken
+
+
+async def note_many(house: House, count: int) -> None:
+    async with house.database.transaction() as tx:
+        for place in range(count):
+            await webhooks.note(tx, Event.HOLD_OPENED, str(place), {"claim_number": "GC0"}, START)
+
+
+async def test_thousands_at_once_and_told_again_are_taken_once_each(
+    house: House, record_property: Callable[[str, object], None]
+) -> None:
+    """The worker dies after every fourth round's answers: what it had sent goes again."""
+    count = 10_000 if whole() else 200
+    _, secret = await subscribe(house, Event.HOLD_OPENED)
+    await note_many(house, count)
+    receiver = Receiver(secret)
+    sender = receiver.sender("93.184.215.14")
+    for place in range(count):
+        if place % 4 == 0:
+            async with house.database.reading() as reading:
+                due = await webhooks.due(reading, START, 20)
+            for item in due:
+                await sender.send(item.url, item.secret, item.event_id, item.body)
+        if (await tell(house, sender)).due == 0:
+            break
+    assert receiver.tellings > count
+    record_property("tries", count)
+    record_property("lost", count - len(receiver.kept))
+    assert len(receiver.kept) == len(set(receiver.kept)) == count
+
+
+async def test_a_system_switched_off_for_three_days_misses_nothing(
+    house: House, record_property: Callable[[str, object], None]
+) -> None:
+    key, secret = await subscribe(house, Event.HOLD_OPENED)
+    await note_many(house, 30)
+    receiver = Receiver(secret)
+    receiver.status = 503
+    sender = receiver.sender("93.184.215.14")
+    at = START
+    while at <= START + timedelta(hours=74):
+        await house.move_to(at)
+        while (await tell(house, sender)).due == 20:
+            pass
+        at += timedelta(hours=1)
+    assert receiver.kept == []
+    receiver.status = 200
+    assert (await tell(house, sender)).due == 0  # given up: people have been told
+    async with house.database.transaction() as tx:
+        assert await webhooks.resend(tx, key, at) == 30
+    await house.move_to(at)
+    while (await tell(house, sender)).due:
+        pass
+    record_property("tries", 30)
+    record_property("lost", 30 - len(receiver.kept))
+    assert len(receiver.kept) == receiver.tellings == 30
+    async with house.database.transaction() as tx:
+        assert await webhooks.resend(tx, key, at) == 0
+        with pytest.raises(UnknownRecord):
+            await webhooks.resend(tx, "nobody", at)

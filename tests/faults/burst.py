@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -261,16 +262,63 @@ def _write(folder: Path, files: dict[str, Any]) -> None:
         (folder / name).write_text(json.dumps(content))
 
 
-async def burst(
-    claims: int,
-    folder: Path,
-    *,
-    database_url: str = "",
-    workers: int = 1,
-    patience_seconds: float = 7200,
-) -> Burst:
-    """Play a burst of ``claims`` in the empty ``folder``; ``database_url``: of an empty database,
-    else a SQLite file there. Raises :class:`BurstFailed`."""
+@dataclass(frozen=True)
+class Playing:
+    """A made practice with its processes at work; ``came``: what people hand in."""
+
+    server: TemporalServer
+    simulator: Simulator
+    settings: Settings
+    database: Database
+    clock: PracticeClock
+    client: Client
+    desk: FrontDesk
+    crew: list[Process]
+    came: list[dict[str, Any]]
+
+    async def start_sessions(self) -> None:
+        samples = self.settings.state.parent / "practice"
+        sessions = json.loads((samples / "sessions.json").read_text())
+        added = await self.desk.add_sessions(
+            parse(SessionFile, sessions, "sessions").root, by="burst"
+        )
+        await self.desk.start_sessions(added)
+
+    async def hand_in(self, *sessions: str) -> None:
+        """Who came to these sessions, or to all of them, and that all notes are signed."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+
+        async def take(item: dict[str, Any]) -> None:
+            given = {"session": item["session"], "participants": item["participants"]}
+            async with limit:
+                await self.desk.record_attendance(
+                    parse(AttendanceList, given, "attendance"), by="burst"
+                )
+                for one in item["participants"]:
+                    await self.desk.sign_note(item["session"], one["patient"], NOW, by="burst")
+
+        await asyncio.gather(
+            *(
+                take(item)
+                for item in self.came
+                if item["kind"] == "attendance" and item["session"] in (sessions or item["session"])
+            )
+        )
+
+    async def cut_off(self) -> None:
+        """The cut-off comes: what is ready is sent."""
+        await self.clock.move_to(CUTOFF)
+        await self.simulator.move_clock(CUTOFF)
+        for connection in await self.desk.connections():
+            handle = self.client.get_workflow_handle(batch.workflow_id(connection))
+            await handle.signal("wake", Wake(now=CUTOFF))
+
+
+@asynccontextmanager
+async def playing(
+    claims: int, folder: Path, *, database_url: str = "", workers: int = 1
+) -> AsyncIterator[Playing]:
+    """A made practice in the empty ``folder``, loaded, its workers asking for work."""
     samples, state = folder / "practice", folder / "state"
     samples.mkdir()
     made_practice(claims, samples)
@@ -301,38 +349,33 @@ async def burst(
             cleanup.callback(worker.stop)
         client = await connect(settings, keyring)
         desk = FrontDesk(database, clock, client)
-        await desk.load(
-            parse(PracticeFile, json.loads((samples / "practice.json").read_text()), "practice"),
-            by="burst",
-        )
-        sessions = parse(
-            SessionFile, json.loads((samples / "sessions.json").read_text()), "sessions"
-        )
+        practice = json.loads((samples / "practice.json").read_text())
+        await desk.load(parse(PracticeFile, practice, "practice"), by="burst")
         came = json.loads((samples / "outside.json").read_text())["events"]
         await _at_work(client, crew)
-        watch = _Watch(database, crew, patience_seconds)
-        added = await desk.add_sessions(sessions.root, by="burst")
-        await desk.start_sessions(added)
-        limit = asyncio.Semaphore(_AT_ONCE)
+        yield Playing(server, simulator, settings, database, clock, client, desk, crew, came)
 
-        async def take(item: dict[str, Any]) -> None:
-            given = {"session": item["session"], "participants": item["participants"]}
-            async with limit:
-                await desk.record_attendance(parse(AttendanceList, given, "attendance"), by="burst")
-                for one in item["participants"]:
-                    await desk.sign_note(item["session"], one["patient"], NOW, by="burst")
 
-        taking = asyncio.gather(*(take(item) for item in came if item["kind"] == "attendance"))
+async def burst(
+    claims: int,
+    folder: Path,
+    *,
+    database_url: str = "",
+    workers: int = 1,
+    patience_seconds: float = 7200,
+) -> Burst:
+    """Play a burst of ``claims`` in the empty ``folder``; ``database_url``: of an empty database,
+    else a SQLite file there. Raises :class:`BurstFailed`."""
+    async with playing(claims, folder, database_url=database_url, workers=workers) as practice:
+        watch = Watch(practice, patience_seconds)
+        await practice.start_sessions()
+        handing_in = asyncio.ensure_future(practice.hand_in())
         await watch.until("ready", claims)
-        await taking
-        await clock.move_to(CUTOFF)
-        await simulator.move_clock(CUTOFF)
-        for connection in await desk.connections():
-            handle = client.get_workflow_handle(batch.workflow_id(connection))
-            await handle.signal("wake", Wake(now=CUTOFF))
+        await handing_in
+        await practice.cut_off()
         await watch.until("submitted", claims)
         seconds = watch.elapsed()
-        versions, twice = _received(simulator.raw_log)
+        versions, twice = _received(practice.simulator.raw_log)
         return Burst(
             claims=claims,
             submitted=watch.reached("submitted"),
@@ -340,9 +383,9 @@ async def burst(
             received_twice=twice,
             seconds=round(seconds, 1),
             p95={stage: watch.p95(stage) for stage in STAGES},
-            worker_peak_megabytes=max(_peak(worker) for worker in crew),
-            worker_cpu_seconds=round(sum(map(_cpu, crew)), 1),
-            server_cpu_seconds=round(_cpu(server.process), 1),
+            worker_peak_megabytes=max(_peak(worker) for worker in practice.crew),
+            worker_cpu_seconds=round(sum(map(_cpu, practice.crew)), 1),
+            server_cpu_seconds=round(_cpu(practice.server.process), 1),
         )
 
 
@@ -362,12 +405,12 @@ async def _at_work(client: Client, crew: list[Process]) -> None:
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-class _Watch:
+class Watch:
     """When each claim is first seen to have come to each stage."""
 
-    def __init__(self, database: Database, crew: list[Process], patience_seconds: float) -> None:
-        self._database = database
-        self._crew = crew
+    def __init__(self, practice: Playing, patience_seconds: float = 600) -> None:
+        self._database = practice.database
+        self._crew = practice.crew
         self._began = time.monotonic()
         self._patience = patience_seconds
         self._seen: dict[str, dict[str, float]] = {stage: {} for stage in STAGES}

@@ -268,8 +268,24 @@ FAULTS = (
         + _in("console/test_today", "taking_an_item_is_noted_and_a_second_taker_is_told")
         + _in("workflows/test_claim", "the_same_request_acts_once"),
     ),
-    Fault(24, "webhook replayed, unsigned, late, 10,000 at once", (), "there is no webhook door"),
-    Fault(25, "webhook destination switched off for 72 hours", (), "there is no webhook door"),
+    Fault(
+        24,
+        "webhook replayed, unsigned, late, 10,000 at once",
+        _in(
+            "activities/test_webhooks",
+            "what_is_unsigned_late_or_changed_is_not_ours",
+            "thousands_at_once_and_told_again_are_taken_once_each",
+        ),
+    ),
+    Fault(
+        25,
+        "webhook destination switched off for 72 hours",
+        _in(
+            "activities/test_webhooks",
+            "a_system_switched_off_for_three_days_misses_nothing",
+            "what_is_not_taken_is_tried_for_three_days_and_is_then_a_work_item",
+        ),
+    ),
     Fault(26, "cursor lost, events older than 30 days", (), "there is no feed with a cursor"),
     Fault(
         27,
@@ -367,7 +383,11 @@ FAULTS = (
             "a_log_written_anew_with_other_keys_is_found",
         ),
     ),
-    Fault(35, "backup of an hour ago beside a Temporal of now", (), "no command reconciles them"),
+    Fault(
+        35,
+        "backup of an hour ago beside a Temporal of now",
+        _in("faults/test_restored", "what_temporal_and_the_clearinghouse_know_is_brought_back"),
+    ),
     Fault(
         36,
         "Temporal's retention has passed",
