@@ -134,8 +134,8 @@ FAULTS = (
         "999 rejects one transaction set of three",
         _in("simulator/test_simulated_clearinghouse", "a_broken_set_does_not_stop_its_neighbour")
         + _in("x12/test_acknowledgment", "999_of_others_partly_accepted")
-        + _in("activities/test_inbound", "a_rejected_999_reaches_every_claim_and_holds_it"),
-        "no test routes a 999 that accepts two sets of one batch of ours and rejects the third",
+        + _in("activities/test_inbound", "a_rejected_999_reaches_every_claim_and_holds_it")
+        + _in("faults/test_mailbox", "of_three_sets_in_one_999_only_ours_counts"),
     ),
     Fault(
         11,
@@ -286,7 +286,20 @@ FAULTS = (
             "what_is_not_taken_is_tried_for_three_days_and_is_then_a_work_item",
         ),
     ),
-    Fault(26, "cursor lost, events older than 30 days", (), "there is no feed with a cursor"),
+    Fault(
+        26,
+        "cursor lost, events older than 30 days",
+        _in(
+            "faults/test_mailbox",
+            "all_that_ever_lay_in_the_mailbox_comes_again_and_changes_nothing",
+        )
+        + _in(
+            "activities/test_status",
+            "a_decision_without_a_remittance_is_told_and_waited_for",
+            "without_an_answer_it_is_asked_again_the_next_day_and_not_for_ever",
+            "a_claim_that_nobody_took_is_sent_again_when_a_person_says_so",
+        ),
+    ),
     Fault(
         27,
         "coverage changes between check and service, carve-out in the answer",
