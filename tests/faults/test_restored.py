@@ -35,16 +35,27 @@ def restore(copy: Path, database: Path) -> None:
     database.write_bytes(copy.read_bytes())
 
 
-async def play_on(practice: Playing) -> None:
-    """Until the payers have said everything."""
-    time = PracticeTime(
+def time_of(practice: Playing, connections: tuple[str, ...]) -> PracticeTime:
+    return PracticeTime(
         practice.database,
         practice.clock,
         practice.client,
         practice.simulator,
-        await practice.desk.connections(),
+        connections,
         (practice.server.process, practice.simulator.process, *practice.crew),
     )
+
+
+async def next_mail(practice: Playing) -> None:
+    time = time_of(practice, await practice.desk.connections())
+    moment = await practice.simulator.next_at()
+    assert moment is not None
+    await time.move_to(moment)
+
+
+async def play_on(practice: Playing) -> None:
+    """Until the payers have said everything."""
+    time = time_of(practice, await practice.desk.connections())
     await time.quiet()
     while await time.mail_is_due():
         moment = await time.next_moment()
@@ -57,7 +68,9 @@ async def stages(practice: Playing) -> Counter[str]:
         return Counter(row.stage for row in await reading.rows(text("SELECT stage FROM claim")))
 
 
+@pytest.mark.parametrize("answers", [0, 1], ids=["sent", "answered"])
 async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
+    answers: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
@@ -77,6 +90,8 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
         await watch.until("ready", CLAIMS)
         await practice.cut_off()
         await watch.until("submitted", CLAIMS)
+        for _ in range(answers):
+            await next_mail(practice)
 
         with pytest.raises(SettingsRefused, match="stop them first"):
             async with recovery(practice.settings, since):
