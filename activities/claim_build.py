@@ -18,6 +18,7 @@ from groupclaim.model.base import Record
 from groupclaim.model.claim import (
     ORIGINAL,
     REPLACEMENT,
+    VOID,
     Attachment,
     ClaimLine,
     ClaimParties,
@@ -32,7 +33,7 @@ from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
 from groupclaim.rules.deadlines import Deadline, check_filing
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent
-from groupclaim.store import authorizations, batches, claims, denials, remittances
+from groupclaim.store import authorizations, batches, claims, denials, remittances, voids
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 
@@ -68,6 +69,8 @@ class ClaimBuild:
     async def build_claim(self, step: steps.ClaimStep) -> ClaimBuilt:
         """Make the next version. One made by an earlier attempt is kept as it is."""
         outside = self._outside
+        if step.frequency == VOID:
+            return await self._build_void(step)
         if step.payer > 1:
             return await self._build_for_next(step)
         async with outside.database.reading() as reading:
@@ -128,6 +131,46 @@ class ClaimBuild:
         look_at = again_from.at if again_from is not None and too_early else None
         return await self._kept(step, found, version, findings, look_at)
 
+    async def _build_void(self, step: steps.ClaimStep) -> ClaimBuilt:
+        """The version that takes back what the payer at ``step.payer`` has: the same values, the
+        payer's number, frequency 8. It reserves nothing and is held by no rule of billing."""
+        outside, claim_number = self._outside, step.claim_number
+        async with outside.database.transaction() as tx:
+            number = await claims.begin_version(
+                tx, claim_number, step.version, step.sequence, await practice_now(tx)
+            )
+        async with outside.database.reading() as reading:
+            payers = await voids.held_by_payers(reading, claim_number)
+            theirs = next((one for one in payers if one.place == step.payer), None)
+            base = theirs.version if theirs is not None else None
+            found = await on_file(
+                outside, reading, claim_number, parties=base.parties if base else None
+            )
+            if theirs is None or base is None or theirs.number is None:
+                return await self._kept(step, found, None, (_no_reference(claim_number),))
+            _, connection = await connection_of(reading, base.parties.payer)
+        if number > len(VERSION_LETTERS):
+            return await self._kept(step, found, None, (_too_many(claim_number, number),))
+        control = control_number(claim_number, number)
+        version = ClaimVersion.model_validate(
+            {
+                **dict(base),
+                "version": number,
+                "made_by": step.sequence,
+                "control_number": control,
+                "frequency": VOID,
+                "original_reference": theirs.number,
+                "lines": tuple(
+                    line.model_copy(update={"line_control_number": f"{control}L{place}"})
+                    for place, line in enumerate(base.lines, 1)
+                ),
+            }
+        )
+        refused = await asyncio.to_thread(
+            _outbound_findings, found, connection, version, outside.production
+        )
+        return await self._kept(step, found, version, refused)
+
     async def _build_for_next(self, step: steps.ClaimStep) -> ClaimBuilt:
         """The version for a payer after the first: what that one got, with its decision."""
         outside = self._outside
@@ -159,7 +202,8 @@ class ClaimBuild:
         ``look_at`` is given then."""
         hold = held(findings, step.waivers)
         async with self._outside.database.transaction() as tx:
-            if hold is None and version is not None and version.prior_authorization is not None:
+            reserves = version is not None and version.frequency != VOID
+            if hold is None and reserves and version and version.prior_authorization is not None:
                 findings = (*findings, *await _reserve(tx, found))
                 hold = held(findings, step.waivers)
             await claims.replace_findings(
@@ -252,26 +296,12 @@ def _draft(
     if step.frequency != ORIGINAL and replaced is None:
         return _Draft(
             version=None,
-            findings=(
-                _refused(
-                    step.claim_number,
-                    "no_original_reference",
-                    "The payer's number of the claim to be replaced is not known.",
-                    "Ask the payer for its claim number.",
-                ),
-            ),
+            findings=(_no_reference(step.claim_number),),
         )
     if number > len(VERSION_LETTERS):
         return _Draft(
             version=None,
-            findings=(
-                _refused(
-                    step.claim_number,
-                    "too_many_versions",
-                    f"The claim has been made {step.version} times already.",
-                    "Settle the claim with the payer by other means.",
-                ),
-            ),
+            findings=(_too_many(step.claim_number, number),),
         )
     control = control_number(step.claim_number, number)
     authorization = fitting_authorization(facts, GROUP_PSYCHOTHERAPY)
@@ -304,6 +334,24 @@ def _draft(
             }
         ),
         findings=(),
+    )
+
+
+def _no_reference(claim_number: str) -> Finding:
+    return _refused(
+        claim_number,
+        "no_original_reference",
+        "The payer's number of the claim to be replaced or taken back is not known.",
+        "Ask the payer for its claim number.",
+    )
+
+
+def _too_many(claim_number: str, number: int) -> Finding:
+    return _refused(
+        claim_number,
+        "too_many_versions",
+        f"The claim has been made {number - 1} times already.",
+        "Settle the claim with the payer by other means.",
     )
 
 

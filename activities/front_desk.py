@@ -42,6 +42,7 @@ from groupclaim.store import (
     claims,
     ledger,
     practice,
+    voids,
     work,
     work_undo,
 )
@@ -383,6 +384,70 @@ class FrontDesk:
                 await audit.record(tx, now, by, "patient_refund", number, {"second": second})
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
+
+    async def refund_payer(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
+        """Book that a payer's money for a claim that is taken back was returned to it, whole; the
+        same receipt is taken once. True when it is new.
+
+        Raises UnknownRecord, InputRefused, and Refused where nothing of a payer is to be returned,
+        or another amount.
+        """
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            await _check_receipt(tx, number, cents, receipt)
+            await ledger.lock_claim(tx, number)
+            done = next((one for one in await voids.of_claim(tx, number) if one.receipt == receipt),
+                        None)  # fmt: skip
+            if done is not None and done.cents != cents:
+                raise Refused(_OTHER_AMOUNT)
+            if done is None:
+                await self._book_refund(tx, number, cents, receipt, now)
+                await audit.record(tx, now, by, "payer_refund", number, {"receipt": receipt})
+        fact = FactLearned(at=now, key=f"payer_refund:{receipt}", fact=Fact.REFUND)
+        await self._tell(number, "fact", fact)
+        return done is None
+
+    async def _book_refund(
+        self, tx: Transaction, number: str, cents: Cents, receipt: str, now: datetime
+    ) -> None:
+        due = [one for one in await voids.of_claim(tx, number) if one.outcome is None]
+        held = {one.place: one for one in await voids.held_by_payers(tx, number)}
+        fitting = [one for one in due if one.cents == cents and held[one.payer_sequence].decision]
+        if not fitting:
+            owed = ", ".join(str(one.cents) for one in due) or "nothing"
+            raise Refused(f"{owed} of a payer's money is to be returned for this claim")
+        one = fitting[-1]
+        decision = held[one.payer_sequence].decision
+        if decision is None:
+            raise AssertionError("just looked at")
+        await voids.take_back(tx, number, decision, ledger.Account.PAYER_REFUND, now)
+        await voids.close_overpayment(tx, one, "refunded", now, receipt)
+
+    async def withdraw_note(self, session_ref: str, patient_ref: str, reason: str, by: str) -> bool:
+        """Note that a participant's note does not support the claim any more: it is as if it had
+        never been signed, until it is signed again. True when it is new.
+
+        Raises UnknownRecord, InputRefused, and Refused where no note is signed.
+        """
+        if not reason.strip():
+            raise InputRefused("note", ["reason: say why the note is not valid"])
+        keys = self._database.keyring
+        session_id, patient_id = keys.session_id(session_ref), keys.patient_id(patient_ref)
+        number = await self.claim_number(session_ref, patient_ref)
+        now = await self._clock.now()
+        async with self._database.transaction() as tx:
+            known = await practice.withdraw_note(tx, session_id, patient_id, now)
+            if known is None:
+                raise Refused("no note of this participant is signed")
+            sent = await voids.has_left(tx, number)
+            await voids.withdraw_waiting(tx, number, now)
+            if known:
+                detail = {"reason": reason}
+                await audit.record(tx, now, by, "note_withdrawn", number, detail)
+        key = f"note_withdrawn:{now.isoformat()}"
+        fact = FactLearned(at=now, key=key, fact=Fact.NOTE_WITHDRAWN, sent=sent)
+        await self._tell(number, "fact", fact)
+        return known
 
     async def look_at_balance(self, number: str, key: str) -> None:
         """Have a claim look at what its patient owes once more, for the sake of ``key``."""

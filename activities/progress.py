@@ -11,7 +11,6 @@ from groupclaim.model.approval import Decision
 from groupclaim.store import (
     approvals,
     audit,
-    authorizations,
     claims,
     disputes,
     ledger,
@@ -89,9 +88,6 @@ class Progress:
                 decision.by,
                 {"released": decision.code},
             )
-            if new and decision.code == "ATTENDANCE_CHANGED":
-                # The payer has been told that nothing is billed: the units are free again.
-                await authorizations.release_unbillable(tx, decision.claim_number, now)
             if new:
                 await audit.record(
                     tx,

@@ -11,7 +11,7 @@ from activities.messages import Messages
 from activities.on_file import connection_of
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import ClaimQueued
-from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.claim import VOID, ClaimVersion
 from groupclaim.store import batches, claims, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading
@@ -48,8 +48,10 @@ class Queue:
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             version = await claims.read_version(tx, step.claim_number, step.version)
-            # A later payer's version follows from what the first decided, not from a 271.
-            if step.payer == 1 and await _stale(tx, version):
+            # A later payer's version follows from what the first decided, not from a 271; one that
+            # takes another back says what that one said.
+            to_first = step.payer == 1 and version.frequency != VOID
+            if to_first and await _stale(tx, version):
                 await batches.withdraw(tx, step.claim_number, now)
                 if await batches.sent_claim(tx, version.control_number) is None:
                     return ClaimQueued(at=now, stale=True)

@@ -28,12 +28,18 @@ EARLIER_NOTES = 8
 async def read_note(
     outside: Outside, facts: ClaimFacts, purpose: str, now: datetime
 ) -> ProgressNote | None:
-    """One patient's note of one session as it stands, or None; ``purpose`` says what for."""
+    """One patient's note of one session as it stands, or None; ``purpose`` says what for. One that
+    was withdrawn and not signed since counts as unsigned."""
     async with outside.database.transaction() as tx:
         await audit.record(
             tx, now, "groupclaim", "read_note", facts.claim_number, {"purpose": purpose}
         )
-    return await outside.notes.read(facts.session.ref, facts.patient.ref, _there(facts, now))
+    read = await outside.notes.read(facts.session.ref, facts.patient.ref, _there(facts, now))
+    withdrawn = facts.note_withdrawn_at
+    at = signed_at(read, facts) if read is not None else None
+    if read is not None and at is not None and withdrawn is not None and at <= withdrawn:
+        return read.model_copy(update={"signed_at": None})
+    return read
 
 
 def _there(facts: ClaimFacts, now: datetime) -> datetime:

@@ -28,6 +28,7 @@ from activities.remittance import Remittances
 from activities.sampling import Sampling
 from activities.status import ClaimStatus
 from activities.submission import Submission
+from activities.voids import VoidDesk
 from activities.webhooks import WebhookDesk
 
 
@@ -51,6 +52,7 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         DisputeDesk(outside, messages),
         BalanceDesk(outside),
         CardDesk(outside),
+        VoidDesk(outside, messages),
         FollowUp(outside),
         ClaimStatus(outside),
         Progress(outside),

@@ -17,14 +17,15 @@ from activities.takebacks import audit_takebacks
 from groupclaim import x12
 from groupclaim.lifecycle.events import RemittancePosted
 from groupclaim.model.claim import ClaimPayment
-from groupclaim.store import authorizations, files, remittances, webhooks, work
+from groupclaim.store import authorizations, files, remittances, voids, webhooks, work
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import remittance
 
 _CONTRACTUAL = ("CO", "45")
 _CONCERNING = ("applied", "denied", "reversal")
-"""What of a payment changes where a claim stands; unapplied money waits for a person."""
+"""What of a payment changes where a claim stands; unapplied money waits for a person. So does what
+is said of a claim that takes another back."""
 
 
 class Remittances:
@@ -96,8 +97,12 @@ class Remittances:
         async with self._outside.database.reading() as reading:
             now = await practice_now(reading)
             posted = await remittances.posted(reading, ref.remittance_id)
+            of_voids = await voids.statements(reading, ref.remittance_id)
             concerned = [
-                item for item in (*posted.claims, *posted.cleared) if item.posting in _CONCERNING
+                item
+                for item in (*posted.claims, *posted.cleared)
+                if item.posting in _CONCERNING
+                or (item.remittance_id == ref.remittance_id and item.position in of_voids)
             ]
             known = await known_claims(
                 reading, [item.claim_number for item in concerned if item.claim_number]

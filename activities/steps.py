@@ -164,6 +164,7 @@ SETTLE_BALANCE = Step(
     ClaimStepName.SETTLE_BALANCE.value, ClaimStep, events.BalanceSettled, DATABASE
 )
 CHARGE_CARD = Step(ClaimStepName.CHARGE_CARD.value, ClaimStep, events.CardCharged, GATEWAY)
+PLAN_VOID = Step(ClaimStepName.PLAN_VOID.value, ClaimStep, events.VoidPlanned, DATABASE)
 FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
 ASK_STATUS = Step(ClaimStepName.ASK_STATUS.value, ClaimStep, events.StatusAsked, GATEWAY)
 RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
@@ -183,6 +184,7 @@ CLAIM_STEPS: dict[ClaimStepName, Step[ClaimStep, Any]] = {
         AUDIT_PAYMENT,
         SETTLE_BALANCE,
         CHARGE_CARD,
+        PLAN_VOID,
         FOLLOW_UP,
         ASK_STATUS,
     )

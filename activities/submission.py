@@ -29,12 +29,12 @@ from groupclaim.clearinghouse.port import (
 from groupclaim.lifecycle.events import Acknowledged, FactLearned, OutsideEvent, Submitted
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import Fact
-from groupclaim.model.claim import ClaimVersion
+from groupclaim.model.claim import VOID, ClaimVersion
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.rules.deadlines import told_before
 from groupclaim.rules.denials import CLAIM_REFUSED
 from groupclaim.rules.part2 import NOTICE, check_consent, notice_for
-from groupclaim.store import batches, claims, files, practice
+from groupclaim.store import batches, claims, files, practice, voids
 from groupclaim.store.batches import Batch, BatchClaim
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
@@ -466,7 +466,11 @@ class _Composed:
 
 async def _no_longer_stands(reading: Reading, version: ClaimVersion) -> tuple[Finding, ...]:
     """What has changed since the claim was made, so that it may not leave like this: consent under
-    42 CFR Part 2 withdrawn or ended, a waiver that has ended, a review opened beside it."""
+    42 CFR Part 2 withdrawn or ended, a waiver that has ended, a review opened beside it, somebody
+    who was not there after all. One that takes an earlier claim back tells the payer nothing new:
+    it stands."""
+    if version.frequency == VOID:
+        return ()
     number, now = version.claim_number, await practice_now(reading)
     facts = await practice.claim_facts(reading, number)
     facts = facts.model_copy(update={"payer": version.parties.payer})
@@ -482,6 +486,17 @@ async def _no_longer_stands(reading: Reading, version: ClaimVersion) -> tuple[Fi
                 fix="The claim is made anew.",
                 evidence=(number,),
                 hold="PART2_CONSENT",
+            )
+        )
+    reason = await voids.unbillable_reason(reading, number)
+    if reason is not None:
+        found.append(
+            Finding(
+                rule="no_longer_billable",
+                severity=Severity.BLOCK,
+                sentence=f"Nothing can be billed any more: {reason}.",
+                fix="Nothing: the claim has not been sent.",
+                evidence=(number,),
             )
         )
     state = await claims.load_state(reading, number)

@@ -10,7 +10,7 @@ from activities.on_file import on_file
 from activities.outside import Outside
 from groupclaim.model.money import Cents
 from groupclaim.rules.line_audit import LineAudit, takeback_pattern
-from groupclaim.store import claims, disputes
+from groupclaim.store import claims, disputes, voids
 from groupclaim.store.database import Transaction
 from groupclaim.store.disputes import Settled
 from groupclaim.store.provider_adjustments import ForwardBalance, forward_balances
@@ -35,6 +35,8 @@ async def _audit(
     outside: Outside, tx: Transaction, remittance_id: int, balance: ForwardBalance
 ) -> tuple[int, ...]:
     (number,) = balance.claims
+    if any(one.outcome in (None, "kept") for one in await voids.of_claim(tx, number)):
+        return ()  # it is ours to give back: the payer was told so
     paid = await tx.first(
         select(remittance_claim, remittance.c.payment_date)
         .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)

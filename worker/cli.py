@@ -39,6 +39,7 @@ from worker import (
     dispute_commands,
     embedded,
     live,
+    overpayment_commands,
     report_commands,
     roster_commands,
     summary,
@@ -58,7 +59,7 @@ from worker.recovery_commands import reconcile
 from worker.sample_commands import commands as sample
 from worker.settings import Settings
 from worker.tables import table
-from worker.terminal import AsJson, By, books, desk, fail, read, run
+from worker.terminal import AsJson, By, books, desk, fail, read, run, show
 from worker.user_commands import commands as users
 from worker.webhook_commands import commands as webhook_commands
 from worker.work_commands import commands as work_items
@@ -102,6 +103,7 @@ application.command("report")(report_commands.report)
 application.command("binder")(binder)
 application.command("reconcile")(reconcile)
 application.add_typer(dispute_commands.commands, name="dispute")
+application.add_typer(overpayment_commands.commands, name="overpayment")
 
 _SAMPLES = {"whole": Path("samples"), "small": Path("samples/small")}
 
@@ -407,6 +409,27 @@ def attendance_record(file: InputFile, by: By = "command line", as_json: AsJson 
 
     counts = run(work())
     terminal.show(as_json, counts, lambda console: console.print(_line(counts)))
+
+
+@note.command("withdraw")
+def note_withdraw(
+    session: str,
+    patient: str,
+    reason: Annotated[str, typer.Option("--reason", help="why the note is not valid")],
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Say that a signed note does not support the claim: what was sent with it is taken back.
+
+    It counts again once it has been signed anew. Ids are the practice's own.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with desk() as front:
+            return {"new": await front.withdraw_note(session, patient, reason, by)}
+
+    answer = run(work())
+    show(as_json, answer, lambda console: console.print("withdrawn"))
 
 
 @note.command("sign")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import Fact, Step
+from groupclaim.lifecycle.state import Fact, Stage, Step
 from groupclaim.model.base import Instant, Message
 from groupclaim.model.session import Attendance
 
@@ -126,6 +126,27 @@ class CardCharged(Event):
     outcome: Literal["charged", "declined", "not_charged", "announced"]
 
 
+class VoidPlanned(Event):
+    """What comes next of a claim that is taken back. ``reason``: why it is not true.
+
+    ``send``: a claim with frequency 8 to the payer at place ``payer``; ``wait``: for what it says;
+    ``done``: no payer has anything of it, and ``rebill`` that it is true by now and billed anew.
+    ``stands``: it was true all the time, and goes on from ``restart``, or waits at ``stage``, as
+    ``version``; ``cause`` is that of a denial. ``held`` where a person must act.
+    """
+
+    kind: Literal["void_planned"] = "void_planned"
+    next: Literal["hold", "send", "wait", "done", "stands"]
+    held: Held | None = None
+    reason: str | None = None
+    payer: int = 1
+    version: int = 0
+    rebill: bool = False
+    restart: Step | None = None
+    stage: Stage | None = None
+    cause: str | None = None
+
+
 class StatusAsked(Event):
     """What the payer says of a claim that it was silent about; ``held`` where a person must act."""
 
@@ -160,8 +181,11 @@ class AttendanceRecorded(Event):
 
 
 class FactLearned(Event):
+    """``sent``: a version of the claim has left that the fact makes untrue."""
+
     kind: Literal["fact_learned"] = "fact_learned"
     fact: Fact
+    sent: bool = False
 
 
 class HoldReleased(Event):
@@ -245,6 +269,7 @@ StepResult = (
     | PaymentAudited
     | BalanceSettled
     | CardCharged
+    | VoidPlanned
     | FollowedUp
     | StatusAsked
 )

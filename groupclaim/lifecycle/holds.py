@@ -5,7 +5,7 @@ person must agree and it must say until when it counts. These are the holds that
 released because they rest on a value nobody has read in the payer's current text, and those that
 keep a compliance rule. Not among them: holds whose release *is* the review that they ask for (a
 supervisor looks at a large room, a coder at a contract), and those of claims already sent or money
-already posted, where a release follows what was agreed with the payer.
+already posted, where a release follows what was agreed with the payer or has the payer told.
 """
 
 from __future__ import annotations
@@ -417,11 +417,52 @@ HOLDS: dict[str, HoldKind] = {
         Fact.AUTHORIZATION,
         repair="Record the payer's answer when it comes by letter (`groupclaim denial decide`).",
     ),
+    # --- taken back
     "ATTENDANCE_CHANGED": HoldKind(
-        None,
+        Step.PLAN_VOID,
         "biller: attendance was corrected after the claim was sent",
-        "release once the payer has been told",
-        repair="Void or correct the claim with the payer, then release.",
+        "release takes the claim back from its payer",
+        repair="Check the correction. If it is right, release: the payer is told by a claim with "
+        "frequency 8. If not, correct the attendance again.",
+    ),
+    "DOCUMENTATION_CHANGED": HoldKind(
+        Step.PLAN_VOID,
+        "biller: the note was withdrawn after the claim was sent",
+        "release takes the claim back from its payer, or the note signed again",
+        Fact.NOTE,
+        repair="Ask the clinician whether a valid note will be signed. If not, release: the payer "
+        "is told by a claim with frequency 8.",
+    ),
+    "VOID_WAITS": HoldKind(
+        Step.PLAN_VOID,
+        "payer: its number or its decision, before the claim can be taken back",
+        "its acknowledgment (277CA) or its remittance (835)",
+        repair="Nothing to do: the claim is taken back as soon as the payer can be told which.",
+        asked_again=True,
+    ),
+    "VOID_REFUSED": HoldKind(
+        Step.PLAN_VOID,
+        "biller: the payer refused to take the claim back",
+        "release sends it again; or the payer's money is returned",
+        Fact.REFUND,
+        repair="Read the payer's codes and call it. Mend what is wrong and release, or return the "
+        "money by cheque and record it (`groupclaim overpayment refund`).",
+    ),
+    "VOID_SILENT": HoldKind(
+        Step.PLAN_VOID,
+        "biller: the payer has not answered that the claim is taken back",
+        "its remittance, the recorded refund, or release when it has no such claim",
+        Fact.REFUND,
+        repair="Call the payer. Return its money by cheque and record it (`groupclaim overpayment "
+        "refund`), or release when nothing was paid and it has closed the claim.",
+    ),
+    "PAYER_REFUND_DUE": HoldKind(
+        Step.PLAN_VOID,
+        "biller: money of a payer that is not due",
+        "the recorded refund, or the payer's reversal",
+        Fact.REFUND,
+        repair="Return it with the payer's refund form, saying for which claim and why, and record "
+        "it (`groupclaim overpayment refund`); or ask for a reopening: its reversal ends this too.",
     ),
     # --- the money
     "UNDERPAYMENT_REVIEW": HoldKind(

@@ -15,7 +15,8 @@ TABLE_VERSION = 1
 
 
 class Stage(StrEnum):
-    """The step a claim has come to. In the order of a claim that meets no obstacle."""
+    """The step a claim has come to. In the order of a claim that meets no obstacle. ``VOID``: it
+    was sent, is not true, and is being taken back from the payers that have it."""
 
     ELIGIBILITY = "eligibility"
     AUTHORIZATION = "authorization"
@@ -32,6 +33,7 @@ class Stage(StrEnum):
     UNDERPAYMENT_REVIEW = "underpayment_review"
     CROSSOVER = "crossover"
     PATIENT_BALANCE = "patient_balance"
+    VOID = "void"
     CLOSED = "closed"
     NOT_BILLABLE = "not_billable"
 
@@ -52,6 +54,7 @@ class Step(StrEnum):
     AUDIT_PAYMENT = "audit_payment"
     SETTLE_BALANCE = "settle_balance"
     CHARGE_CARD = "charge_card"
+    PLAN_VOID = "plan_void"
     FOLLOW_UP = "follow_up"
     ASK_STATUS = "ask_status"
 
@@ -60,7 +63,8 @@ class Fact(StrEnum):
     """What may become known about a claim from outside, apart from the payers' answers.
 
     ``LEFT_BEHIND``: a batch went without the version that waited for it, because what it was
-    checked with no longer stands."""
+    checked with no longer stands. ``NOTE_WITHDRAWN``: the note no longer supports the claim.
+    ``REFUND``: money of a payer was sent back to it."""
 
     COVERAGE = "coverage"
     AUTHORIZATION = "authorization"
@@ -68,6 +72,8 @@ class Fact(StrEnum):
     NOTE_COPIED = "note_copied"
     ATTENDANCE = "attendance"
     LEFT_BEHIND = "left_behind"
+    NOTE_WITHDRAWN = "note_withdrawn"
+    REFUND = "refund"
 
 
 class Hold(Message):

@@ -7,10 +7,11 @@ follows one line
     eligibility - authorization - attendance - documentation - coding - claim build - ready
     - submitted - acknowledged - accepted - payment audit - patient balance - closed
 
-with holds beside it and a way back for corrections. Where another payer comes after the one that
-has paid, the balance sends the claim round again: it waits for the crossover, or a version for that
-payer is built and goes the way from claim build on. Nothing here reads a clock: events carry their
-time and the deadline that follows from them.
+with holds beside it and a way back for corrections. A claim that was sent and turns out not to be
+true is taken back from every payer that has it (void), and is then not billable. Where another
+payer comes after the one that has paid, the balance sends the claim round again: it waits for the
+crossover, or a version for that payer is built and goes the way from claim build on. Nothing here
+reads a clock: events carry their time and the deadline that follows from them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from groupclaim.lifecycle.events import (
     StatusAsked,
     StepResult,
     Submitted,
+    VoidPlanned,
 )
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import (
@@ -79,6 +81,7 @@ _AWAITING_DECISION = (Stage.READY, *_ON_THE_WIRE, Stage.CROSSOVER)
 _NOBODY = 0
 """The payer of a claim that the patient alone pays."""
 
+_NOT_TRUE = (Stage.VOID, Stage.NOT_BILLABLE)
 _SELF_PAID = (Stage.ATTENDANCE, Stage.PATIENT_BALANCE, Stage.NOT_BILLABLE)
 _AFTER_A_PAYER = (Stage.CROSSOVER, Stage.PATIENT_BALANCE, Stage.CLOSED)
 _CHECKED = (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
@@ -93,6 +96,7 @@ _STAGE_OF = {
     Step.QUEUE_CLAIM: Stage.READY,
     Step.DECIDE_DENIAL: Stage.CORRECTION,
     Step.AUDIT_PAYMENT: Stage.PAYMENT_AUDIT,
+    Step.PLAN_VOID: Stage.VOID,
 }
 
 
@@ -257,12 +261,14 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
         stage = Stage.NOT_BILLABLE if event.not_billable else Stage.PATIENT_BALANCE
         return _go(known, Step.SETTLE_BALANCE, stage=stage, reason=event.not_billable)
     if event.not_billable is not None:
-        if event.sent:
-            return _hold_beside(known, Held(code="ATTENDANCE_CHANGED", releasable=True), event)
         reason = event.not_billable
+        if event.sent or state.version:
+            return _taken_back(known, reason=reason)
         if event.prepaid > 0:
             return _hold(known, _REFUND_DUE, event, stage=Stage.NOT_BILLABLE, reason=reason)
         return _wait(known, Stage.NOT_BILLABLE, event, reason=reason, due_at=None)
+    if state.stage is Stage.VOID:
+        return _taken_back(known)
     if state.stage is Stage.NOT_BILLABLE:
         return _go(known, Step.CHECK_ELIGIBILITY, payer=1)
     if state.stage is Stage.ATTENDANCE:
@@ -281,6 +287,13 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
     return known, ()
 
 
+def _taken_back(state: ClaimState, **changes: Any) -> Answer:
+    """See what the payers have of a claim that is not true, whatever it waited for until now; what
+    it is asked of people meanwhile stays asked."""
+    hold = state.hold if state.stage is Stage.VOID else None
+    return _go(state, Step.PLAN_VOID, **{"reason": state.reason, "hold": hold, **changes})
+
+
 def _documentation_checked(state: ClaimState, event: DocumentationChecked) -> Answer:
     if event.held:
         return _hold(state, event.held, event)
@@ -296,19 +309,30 @@ def _coding_checked(state: ClaimState, event: CodingChecked) -> Answer:
 def _claim_built(state: ClaimState, event: ClaimBuilt) -> Answer:
     if event.held:
         return _hold(state, event.held, event)
-    return _go(state, Step.QUEUE_CLAIM, version=event.version)
+    return _go(state, Step.QUEUE_CLAIM, **_as_void(state), version=event.version)
 
 
 def _claim_queued(state: ClaimState, event: ClaimQueued) -> Answer:
     if event.stale:
         return _go(state, Step.CHECK_ELIGIBILITY)
+    if state.stage is Stage.VOID:
+        return _wait(state, Stage.VOID, event)
     return _wait(state, Stage.READY, event)
+
+
+def _as_void(state: ClaimState) -> dict[str, Any]:
+    """A version that takes the claim back goes its way without leaving that stage."""
+    if state.stage is not Stage.VOID:
+        return {}
+    return {"stage": Stage.VOID, "reason": state.reason}
 
 
 # --- on its way
 
 
 def _submitted(state: ClaimState, event: Submitted) -> Answer:
+    if state.stage is Stage.VOID and state.hold is None and event.version == state.version:
+        return _wait(state, Stage.VOID, event)
     if event.version != state.version or state.stage is not Stage.READY:
         return _ignored(state, event)
     return _wait(state, Stage.SUBMITTED, event)
@@ -316,6 +340,11 @@ def _submitted(state: ClaimState, event: Submitted) -> Answer:
 
 def _acknowledged(state: ClaimState, event: Acknowledged) -> Answer:
     """Acknowledgments may come in any order, and before the word that the batch was taken."""
+    if state.stage is Stage.VOID:
+        if event.accepted and event.by != "277CA":
+            return _ignored(state, event)
+        refused = None if event.accepted else event.cause or "refused"
+        return _taken_back(state, cause=refused)
     if event.version != state.version or state.stage not in (Stage.READY, *_ON_THE_WIRE):
         return _ignored(state, event)
     if not event.accepted:
@@ -372,6 +401,8 @@ def _corrected(
 def _remittance_posted(state: ClaimState, event: RemittancePosted) -> Answer:
     """Money is looked at whatever the state; a denial counts for the version now on its way, or
     takes back what had been paid. What a person said of earlier money does not hold for new."""
+    if state.stage in _NOT_TRUE and state.payer != _NOBODY:
+        return _taken_back(state)
     current = event.version == state.version
     if event.denied and current and (state.stage in _AWAITING_DECISION or state.denial):
         return _go(state, Step.DECIDE_DENIAL, cause=event.cause)
@@ -403,7 +434,8 @@ def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
     if event.payer_open != 0:
         code = "UNDERPAYMENT_REVIEW" if event.payer_open > 0 else "OVERPAYMENT_REVIEW"
         held = Held(code=code, releasable=True, payer_open=event.payer_open)
-        return _hold(state, held, event, stage=Stage.UNDERPAYMENT_REVIEW)
+        stage = Stage.NOT_BILLABLE if unbilled else Stage.UNDERPAYMENT_REVIEW
+        return _hold(state, held, event, stage=stage)
     if event.patient_open < 0:
         stage = Stage.NOT_BILLABLE if unbilled else Stage.PATIENT_BALANCE
         return _hold(state, _REFUND_DUE, event, stage=stage)
@@ -416,6 +448,40 @@ def _balance_settled(state: ClaimState, event: BalanceSettled) -> Answer:
         return _wait(state, Stage.CLOSED, event, due_at=None)
     why = state.reason or ("SELF_PAY" if state.payer == _NOBODY else None)
     return _wait(state, Stage.NOT_BILLABLE, event, due_at=None, reason=why)
+
+
+_ASKED_OF_A_VOID = frozenset(code for code, kind in HOLDS.items() if kind.redo is Step.PLAN_VOID)
+
+
+def _void_planned(state: ClaimState, event: VoidPlanned) -> Answer:
+    """What people said of taking it back ends with that; what they said of a refusal, with the next
+    try."""
+    reason = {"reason": event.reason or state.reason}
+    if event.held:
+        return _hold(state, event.held, event, **reason, stage=Stage.VOID)
+    if event.next == "send":
+        kept = tuple(code for code in state.waivers if code != "VOID_REFUSED")
+        turn = {"payer": event.payer, "frequency": "8", "waivers": kept, "cause": None}
+        return _go(state, Step.BUILD_CLAIM, **reason, **turn, stage=Stage.VOID)
+    if event.next in ("wait", "hold"):
+        return _wait(state, Stage.VOID, event, **reason, follow_ups=state.follow_ups)
+    ended = state.model_copy(
+        update={
+            "hold": None,
+            "waivers": tuple(code for code in state.waivers if code not in _ASKED_OF_A_VOID),
+            "frequency": "1",
+            "payer": 1,
+            "cause": None,
+        }
+    )
+    if event.next == "done" and event.rebill:
+        return _go(ended, Step.CHECK_ELIGIBILITY, corrections=())
+    if event.next == "done":
+        return _go(ended, Step.SETTLE_BALANCE, **reason, stage=Stage.NOT_BILLABLE)
+    turn = {"payer": event.payer, "version": event.version or state.version, "cause": event.cause}
+    if event.restart is not None:
+        return _go(ended, event.restart, **turn)
+    return _wait(ended, event.stage or Stage.ACCEPTED, event, **turn, reason=None)
 
 
 def _card_charged(state: ClaimState, event: CardCharged) -> Answer:
@@ -463,6 +529,13 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
         return _note_copied(state, event)
     if event.fact is Fact.LEFT_BEHIND:
         return _left_behind(state)
+    if event.fact is Fact.NOTE_WITHDRAWN:
+        return _note_withdrawn(state, event)
+    if event.fact is Fact.NOTE and state.reason == "NOTE_WITHDRAWN" and state.ended:
+        return _go(state, Step.CHECK_ELIGIBILITY, payer=1)
+    if state.stage is Stage.VOID:
+        news = event.fact in (Fact.NOTE, Fact.REFUND)
+        return _taken_back(state) if news else (state, ())
     if event.fact is Fact.COVERAGE and state.stage in _BEFORE_BUILD:
         # What follows was checked for the coverage that was on file then.
         return _go(state, Step.CHECK_ELIGIBILITY)
@@ -480,6 +553,8 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
 def _left_behind(state: ClaimState) -> Answer:
     """The version that waited will not be sent: all is checked anew, once whatever stands beside
     has been decided. That a note repeats this one is itself looked at anew: nothing was sent."""
+    if state.stage is Stage.VOID:
+        return _taken_back(state)
     if state.stage is not Stage.READY:
         return state, ()
     if state.hold is not None and state.hold.code == "CLONE_REVIEW":
@@ -490,11 +565,22 @@ def _left_behind(state: ClaimState) -> Answer:
     return _go(state, Step.CHECK_ELIGIBILITY)
 
 
+def _note_withdrawn(state: ClaimState, event: FactLearned) -> Answer:
+    """The note is as if it had never been signed: what was sent with it is taken back, what was not
+    is checked again."""
+    state = state.model_copy(update={"note_signed": False})
+    if event.sent and state.stage is not Stage.NOT_BILLABLE and state.payer != _NOBODY:
+        return _taken_back(state, reason="NOTE_WITHDRAWN")
+    if state.stage in _CHECKED:
+        return _go(state, Step.CHECK_DOCUMENTATION)
+    return state, ()
+
+
 def _note_copied(state: ClaimState, event: FactLearned) -> Answer:
     """A later note repeats this one: a person looks at both, whatever this claim waits for. One
     that is looked at for the same reason, or stands held beside already, needs no second look."""
     hold = state.hold
-    if state.stage is Stage.NOT_BILLABLE or (
+    if state.stage in _NOT_TRUE or (
         hold is not None and (_stands(hold) or hold.code == "CLONED_NOTE")
     ):
         return state, ()
@@ -516,10 +602,11 @@ def _hold_released(state: ClaimState, event: HoldReleased) -> Answer:
     asked = hold.payer_open
     return _go(
         state.model_copy(update={"hold": None}),
-        hold.redo,
+        Step.PLAN_VOID if state.stage is Stage.VOID else hold.redo,
         waivers=waivers,
         waived_until=waived_until,
         consent=Consent(key=event.key, payer_open=asked) if asked else None,
+        reason=state.reason if state.stage in _NOT_TRUE else None,
     )
 
 
@@ -531,6 +618,9 @@ def _deadline_passed(state: ClaimState, event: DeadlinePassed) -> Answer:
     announced = state.stage is Stage.PATIENT_BALANCE and state.reason == CARD_ANNOUNCED
     if state.hold is None and (announced or state.stage is Stage.CROSSOVER):
         return _go(state, Step.SETTLE_BALANCE)
+    if state.stage is Stage.VOID:
+        again = {"due_at": None, "follow_ups": state.follow_ups + 1, "resume": Step.PLAN_VOID}
+        return state.model_copy(update=again), (Step.PLAN_VOID,)
     hold = state.hold
     if hold is not None and hold.redo is not None and HOLDS[hold.code].asked_again:
         follow_ups = state.follow_ups + 1
@@ -619,6 +709,7 @@ _STEP_OF: dict[type[Event], Step] = {
     PaymentAudited: Step.AUDIT_PAYMENT,
     BalanceSettled: Step.SETTLE_BALANCE,
     CardCharged: Step.CHARGE_CARD,
+    VoidPlanned: Step.PLAN_VOID,
     FollowedUp: Step.FOLLOW_UP,
     StatusAsked: Step.ASK_STATUS,
 }
@@ -640,6 +731,7 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     PaymentAudited: _payment_audited,
     BalanceSettled: _balance_settled,
     CardCharged: _card_charged,
+    VoidPlanned: _void_planned,
     PatientPaid: _patient_paid,
     FactLearned: _fact_learned,
     HoldReleased: _hold_released,

@@ -40,6 +40,11 @@ _WAITS: dict[Stage, tuple[str, str, str]] = {
         "the 835",
         "the next payer is billed by us",
     ),
+    Stage.VOID: (
+        "payer: to take the claim back (835)",
+        "its reversal, or the recorded refund",
+        "what it has said by then is looked at",
+    ),
     Stage.PATIENT_BALANCE: (
         "patient: the share that the payer left to them",
         "the patient's payment",
@@ -157,6 +162,11 @@ def _clock(state: ClaimState) -> tuple[str, str]:
         return (
             " before the limit to correct or appeal",
             "the limit to correct or appeal the denial runs",
+        )
+    if state.stage is Stage.VOID:
+        return (
+            " before the payer's money must be back",
+            "the day by which the payer's money must be back passes",
         )
     if state.stage in _WITH_THE_PAYER:
         return "", "the payer decides meanwhile on what it was sent"

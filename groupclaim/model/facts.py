@@ -92,6 +92,7 @@ class ClaimFacts(Record):
     copay_paid: Cents
     group_size: int | None
     note_signed_at: Instant | None
+    note_withdrawn_at: Instant | None = None
     remote: RemotePart | None = None
     supervisor: Clinician | None = None
     coverage_calls: tuple[CoverageCall, ...] = ()

@@ -452,9 +452,20 @@ class Recovery(Cited):
 
 
 class Overpayments(Cited):
-    """By when money that was not due goes back, in days from finding it."""
+    """By when money that was not due goes back, in days from finding it; of what was paid more than
+    ``lookback_years`` before, nothing has to."""
 
     refund_days: _Count
+    lookback_years: _Count | None = None
+
+
+class Voids(Cited):
+    """How a claim that was sent and is not true is taken back: by a claim with frequency 8 that
+    names the payer's number, or by a refund where the payer takes none. ``approval``: a person
+    agrees before the payer is told."""
+
+    route: Literal["void_claim", "refund"]
+    approval: bool
 
 
 class Takebacks(Cited):
@@ -569,6 +580,7 @@ class _Edition(Record):
     audit: Audit
     recovery: Recovery
     overpayments: Overpayments
+    voids: Voids
     takebacks: Takebacks | None = None
     clocks: Clocks
 

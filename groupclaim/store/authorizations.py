@@ -172,15 +172,6 @@ async def release(
     return await _move(tx, claim_number, before, "released", at)
 
 
-async def release_unbillable(tx: Transaction, claim_number: str, at: datetime) -> bool:
-    """Give the units of a claim back that was sent and turned out not to be billable, once the
-    payer has been told. True when that is news."""
-    unbillable = await tx.scalar(
-        select(participant.c.not_billable).where(participant.c.claim_number == claim_number)
-    )
-    return unbillable is not None and await release(tx, claim_number, at, consumed=True)
-
-
 async def _move(
     tx: Transaction, claim_number: str, before: tuple[str, ...], after: str, at: datetime
 ) -> bool:

@@ -17,8 +17,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import Row, Select, delete, func, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
 
+from groupclaim.model.claim import VOID
 from groupclaim.model.identity import control_number
 from groupclaim.model.letter import Milestone
 from groupclaim.model.session import Attendance
@@ -29,6 +30,7 @@ from groupclaim.store.schema import (
     acknowledgment,
     batch,
     batch_claim,
+    claim_version,
     connection,
     participant,
     ready_claim,
@@ -115,13 +117,23 @@ def _waiting(connection_id: str) -> Select[tuple[str, int, str]]:
     return (
         select(ready_claim.c.claim_number, ready_claim.c.version, ready_claim.c.control_number)
         .join(participant, participant.c.claim_number == ready_claim.c.claim_number)
+        .join(
+            claim_version,
+            (claim_version.c.claim_number == ready_claim.c.claim_number)
+            & (claim_version.c.version == ready_claim.c.version),
+        )
         .where(
             ready_claim.c.connection_id == connection_id,
             ready_claim.c.batch_id.is_(None),
             ready_claim.c.withdrawn_at.is_(None),
-            participant.c.on_roster,
-            participant.c.attendance == Attendance.ATTENDED,
-            participant.c.not_billable.is_(None),
+            or_(
+                claim_version.c.frequency == VOID,
+                and_(
+                    participant.c.on_roster,
+                    participant.c.attendance == Attendance.ATTENDED,
+                    participant.c.not_billable.is_(None),
+                ),
+            ),
         )
     )
 
@@ -147,7 +159,8 @@ async def cut_batch(
     """Take up to ``most`` waiting claims, in order of control number, into a new batch.
 
     ``key`` names this cut: repeated, it gives the batch it gave. None when no claim waits. Claims
-    whose participant is no longer attended and billable stay behind.
+    whose participant is no longer attended and billable stay behind, but for those that take an
+    earlier one back.
     """
     # Cuts of one connection follow each other, and so do their control numbers.
     known = await tx.first(
@@ -418,7 +431,8 @@ async def record_acknowledgment(
 
 
 async def first_unanswered_sending(reading: Reading, claim_number: str) -> datetime | None:
-    """When the claim was first sent, of its versions that nobody has refused."""
+    """When the claim was first sent, of its versions that nobody has refused and that were not
+    taken back since."""
     refused = (
         select(acknowledgment.c.id)
         .where(
@@ -428,10 +442,29 @@ async def first_unanswered_sending(reading: Reading, claim_number: str) -> datet
         )
         .exists()
     )
+    taken_back = (
+        select(func.coalesce(func.max(claim_version.c.version), 0))
+        .join(
+            ready_claim,
+            (ready_claim.c.claim_number == claim_version.c.claim_number)
+            & (ready_claim.c.version == claim_version.c.version),
+        )
+        .where(
+            claim_version.c.claim_number == claim_number,
+            claim_version.c.frequency == VOID,
+            ready_claim.c.batch_id.is_not(None),
+        )
+        .scalar_subquery()
+    )
     found: datetime | None = await reading.scalar(
         select(batch.c.sent_at)
         .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
-        .where(batch_claim.c.claim_number == claim_number, batch.c.sent_at.is_not(None), ~refused)
+        .where(
+            batch_claim.c.claim_number == claim_number,
+            batch.c.sent_at.is_not(None),
+            batch_claim.c.version > taken_back,
+            ~refused,
+        )
         .order_by(batch.c.sent_at)
         .limit(1)
     )

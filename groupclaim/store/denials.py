@@ -17,7 +17,7 @@ from groupclaim.store.schema import denial, denial_case, denial_letter
 
 Outcome = Literal["corrected", "written_off", "patient", "paid", "superseded"]
 """How a denial ended: sent again, given up, asked of the patient, paid after all, or overtaken by
-another version of the claim."""
+another version of the claim, or because the claim itself was not true."""
 
 LetterState = Literal["drafted", "approved", "in_doubt", "received", "upheld", "overturned"]
 """A letter is ``in_doubt`` from before it leaves until a receipt says that somebody has it."""

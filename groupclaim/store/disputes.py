@@ -192,6 +192,20 @@ async def _gathering(
             return int(found)
 
 
+async def withdraw(tx: Transaction, claim_number: str) -> tuple[int, ...]:
+    """Nothing is asked of a payer, or returned, for a claim that is taken back: its lines leave the
+    cases that no payer has been told of. The cases touched come back."""
+    told = select(dispute_case.c.id).where(dispute_case.c.state.in_(("told", "closed")))
+    rows = await tx.rows(
+        select(audited_line.c.id, audited_line.c.case_id).where(
+            audited_line.c.claim_number == claim_number,
+            audited_line.c.case_id.is_(None) | audited_line.c.case_id.not_in(told),
+        )
+    )
+    await tx.execute(delete(audited_line).where(audited_line.c.id.in_([row.id for row in rows])))
+    return tuple(sorted({row.case_id for row in rows if row.case_id is not None}))
+
+
 async def record_corrections(tx: Transaction, claim_number: str) -> tuple[int, ...]:
     """Note on each line of ``claim_number`` whose remittance was reversed what the payer has put
     right since: its difference less what is off by now. The cases touched come back.

@@ -13,6 +13,9 @@
     a shortfall given up, with a reason    write_off          <- payer_receivable
     an overpayment goes back to the payer  payer_receivable   <- payer_refund
                                            contractual        <- payer_receivable
+    a claim is taken back: what was paid   payer_receivable   <- payer_refund | takeback
+    ... what was charged                   charges            <- payer_receivable
+    ... what the patient had paid of it    patient_receivable <- unapplied
     money without a claim of ours          clearing           <- unapplied
     ... and its claim is found             unapplied          <- clearing, then as above
     ... and it goes back to the payer      unapplied          <- payer_refunds
@@ -213,6 +216,30 @@ async def book_charges(tx: Transaction, versions: Sequence[tuple[str, int]], at:
                 )
             )
     return await book_all(tx, bookings, at)
+
+
+async def take_charge_back(tx: Transaction, claim_number: str, at: datetime) -> bool:
+    """What was charged to payers for a claim is charged no longer: it was taken back from all of
+    them. A later version is charged anew. True when something was booked."""
+    await lock_claim(tx, claim_number)
+    rows = await tx.rows(
+        select(transfer.c.key, transfer.c.debit, transfer.c.cents).where(
+            transfer.c.claim_number == claim_number, transfer.c.kind == "charge"
+        )
+    )
+    charged = sum(
+        row.cents if row.debit == Account.PAYER_RECEIVABLE else -row.cents for row in rows
+    )
+    newest = max((int(row.key.rsplit("|", 1)[1]) for row in rows), default=0)
+    booking = Booking(
+        f"charge|{claim_number}|back{len(rows)}|{newest}",
+        "charge",
+        Account.CHARGES,
+        Account.PAYER_RECEIVABLE,
+        charged,
+        claim_number,
+    )
+    return await book(tx, booking, at)
 
 
 async def book_self_pay(tx: Transaction, claim_number: str, due: Cents, at: datetime) -> bool:

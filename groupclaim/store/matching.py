@@ -20,7 +20,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from groupclaim.model.claim import ClaimLine, ClaimVersion
+from groupclaim.model.claim import VOID, ClaimLine, ClaimVersion
 from groupclaim.model.identity import split_control_number
 from groupclaim.model.practice import Practice
 from groupclaim.rules.coordination import rank
@@ -58,13 +58,14 @@ class LineMatch:
 class Match:
     """The version of ours that a claim of a payment means, and the place of the payer that decided:
     of the one the version was made for, unless another has got it by crossover. ``lines`` in the
-    payment's order."""
+    payment's order. ``is_void``: it takes another back."""
 
     claim_number: str
     version: int
     payer_sequence: int
     by: ClaimMatchedBy
     lines: tuple[LineMatch | None, ...] = ()
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +171,12 @@ def _named(
     place: int,
 ) -> ClaimVersion | None:
     """The version of that number; without one the newest made for the payer at ``place``, else the
-    newest."""
+    newest; one that takes another back is only meant where it is named."""
     if version is not None:
         return versions.get((claim_number, version))
     return max(
         (known for (number, _), known in versions.items() if number == claim_number),
-        key=lambda known: (known.payer_sequence == place, known.version),
+        key=lambda known: (known.frequency != VOID, known.payer_sequence == place, known.version),
         default=None,
     )
 
@@ -183,7 +184,7 @@ def _named(
 def _match(ours: ClaimVersion, paid: ClaimPayment, by: ClaimMatchedBy) -> Match:
     lines = match_lines(ours.lines, paid.lines)
     place = rank(paid.status, ours.payer_sequence)
-    return Match(ours.claim_number, ours.version, place, by, lines)
+    return Match(ours.claim_number, ours.version, place, by, lines, ours.frequency == VOID)
 
 
 async def _match_to(
@@ -283,8 +284,8 @@ async def _by_member(reading: Reading, paid: ClaimPayment) -> tuple[str, int] | 
     number = rows[0].claim_number
     fitting = {row.version for row in rows}
     # Of the versions for several payers the one that names this member id is meant.
-    _, version = max(
-        (known.parties.coverage.member_id in members, known.version)
+    _, _, version = max(
+        (known.frequency != VOID, known.parties.coverage.member_id in members, known.version)
         for known in (await _versions(reading, {number})).values()
         if known.version in fitting
     )

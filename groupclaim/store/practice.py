@@ -692,16 +692,34 @@ async def record_note_signed(
     """Note that a participant's note is signed; its text stays in its source.
 
     ``digest``: SHA-256 of the note as it was signed; None when the note was not read, which leaves
-    the one known of the same signature as it is. True when this is news.
+    the one known of the same signature as it is. A signature from before the note was withdrawn is
+    none. True when this is news.
     """
-    values = {"signed_at": signed_at, "digest": digest}
+    values = {"signed_at": signed_at, "digest": digest, "withdrawn_at": None}
     row = {"session_id": session_id, "patient_id": patient_id}
     if await tx.insert_new(note, {**row, **values}):
         return True
     known = await tx.first(select(note).filter_by(**row).with_for_update(key_share=True))
+    if known is not None and known.withdrawn_at is not None and signed_at <= known.withdrawn_at:
+        return False
     if known is not None and known.signed_at == signed_at and digest in (None, known.digest):
         return False
     await tx.execute(update(note).filter_by(**row).values(values))
+    return True
+
+
+async def withdraw_note(
+    tx: Transaction, session_id: str, patient_id: str, at: datetime
+) -> bool | None:
+    """A signed note does not support the claim any more. False when that was noted before, None
+    where no note is signed."""
+    row = {"session_id": session_id, "patient_id": patient_id}
+    known = await tx.first(select(note).filter_by(**row).with_for_update(key_share=True))
+    if known is None:
+        return None
+    if known.withdrawn_at is not None:
+        return False
+    await tx.execute(update(note).filter_by(**row).values(withdrawn_at=at))
     return True
 
 
@@ -829,6 +847,12 @@ async def claim_facts(
             participant.c.attendance == Attendance.ATTENDED,
         )
     )
+    signed = await reading.first(
+        select(note.c.signed_at, note.c.withdrawn_at).filter_by(
+            session_id=row.session_id, patient_id=patient_id
+        )
+    )
+    withdrawn = signed.withdrawn_at if signed is not None else None
     services = await reading.rows(
         select(other_service.c.document, other_service.c.starts_at)
         .where(other_service.c.patient_id == patient_id)
@@ -860,9 +884,8 @@ async def claim_facts(
         minutes=row.minutes,
         copay_paid=Cents(row.copay_cents),
         group_size=attended if row.attendance_recorded_at is not None else None,
-        note_signed_at=await reading.scalar(
-            select(note.c.signed_at).filter_by(session_id=row.session_id, patient_id=patient_id)
-        ),
+        note_signed_at=None if withdrawn else signed.signed_at if signed else None,
+        note_withdrawn_at=withdrawn,
         remote=remote_part(reading, row.document),
         supervisor=await _open(
             reading, clinician, reading.keyring.opaque("clinician", person.supervisor), Clinician

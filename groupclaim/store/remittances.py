@@ -870,6 +870,10 @@ class _Poster:
         elif paid.status in _NOT_DECISIONS:
             if paid.paid_cents:
                 self._hold(entry, f"money under claim status {paid.status}")
+        elif match.is_void:
+            # What a payer says of a claim that takes another back decides nothing about that one.
+            if paid.paid_cents:
+                self._hold(entry, "money for a claim that takes another back")
         elif entry.rank > 1:
             return False
         elif _is_denial(paid):

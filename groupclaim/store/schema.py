@@ -254,6 +254,7 @@ note = Table(
     Column("patient_id", _ID, primary_key=True),
     Column("digest", _DIGEST),
     Column("signed_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),
     ForeignKeyConstraint(
         ["session_id", "patient_id"], ["participant.session_id", "participant.patient_id"]
     ),
@@ -893,6 +894,31 @@ denial = Table(
         "outcome IN ('corrected', 'written_off', 'patient', 'paid', 'superseded')", name="outcome"
     ),
 )
+overpayment = Table(
+    "overpayment",
+    metadata,
+    _claim(primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("payer_sequence", Integer, nullable=False),
+    Column("payer_key", _ID, ForeignKey("payer.id"), nullable=False, index=True),
+    Column("reason", _CODE, nullable=False),
+    Column("route", String(10), nullable=False),
+    Column("cents", BigInteger, nullable=False),
+    Column("identified_on", Date, nullable=False),
+    Column("paid_on", Date),
+    Column("refund_by", Moment, index=True),
+    Column("working", Text, nullable=False),
+    Column("outcome", String(8)),
+    Column("receipt", String(80)),
+    Column("closed_at", Moment),
+    CheckConstraint("route IN ('void_claim', 'refund')", name="route"),
+    CheckConstraint("cents > 0", name="cents"),
+    CheckConstraint(
+        "outcome IN ('reversed', 'kept', 'refunded', 'stands')",
+        name="outcome",
+    ),
+    CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="closed"),
+)
 denial_letter = Table(
     "denial_letter",
     metadata,
@@ -1065,14 +1091,16 @@ def figures_by(column: str, where: str = "") -> str:
 VIEWS = {
     # One row per roster row ever put on a roster. A hold after billing shows as billed, with the
     # hold as its reason; nothing is the reason of a claim that is closed, or that its payer has. A
-    # hold that stands beside whatever else happens is the claim's stage too.
+    # hold that stands beside whatever else happens, or of a claim that is being taken back, is the
+    # claim's stage too. What is being taken back is billed for as long as a payer has it.
     "participant_standing": f"""CREATE VIEW participant_standing AS
 SELECT r.session_id, r.patient_id, r.claim_number, r.attendance, r.standing,
   CASE WHEN r.hold_code IS NOT NULL THEN r.hold_code
        WHEN r.reason IS NOT NULL THEN r.reason
        WHEN r.standing = 'billed' OR r.stage = 'closed' THEN ''
        ELSE r.stage END AS reason,
-  CASE WHEN r.standing = 'held' OR r.hold_code IN ({_STANDING_HOLDS}) THEN 'held'
+  CASE WHEN r.standing = 'held' OR r.hold_code IN ({_STANDING_HOLDS})
+         OR (r.stage = 'void' AND r.hold_code IS NOT NULL) THEN 'held'
        ELSE r.stage END AS stage
 FROM (
   SELECT p.session_id, p.patient_id, p.claim_number,
@@ -1080,12 +1108,13 @@ FROM (
     CASE WHEN c.stage = 'not_billable' THEN 'not_billable'
          WHEN EXISTS (
            SELECT 1 FROM batch_claim b JOIN batch s ON s.id = b.batch_id
-           WHERE b.claim_number = c.claim_number AND b.version = c.version
-             AND s.state = 'accepted'
-         ) AND NOT EXISTS (
-           SELECT 1 FROM acknowledgment a
-           WHERE a.claim_number = c.claim_number AND a.version = c.version
-             AND a.accepted = {{false}}
+           WHERE b.claim_number = c.claim_number AND s.state = 'accepted'
+             AND (b.version = c.version OR c.stage = 'void')
+             AND NOT EXISTS (
+               SELECT 1 FROM acknowledgment a
+               WHERE a.claim_number = c.claim_number AND a.version = b.version
+                 AND a.accepted = {{false}}
+             )
          ) THEN 'billed'
          WHEN c.hold_code IS NOT NULL THEN 'held'
          ELSE 'in_progress' END AS standing
@@ -1098,7 +1127,8 @@ SELECT c.claim_number,
     FROM remittance_claim r WHERE r.claim_number = c.claim_number AND r.posting = 'applied'
   ) AS allowed_cents,
   {_sum(_net("clearing", "payer_receivable"))}
-    + {_sum(_net("payer_refund", "payer_receivable"))} AS paid_cents,
+    + {_sum(_net("payer_refund", "payer_receivable"))}
+    + {_sum(_net("takeback", "payer_receivable"))} AS paid_cents,
   {_sum(_net("contractual", "payer_receivable"))}
     + {_sum(_net("sequestration", "payer_receivable"))} AS contractual_cents,
   {_sum(_net("patient_receivable", "payer_receivable"))} AS patient_cents,

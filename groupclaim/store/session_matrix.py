@@ -286,7 +286,7 @@ async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:
             claim.c.reason,
             claim.c.payer_key,
             claim.c.service_date,
-            note.c.signed_at,
+            case((note.c.withdrawn_at.is_(None), note.c.signed_at)).label("signed_at"),
             eligibility.c.document.label("answer"),
             _STANDING.c.standing,
             _MONEY.c.allowed_cents,

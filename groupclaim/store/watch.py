@@ -198,6 +198,7 @@ _PARTS = {
     "charges": "charge",
     "clearing": "paid",
     "payer_refund": "paid",
+    "takeback": "paid",
     "contractual": "contractual",
     "sequestration": "contractual",
     "patient_receivable": "patient",

@@ -30,6 +30,7 @@ AS_HOPED: dict[Step, Answer] = {
     Step.CHARGE_CARD: lambda state, at: events.CardCharged(
         at=at, due_at=at + DAY, outcome="charged"
     ),
+    Step.PLAN_VOID: lambda state, at: events.VoidPlanned(at=at, next="done", reason=state.reason),
     Step.FOLLOW_UP: lambda state, at: events.FollowedUp(at=at, due_at=at + DAY),
     Step.ASK_STATUS: lambda state, at: events.StatusAsked(at=at, due_at=at + DAY),
 }

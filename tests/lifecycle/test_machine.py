@@ -71,6 +71,19 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         **COMMON,
         outcome=st.sampled_from(["charged", "declined", "not_charged", "announced"]),
     ),
+    Step.PLAN_VOID: st.builds(
+        events.VoidPlanned,
+        **COMMON,
+        next=st.sampled_from(["hold", "send", "wait", "done", "stands"]),
+        held=st.none() | st.none() | HELD,
+        reason=st.none() | st.sampled_from(["NO_SHOW", "NOTE_WITHDRAWN"]),
+        payer=st.integers(min_value=1, max_value=3),
+        version=VERSIONS,
+        rebill=st.booleans(),
+        restart=st.none() | st.sampled_from([Step.AUDIT_PAYMENT, Step.DECIDE_DENIAL]),
+        stage=st.sampled_from([Stage.READY, Stage.SUBMITTED, Stage.ACCEPTED]),
+        cause=st.none() | CAUSES,
+    ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
     Step.ASK_STATUS: st.builds(events.StatusAsked, **COMMON, held=HELD),
 }
@@ -87,6 +100,12 @@ OUTSIDE = st.one_of(
     st.builds(events.FactLearned, **COMMON, fact=st.sampled_from(["coverage", "note"])),
     st.builds(events.FactLearned, **COMMON, fact=st.sampled_from(["authorization", "attendance"])),
     st.builds(events.FactLearned, **COMMON, fact=st.sampled_from(["note_copied", "left_behind"])),
+    st.builds(
+        events.FactLearned,
+        **COMMON,
+        fact=st.sampled_from(["note_withdrawn", "refund"]),
+        sent=st.booleans(),
+    ),
     st.builds(events.HoldReleased, **COMMON, code=st.sampled_from(sorted(HOLDS)), until=DUE),
     st.builds(events.Submitted, **COMMON, version=VERSIONS),
     st.builds(
@@ -122,6 +141,7 @@ WAITS_FOR_OUTSIDE = {
     Stage.ACCEPTED,
     Stage.CROSSOVER,
     Stage.PATIENT_BALANCE,
+    Stage.VOID,
 }
 
 
@@ -166,13 +186,10 @@ class Claim(RuleBasedStateMachine):
         held = before.hold
         if held is not None and HOLDS[held.code].redo is None:  # such a hold stands
             released = isinstance(event, events.HoldReleased) and event.code == held.code
-            # Of somebody who was not there nothing is billed: the note's review is moot.
+            # What is not true is taken back: the note's review is moot.
             # What was left behind was not sent: both notes are compared anew.
             left_behind = isinstance(event, events.FactLearned) and event.fact == "left_behind"
-            moot = held.code == "CLONE_REVIEW" and (
-                left_behind
-                or (self.state.hold is not None and self.state.hold.code == "ATTENDANCE_CHANGED")
-            )
+            moot = held.code == "CLONE_REVIEW" and (left_behind or self.state.stage is Stage.VOID)
             if not released and not moot:
                 assert self.state.hold is not None
                 assert (self.state.hold.code, self.state.hold.since) == (held.code, held.since)
@@ -273,6 +290,9 @@ class Driven(Claim):
             answer: events.Event = events.FollowedUp(at=next_due, due_at=next_due)
             if effect is Step.ASK_STATUS:
                 answer = events.StatusAsked(at=next_due, due_at=next_due)
+            elif self.state.stage is Stage.VOID:  # it looks again at what the payers have
+                assert effect is Step.PLAN_VOID
+                return self._carry_out((effect,), data)
             elif effect is not Step.FOLLOW_UP:  # what asks again by itself
                 assert self.state.hold is not None
                 assert HOLDS[self.state.hold.code].redo is effect
@@ -287,7 +307,8 @@ class Driven(Claim):
         hold = self.state.hold
         if hold is not None and hold.releasable:
             effects = self.take(events.HoldReleased(at=START, code=hold.code, until=until))
-            assert effects == (() if hold.redo is None else (hold.redo,))
+            redo = Step.PLAN_VOID if self.state.stage is Stage.VOID else hold.redo
+            assert effects == (() if redo is None else (redo,))
             self._carry_out(effects, data)
 
     @rule(data=st.data())
@@ -308,6 +329,7 @@ class Driven(Claim):
                 at=START, version=self.state.version, denied=False
             ),
             Stage.PATIENT_BALANCE: events.PatientPaid(at=START),
+            Stage.VOID: events.RemittancePosted(at=START, version=self.state.version, denied=False),
         }.get(self.state.stage)
         if event is not None and self.state.hold is None:
             before = self.state.stage

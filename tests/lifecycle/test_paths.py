@@ -415,61 +415,114 @@ def test_patient_balance() -> None:
     assert told.state.reason is None
 
 
-def test_attendance_changed_after_sending_is_decided_by_a_person() -> None:
-    told = waiting_for_payment()
-    due_at = told.state.due_at
-    assert told.not_attended(sent=True) == []
-    assert told.hold_code() == "ATTENDANCE_CHANGED"
-    assert told.stage() is Stage.ACCEPTED
-    assert told.state.due_at == due_at  # the remittance is still awaited by its own date
-    assert told.remitted() == AFTER_PAYMENT
-    assert told.stage() is Stage.CLOSED
-    assert told.hold_code() == "ATTENDANCE_CHANGED"  # it stands beside the payment
-    assert not told.state.ended
-    assert told.released("ATTENDANCE_CHANGED") == []
-    assert told.state.ended
-
-
-def test_attendance_changed_hides_another_hold_until_it_is_released() -> None:
-    told = waiting_for_payment()
-    short = events.BalanceSettled(at=START, payer_open=375, patient_open=0)
-    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
-    told.remitted()
-    told.not_attended(sent=True)
-    assert told.hold_code() == "ATTENDANCE_CHANGED"
-    told.once(Step.SETTLE_BALANCE, lambda state, at: short)
-    assert told.released("ATTENDANCE_CHANGED") == [Step.SETTLE_BALANCE]
-    assert told.hold_code() == "UNDERPAYMENT_REVIEW"
-
-
-def test_a_hold_that_arises_later_waits_behind_attendance_changed() -> None:
-    told = waiting_for_payment()
-    told.not_attended(sent=True)
-    told.held_once(Step.DECIDE_DENIAL, "DENIED")
-    told.remitted(denied="CO-29")
-    assert told.hold_code() == "ATTENDANCE_CHANGED"
-    told.held_once(Step.DECIDE_DENIAL, "DENIED")
-    assert told.released("ATTENDANCE_CHANGED") == [Step.DECIDE_DENIAL]
-    assert told.hold_code() == "DENIED"
-    assert told.state.waivers == ()
-
-
-def test_attendance_changed_on_a_closed_claim_is_reminded_of_and_ends() -> None:
-    told = waiting_for_payment()
-    told.remitted()
-    told.happens(
-        events.AttendanceRecorded(
-            at=told.at,
-            attendance="no_show",
-            not_billable="NO_SHOW",
-            sent=True,
-            due_at=told.at + DAY,
-        )
+def _asks(code: str = "ATTENDANCE_CHANGED") -> Answer:
+    held = events.Held(code=code, releasable=True)
+    return lambda state, at: events.VoidPlanned(
+        at=at, next="hold", held=held, reason="NO_SHOW", due_at=at + DAY
     )
-    assert told.deadline_passes() == [Step.FOLLOW_UP]
-    told.released("ATTENDANCE_CHANGED")
+
+
+def _next(what: str, **more: object) -> Answer:
+    return lambda state, at: events.VoidPlanned.model_validate(
+        {"at": at, "next": what, "reason": "NO_SHOW", "due_at": at + DAY, **more}
+    )
+
+
+def test_a_claim_that_is_not_true_is_taken_back_once_a_person_agrees() -> None:
+    told = waiting_for_payment()
+    told.once(Step.PLAN_VOID, _asks())
+    assert told.not_attended(sent=True) == [Step.PLAN_VOID]
+    assert (told.stage(), told.hold_code()) == (Stage.VOID, "ATTENDANCE_CHANGED")
+    assert told.state.reason == "NO_SHOW"
+    told.once(Step.PLAN_VOID, _asks())
+    assert told.remitted() == [Step.PLAN_VOID]  # what is paid meanwhile is not audited
+    since = told.state.hold.since if told.state.hold else None
+    told.once(Step.PLAN_VOID, _asks())
+    assert told.deadline_passes() == [Step.PLAN_VOID]
+    assert (told.state.hold.since if told.state.hold else None) == since
+    told.once(Step.PLAN_VOID, _next("send"))
+    void = [Step.PLAN_VOID, Step.BUILD_CLAIM, Step.QUEUE_CLAIM]
+    assert told.released("ATTENDANCE_CHANGED") == void
+    assert (told.stage(), told.state.frequency, told.state.version) == (Stage.VOID, "8", 2)
+    told.submitted()
+    told.once(Step.PLAN_VOID, _next("wait"))
+    assert told.acknowledged("277CA") == [Step.PLAN_VOID]
+    assert told.stage() is Stage.VOID
+    assert told.remitted(version=1) == [Step.PLAN_VOID, Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NO_SHOW")
     assert told.state.ended
-    assert told.state.due_at is None
+    assert (told.state.waivers, told.state.frequency) == ((), "1")
+
+
+def test_a_refused_void_is_sent_again_only_when_a_person_says_so() -> None:
+    told = waiting_for_payment()
+    told.once(Step.PLAN_VOID, _next("send"))
+    told.not_attended(sent=True)
+    told.submitted()
+    told.once(Step.PLAN_VOID, _asks("VOID_REFUSED"))
+    assert told.acknowledged("277CA", accepted=False, cause="A7:535") == [Step.PLAN_VOID]
+    assert (told.hold_code(), told.state.cause) == ("VOID_REFUSED", "A7:535")
+    told.once(Step.PLAN_VOID, _next("send"))
+    told.released("VOID_REFUSED")
+    assert (told.state.version, told.state.cause, told.state.waivers) == (3, None, ())
+
+
+def test_a_payment_wakes_a_claim_that_was_taken_back() -> None:
+    told = waiting_for_payment()
+    told.not_attended(sent=True)
+    assert told.state.ended
+    told.once(Step.PLAN_VOID, _asks())
+    assert told.remitted(version=1) == [Step.PLAN_VOID]
+    assert told.hold_code() == "ATTENDANCE_CHANGED"
+
+
+def test_attendance_corrected_back_before_the_payer_was_told() -> None:
+    told = waiting_for_payment()
+    told.once(Step.PLAN_VOID, _asks())
+    told.not_attended(sent=True)
+    told.once(Step.PLAN_VOID, _next("stands", stage=Stage.ACCEPTED, version=1, reason=None))
+    assert told.attended() == [Step.PLAN_VOID]
+    assert (told.stage(), told.hold_code(), told.state.reason) == (Stage.ACCEPTED, None, None)
+    assert told.remitted() == AFTER_PAYMENT
+
+
+def test_attendance_corrected_back_after_the_void_is_billed_anew() -> None:
+    told = waiting_for_payment()
+    told.once(Step.PLAN_VOID, _next("send"))
+    told.not_attended(sent=True)
+    told.submitted()
+    told.once(Step.PLAN_VOID, _next("wait"))
+    assert told.attended() == [Step.PLAN_VOID]  # the payer has been told: it is carried through
+    told.once(Step.PLAN_VOID, _next("done", rebill=True, reason=None))
+    told.remitted(version=1)
+    assert (told.stage(), told.state.version, told.state.frequency) == (Stage.READY, 3, "1")
+
+
+def test_a_denial_is_no_longer_worked_when_the_claim_is_not_true() -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.DECIDE_DENIAL,
+        lambda state, at: events.DenialDecided(
+            at=at, held=events.Held(code="DENIED", releasable=True), denial=1
+        ),
+    )
+    told.remitted(denied="CO-29")
+    assert (told.hold_code(), told.state.denial) == ("DENIED", 1)
+    assert told.not_attended(sent=True) == [Step.PLAN_VOID, Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.denial) == (Stage.NOT_BILLABLE, 0)
+
+
+def test_a_withdrawn_note_takes_the_claim_back_and_a_new_signature_bills_it_again() -> None:
+    told = waiting_for_payment()
+    withdrawn = events.FactLearned(at=told.at, fact="note_withdrawn", sent=True)
+    told.once(
+        Step.PLAN_VOID,
+        lambda state, at: events.VoidPlanned(at=at, next="done", reason=state.reason),
+    )
+    assert told.happens(withdrawn) == [Step.PLAN_VOID, Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "NOTE_WITHDRAWN")
+    assert told.learned("note")[:1] == [Step.CHECK_ELIGIBILITY]
+    assert told.stage() is Stage.READY
 
 
 def test_a_second_remittance_wakes_a_closed_claim() -> None:

@@ -25,6 +25,7 @@ WAITING = [
     Stage.ACCEPTED,
     Stage.CROSSOVER,
     Stage.PATIENT_BALANCE,
+    Stage.VOID,
     Stage.CLOSED,
     Stage.NOT_BILLABLE,
 ]
@@ -79,7 +80,12 @@ HELD_AT = {
     "REJECTED": Stage.CORRECTION,
     "DENIED": Stage.CORRECTION,
     "APPEALED": Stage.CORRECTION,
-    "ATTENDANCE_CHANGED": Stage.ACCEPTED,
+    "ATTENDANCE_CHANGED": Stage.VOID,
+    "DOCUMENTATION_CHANGED": Stage.VOID,
+    "VOID_WAITS": Stage.VOID,
+    "VOID_REFUSED": Stage.VOID,
+    "VOID_SILENT": Stage.VOID,
+    "PAYER_REFUND_DUE": Stage.VOID,
     "UNDERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "OVERPAYMENT_REVIEW": Stage.UNDERPAYMENT_REVIEW,
     "COORDINATION_REVIEW": Stage.CROSSOVER,
@@ -102,6 +108,9 @@ OUTSIDE: dict[str, events.Event] = {
     "attendance": events.FactLearned(at=START, fact="attendance"),
     "note copied": events.FactLearned(at=START, fact="note_copied"),
     "left behind": events.FactLearned(at=START, fact="left_behind"),
+    "note withdrawn": events.FactLearned(at=START, fact="note_withdrawn"),
+    "note withdrawn, sent": events.FactLearned(at=START, fact="note_withdrawn", sent=True),
+    "refund": events.FactLearned(at=START, fact="refund"),
     "submitted": events.Submitted(at=START, version=1),
     "999": events.Acknowledged(at=START, by="999", version=1, accepted=True),
     "999 refused": events.Acknowledged(at=START, by="999", version=1, accepted=False),
@@ -117,9 +126,10 @@ OUTSIDE: dict[str, events.Event] = {
 # An outcome is written: stage [-> step] [HOLD].
 
 EVERYWHERE = {
-    "no show": "not_billable",
-    "no show, copay paid": "not_billable [REFUND_DUE]",
-    "no show, sent": "{stage} [ATTENDANCE_CHANGED]",
+    "no show": "void -> plan_void",
+    "no show, copay paid": "void -> plan_void",
+    "no show, sent": "void -> plan_void",
+    "note withdrawn, sent": "void -> plan_void",
     "note copied": "{stage} [CLONE_REVIEW]",
     "paid": "payment_audit -> audit_payment",
     "deadline": "{stage} -> follow_up",
@@ -133,7 +143,15 @@ ON_THE_WIRE = {
 }
 ASKED = {**ON_THE_WIRE, "deadline": "{stage} -> ask_status"}
 TAKEN_BACK = {"denied": "payment_audit -> audit_payment"}
+LOOKED_AT_AGAIN = (
+    "attended", "no show", "no show, copay paid", "no show, sent", "note", "note withdrawn, sent",
+    "refund", "left behind", "999 refused", "277CA", "277CA refused", "other version refused",
+    "paid", "denied", "deadline",
+)  # fmt: skip
+"""What may change what the payers have of a claim that is taken back."""
+
 AT_STAGE: dict[Stage, dict[str, str]] = {
+    Stage.VOID: {**dict.fromkeys(LOOKED_AT_AGAIN, "void -> plan_void"), "note copied": "void"},
     Stage.ATTENDANCE: {"attended": "documentation -> check_documentation"},
     Stage.READY: {
         **ON_THE_WIRE,
@@ -153,6 +171,9 @@ AT_STAGE: dict[Stage, dict[str, str]] = {
         "attended": "eligibility -> check_eligibility",
         "patient paid": "not_billable -> settle_balance",
         "note copied": "not_billable",
+        "note withdrawn, sent": "not_billable",
+        "paid": "void -> plan_void",
+        "denied": "void -> plan_void",
         "deadline": "not_billable",
     },
 }
@@ -165,6 +186,10 @@ CORRECTED_ATTENDANCE = {
         stage: {"attended": "{stage} -> settle_balance"}
         for stage in (Stage.PATIENT_BALANCE, Stage.UNDERPAYMENT_REVIEW, Stage.CLOSED)
     },
+}
+NOTE_WITHDRAWN = {
+    stage: {"note withdrawn": "documentation -> check_documentation"}
+    for stage in (Stage.DOCUMENTATION, Stage.CODING, Stage.CLAIM_BUILD, Stage.READY)
 }
 OTHER_COVERAGE = (
     {
@@ -232,8 +257,6 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
         "note copied": "documentation [CLONED_NOTE]",
     },
     "CLONE_REVIEW": {
-        "no show": "not_billable [CLONE_REVIEW]",
-        "no show, copay paid": "not_billable [CLONE_REVIEW]",
         "paid": "payment_audit -> audit_payment [CLONE_REVIEW]",
         "999 refused": "correction -> decide_denial [CLONE_REVIEW]",
         "277CA refused": "correction -> decide_denial [CLONE_REVIEW]",
@@ -256,14 +279,13 @@ UNDER_HOLD: dict[str, dict[str, str]] = {
     "REJECTED": {},
     "DENIED": {"authorization": "correction -> decide_denial"},
     "APPEALED": {"authorization": "correction -> decide_denial"},
-    "ATTENDANCE_CHANGED": {
-        "note copied": "accepted [ATTENDANCE_CHANGED]",
-        "no show": "not_billable [ATTENDANCE_CHANGED]",
-        "no show, copay paid": "not_billable [ATTENDANCE_CHANGED]",
-        "paid": "payment_audit -> audit_payment [ATTENDANCE_CHANGED]",
-        "999 refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
-        "277CA refused": "correction -> decide_denial [ATTENDANCE_CHANGED]",
-        "denied": "correction -> decide_denial [ATTENDANCE_CHANGED]",
+    **{
+        code: {
+            **dict.fromkeys(LOOKED_AT_AGAIN, f"void -> plan_void [{code}]"),
+            "note copied": f"void [{code}]",
+        }
+        for code, kind in HOLDS.items()
+        if kind.redo is Step.PLAN_VOID
     },
     "UNDERPAYMENT_REVIEW": TAKEN_BACK,
     "OVERPAYMENT_REVIEW": TAKEN_BACK,
@@ -340,7 +362,17 @@ RELEASED = {
     "REJECTED": AGAIN[Step.CHECK_ELIGIBILITY],
     "DENIED": AGAIN[Step.DECIDE_DENIAL],
     "APPEALED": AGAIN[Step.DECIDE_DENIAL],
-    "ATTENDANCE_CHANGED": "accepted",
+    **dict.fromkeys(
+        (
+            "ATTENDANCE_CHANGED",
+            "DOCUMENTATION_CHANGED",
+            "VOID_WAITS",
+            "VOID_REFUSED",
+            "VOID_SILENT",
+            "PAYER_REFUND_DUE",
+        ),
+        "void -> plan_void",
+    ),
     "UNDERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "OVERPAYMENT_REVIEW": AGAIN[Step.SETTLE_BALANCE],
     "COORDINATION_REVIEW": AGAIN[Step.BUILD_CLAIM],
@@ -436,6 +468,26 @@ RESULTS: list[tuple[Step, Stage, events.Event, str]] = [
     (Step.SETTLE_BALANCE, Stage.PAYMENT_AUDIT,
      events.BalanceSettled(at=START, payer_open=0, patient_open=1, next_payer="wrong_order"),
      "crossover [PAYER_ORDER]"),
+    (Step.SETTLE_BALANCE, Stage.NOT_BILLABLE,
+     events.BalanceSettled(at=START, payer_open=1, patient_open=0),
+     "not_billable [UNDERPAYMENT_REVIEW]"),
+    (Step.PLAN_VOID, Stage.VOID, events.VoidPlanned(at=START, next="hold", held=HELD),
+     "void [NO_RATE]"),
+    (Step.PLAN_VOID, Stage.VOID, events.VoidPlanned(at=START, next="wait", due_at=START), "void"),
+    (Step.PLAN_VOID, Stage.VOID, events.VoidPlanned(at=START, next="send"),
+     "void -> build_claim"),
+    (Step.BUILD_CLAIM, Stage.VOID, events.ClaimBuilt(at=START, version=2), "void -> queue_claim"),
+    (Step.BUILD_CLAIM, Stage.VOID, events.ClaimBuilt(at=START, held=HELD), "void [NO_RATE]"),
+    (Step.QUEUE_CLAIM, Stage.VOID, events.ClaimQueued(at=START), "void"),
+    (Step.PLAN_VOID, Stage.VOID, events.VoidPlanned(at=START, next="done", reason="NO_SHOW"),
+     "not_billable -> settle_balance"),
+    (Step.PLAN_VOID, Stage.VOID, events.VoidPlanned(at=START, next="done", rebill=True),
+     "eligibility -> check_eligibility"),
+    (Step.PLAN_VOID, Stage.VOID,
+     events.VoidPlanned(at=START, next="stands", restart=Step.AUDIT_PAYMENT),
+     "payment_audit -> audit_payment"),
+    (Step.PLAN_VOID, Stage.VOID,
+     events.VoidPlanned(at=START, next="stands", stage=Stage.SUBMITTED), "submitted"),
     (Step.FOLLOW_UP, Stage.ACCEPTED, events.FollowedUp(at=START), "accepted"),
     (Step.ASK_STATUS, Stage.ACCEPTED, events.StatusAsked(at=START), "accepted"),
     (Step.ASK_STATUS, Stage.SUBMITTED, events.StatusAsked(at=START, held=HELD),
@@ -478,6 +530,7 @@ def test_what_happens_at_a_stage(stage: Stage) -> None:
         **AT_STAGE[stage],
         **CORRECTED_ATTENDANCE.get(stage, {}),
         **OTHER_COVERAGE.get(stage, {}),
+        **NOTE_WITHDRAWN.get(stage, {}),
     }
     assert {told: written(*transition(at(stage), event)) for told, event in OUTSIDE.items()} == {
         told: outcome.format(stage=stage.value) for told, outcome in expected.items()
@@ -494,6 +547,7 @@ def test_what_happens_under_a_hold(code: str) -> None:
         "deadline": f"{{stage}} -> follow_up [{code}]",
         **CORRECTED_ATTENDANCE.get(stage, {}),
         **OTHER_COVERAGE.get(stage, {}),
+        **NOTE_WITHDRAWN.get(stage, {}),
         **UNDER_HOLD[code],
     }
     assert {told: written(*transition(under(code), event)) for told, event in OUTSIDE.items()} == {

@@ -41,6 +41,7 @@ from .wire import (
     authorization_reviews,
     eligibility_inquiries,
     is_x12,
+    payer_numbers,
     payments,
     read_log,
     rejections,
@@ -62,6 +63,7 @@ ACCOUNTS = frozenset(
         "clearing",
         "deposits",
         "patient_cash",
+        "payer_refund",
         "write_off",
         "unapplied",
         "interest",
@@ -76,8 +78,11 @@ _CO_ACCOUNTS = ("contractual", "sequestration")
 _NOT_IN_A_CLAIM = ("unapplied", "other_adjustment", "interest", "takeback", "withheld")
 """Where money of a payment goes that belongs to no claim (PLB)."""
 
-_CORRECTED_AFTER_BILLING = "ATTENDANCE_CHANGED"
-"""Why a person must look at a claim already sent for somebody who was not there (T13)."""
+_VOID = "8"
+"""CLM05-3 of a claim that takes an earlier one back (domain.md section 6, T13)."""
+
+_BACK = ("payer_refund", "takeback")
+"""How a payer has its money again without a reversal: by our cheque, or kept from a payment."""
 
 _GRANTED = frozenset({"A1", "A2", "A6"})
 """HCR01 of a request granted in whole, in part or changed (domain.md section 5.4)."""
@@ -135,6 +140,7 @@ class Case:
     submitted: list[SubmittedClaim] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     payments: list[Payment] = field(default_factory=list)
+    given_numbers: list[tuple[int, str, str]] = field(default_factory=list)
     inquiries: list[Inquiry] = field(default_factory=list)
     reviews_asked: list[Inquiry] = field(default_factory=list)
     reviews_answered: list[Inquiry] = field(default_factory=list)
@@ -172,6 +178,32 @@ class Case:
             return payment.payer_id
         names = {row.payer_name.casefold(): row.payer_id for row in self.intake.roster}
         return names.get(payment.payer_name.casefold(), "")
+
+    def alive(self, claim_number: str) -> list[SubmittedClaim]:
+        """The versions that were taken and that nobody has rejected, the first first."""
+        found = {c.control_number: c for c in reversed(self.versions(claim_number))}
+        return sorted(
+            (c for c in found.values() if not self.is_rejected(c)), key=lambda c: c.version
+        )
+
+    def is_over(self, claim_number: str) -> bool:
+        """Whether no payer has anything of a claim any more: none took it, or each that did has its
+        money again, and none may still pay: the last version takes the claim back, or it was
+        denied, or its money went back by cheque."""
+        alive = self.alive(claim_number)
+        if not alive:
+            return True
+        paid = self.paid_claims(claim_number)
+        back = -sum(
+            _net((t for t in self.books.transfers if t.claim_number == claim_number), account)
+            for account in _BACK
+        )
+        if sum(p.paid_cents for p in paid) != back:
+            return False
+        last = alive[-1]
+        decided = [p for p in paid if p.control_number == last.control_number]
+        told = last.frequency == _VOID or back > 0
+        return told or (bool(decided) and decided[-1].is_denial())
 
     def claim_number_of(self, row: RosterRow) -> str:
         """The claim that the books keep for a roster row; empty without exactly one."""
@@ -257,6 +289,7 @@ def _read_wire(case: Case) -> None:
             else:
                 case.reviews_answered += authorization_reviews(entry)
                 case.rejected += rejections(entry)
+                case.given_numbers += payer_numbers(entry)
                 case.payments += payments(entry)
         except (WireError, IndexError) as problem:
             case.everywhere(entry.name, "readable X12", f"{type(problem).__name__}: {problem}")
@@ -307,6 +340,12 @@ def _check_succession(case: Case, former: SubmittedClaim, later: SubmittedClaim)
     row = later.control_number
     if later.n <= former.n:
         case.disagree("I1", row, "order", f"after {former.control_number}", "before it")
+    if later.frequency == _VOID:
+        _check_void(case, later)
+        return
+    if former.frequency == _VOID:
+        _check_billed_anew(case, former, later)
+        return
     denials = [
         paid
         for payment in case.payments
@@ -330,6 +369,82 @@ def _check_succession(case: Case, former: SubmittedClaim, later: SubmittedClaim)
     else:
         reason = f"a rejection or denial of {former.control_number} before it"
         case.disagree("I1", row, "reason for a new version", reason, "none")
+
+
+def _check_void(case: Case, void: SubmittedClaim) -> None:
+    """A claim is taken back under the number its payer gave it, as it was billed, and never twice
+    at once."""
+    row = void.control_number
+    earlier = [c for c in case.versions(void.claim_number) if c.n < void.n]
+    given = {control: number for n, control, number in case.given_numbers if n < void.n and number}
+    decided: dict[str, set[str]] = defaultdict(set)
+    for payment in case.payments:
+        if payment.n < void.n:
+            for paid in payment.claims:
+                decided[paid.control_number].add(paid.payer_claim_number)
+    meant = [
+        c
+        for c in earlier
+        if c.frequency != _VOID
+        and void.payer_claim_number
+        and void.payer_claim_number in {given.get(c.control_number), *decided[c.control_number]}
+    ]
+    if not meant:
+        case.disagree("I1", row, "REF*F8", "a number its payer gave before", "another")
+        return
+    voided = meant[-1]
+    for column, expected, found in (
+        ("payer", voided.payer_id, void.payer_id),
+        ("charge", voided.charge_cents, void.charge_cents),
+        ("member id", voided.member_id, void.member_id),
+        ("lines", _billed(voided), _billed(void)),
+    ):
+        case.compare("I1", row, column, expected, found)
+    again = [
+        c
+        for c in earlier
+        if c.frequency == _VOID
+        and c.payer_claim_number == void.payer_claim_number
+        and not any(r.hits(c) and r.n < void.n for r in case.rejected)
+        and not _refused_by(case, c, void.n)
+    ]
+    if again:
+        case.disagree("I1", row, "voids of one claim under way", 1, len(again) + 1)
+
+
+def _billed(claim: SubmittedClaim) -> list[tuple[str, str, int, str]]:
+    return [(li.code, ":".join(li.modifiers), li.cents, li.date) for li in claim.lines]
+
+
+def _refused_by(case: Case, void: SubmittedClaim, before: int) -> bool:
+    """Whether a payment before entry ``before`` denies the void itself."""
+    return any(
+        paid.control_number == void.control_number and paid.is_denial()
+        for payment in case.payments
+        if payment.n < before
+        for paid in payment.claims
+    )
+
+
+def _check_billed_anew(case: Case, void: SubmittedClaim, later: SubmittedClaim) -> None:
+    """Nothing is billed after a void but as new, and only once it was carried out."""
+    row = later.control_number
+    case.compare("I1", row, "frequency", "1", later.frequency)
+    case.compare("I1", row, "REF*F8", "", later.payer_claim_number)
+    paid = sum(
+        one.paid_cents
+        for payment in case.distinct_payments()
+        if payment.n < later.n and payment.balances()
+        for one in payment.claims
+        if one.claim_number == later.claim_number
+    )
+    back = -sum(
+        t.cents * ((t.debit in _BACK) - (t.credit in _BACK))
+        for t in case.books.transfers
+        if t.claim_number == later.claim_number
+    )
+    if paid > back:
+        case.disagree("I1", row, "billed anew", "once the payer has its money again", paid)
 
 
 # --- I2 ----------------------------------------------------------------------------------------
@@ -374,18 +489,26 @@ def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
     if found.standing == "in_progress" and not found.stage:
         case.disagree("I2", row.name, "stage", "a step, being in progress", found.stage)
     versions = case.versions(found.claim_number) if found.claim_number else []
-    if row.attendance != "attended":
-        rightly_sent = [v for v in versions if _status_known(row, v) == "attended"]
-        wanted = "billed" if rightly_sent else "not_billable"
+    over = not found.claim_number or case.is_over(found.claim_number)
+    if _is_unbillable(row):
+        # T13: what was billed for somebody who was not there, or was alone, is taken back.
+        wanted = "not_billable" if over else "billed"
         case.compare("I2", row.name, "standing", wanted, found.standing)
-        if rightly_sent:
-            case.compare("I2", row.name, "reason", _CORRECTED_AFTER_BILLING, found.reason)
+        if not found.reason:
+            case.disagree("I2", row.name, "reason", "a code, being taken back", found.reason)
     latest = max(versions, key=lambda c: c.version, default=None)
     on_wire = latest is not None and not case.is_rejected(latest)
+    if latest is not None and (_is_unbillable(row) or latest.frequency == _VOID):
+        on_wire = not over
     if on_wire != (found.standing == "billed"):
         said = "its latest version accepted and not rejected" if on_wire else "no valid claim"
         wanted = "billed" if on_wire else "anything but billed"
         case.disagree("I2", row.name, "standing", f"{wanted} ({said})", found.standing)
+
+
+def _is_unbillable(row: RosterRow) -> bool:
+    """Whether nothing can be billed for a person, as was known at the end."""
+    return row.attendance != "attended" or bool(row.seen and row.seen[-1].treated_in_room < 2)
 
 
 def _status_known(row: RosterRow, claim: SubmittedClaim) -> str:
@@ -399,8 +522,12 @@ def _status_known(row: RosterRow, claim: SubmittedClaim) -> str:
 def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
     name = f"{row.name} {claim.control_number}"
     status = _status_known(row, claim)
-    if status != "attended":
+    is_void = claim.frequency == _VOID
+    if status != "attended" and not is_void:
         case.disagree("I2", name, "on the wire", f"nothing ({status})", "a claim")
+    seen = row.seen_by(claim.at) or row.seen[0]
+    if is_void and status == "attended" and seen.treated_in_room >= 2:
+        case.disagree("I2", name, "on the wire", "no void: it is true", "a void")
     people = [
         other.name
         for other in case.intake.roster
@@ -456,6 +583,8 @@ def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
         gates.append((f"release, {treated} having been treated", row.released_at))
     if treated < 2:
         gates.append(("a second person in the room", None))
+    if is_void:
+        gates = []
     for what, moment in gates:
         if moment is None or claim.at < moment:
             case.disagree("I2", name, "received", f"after {what} ({moment})", claim.at)
@@ -505,7 +634,7 @@ def _check_authorized_units(case: Case) -> None:
     """No authorization is on more claims than it has units left."""
     users: dict[str, set[str]] = defaultdict(set)
     for claim in case.submitted:
-        if claim.authorization:
+        if claim.authorization and not case.is_over(claim.claim_number):
             users[claim.authorization].add(claim.claim_number)
     left = {a.number: a.units - a.used for row in case.intake.roster for a in row.authorizations}
     for number, claims in users.items():
@@ -798,13 +927,20 @@ def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing
     moves = [t for t in case.books.transfers if t.claim_number == claim_number]
     versions = case.versions(claim_number)
     charge = max(versions, key=lambda c: c.version).charge_cents if versions else 0
+    if standing.standing == "not_billable" and versions and case.is_over(claim_number):
+        charge = 0  # no payer has anything of it any more
+    back = sum(_net(moves, account) for account in _BACK)
     paid = case.paid_claims(claim_number)
     received = sum(p.paid_cents for p in paid)
     co_said = sum(p.group_cents("CO") for p in paid)
     co_taken = sum(_net(moves, account) for account in _CO_ACCOUNTS)
-    others = sum(_net(moves, a) for a in ("other_adjustment", "write_off", "unapplied", "interest"))
+    others = back + sum(
+        _net(moves, a) for a in ("other_adjustment", "write_off", "unapplied", "interest")
+    )
     payer, patient = _net(moves, "payer_receivable"), _net(moves, "patient_receivable")
     name = f"{row.name} {claim_number}"
+    if not 0 <= -back <= received:
+        case.disagree("I4", name, "sent back to the payer", f"0 to {received}", -back)
     case.compare("I4", name, "charges", charge, -_net(moves, "charges"))
     case.compare("I4", name, "received from the payer", received, _net(moves, "clearing"))
     cash = _net(moves, "patient_cash")
@@ -827,7 +963,7 @@ def _check_claim_account(case: Case, row: RosterRow, claim_number: str, standing
     for view in money:
         for column, expected, found in (
             ("charge_cents", charge, view.charge_cents),
-            ("paid_cents", received, view.paid_cents),
+            ("paid_cents", received + back, view.paid_cents),
             ("contractual_cents", co_taken, view.contractual_cents),
             ("patient_paid_cents", row.patient_paid_cents, view.patient_paid_cents),
             ("patient_open_cents", patient, view.patient_open_cents),

@@ -448,6 +448,25 @@ def rejections(entry: LogEntry) -> list[Rejection]:
     return found
 
 
+def payer_numbers(entry: LogEntry) -> list[tuple[int, str, str]]:
+    """Of every claim that a sent 277CA accepts: the entry's number, CLM01 and the payer's number
+    for it (REF*1K)."""
+    found = []
+    for interchange in interchanges(entry.body):
+        for transaction in interchange.transactions:
+            if transaction.code != "277":
+                continue
+            level = control_number = ""
+            for segment in transaction.segments:
+                if segment[0] == "HL":
+                    level, control_number = _at(segment, 3), ""
+                elif segment[0] == "TRN" and level == "PT":
+                    control_number = _at(segment, 2)
+                elif segment[0] == "REF" and _at(segment, 1) == "1K" and control_number:
+                    found.append((entry.n, control_number, _at(segment, 2)))
+    return found
+
+
 def _rejected_claims(entry: LogEntry, transaction: Transaction) -> Iterator[Rejection]:
     level = control_number = ""
     for segment in transaction.segments:

@@ -130,6 +130,18 @@ class Outside:
     def _settle_balance(self, step: steps.ClaimStep) -> events.BalanceSettled:
         return events.BalanceSettled(at=self.now, payer_open=0, patient_open=0)
 
+    def _plan_void(self, step: steps.ClaimStep) -> events.VoidPlanned:
+        """A person agrees; then nothing is left with any payer."""
+        if "ATTENDANCE_CHANGED" in step.waivers:
+            return events.VoidPlanned(at=self.now, next="done", reason="NO_SHOW")
+        return events.VoidPlanned(
+            at=self.now,
+            next="hold",
+            held=events.Held(code="ATTENDANCE_CHANGED", releasable=True),
+            reason="NO_SHOW",
+            due_at=self.now + DAY,
+        )
+
     def _follow_up(self, step: steps.ClaimStep) -> events.FollowedUp:
         return events.FollowedUp(at=self.now, due_at=self.now + DAY)
 

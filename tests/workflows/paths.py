@@ -221,8 +221,9 @@ async def claim_not_billable(scene: Scene, name: str) -> Handles:
     return {"claim_not_billable": handle}
 
 
-async def claim_attendance_changed(scene: Scene, name: str) -> Handles:
-    """Attendance is corrected after the claim was sent; a person decides beside the payment."""
+async def claim_voided(scene: Scene, name: str) -> Handles:
+    """Attendance is corrected after the claim was sent: it is paid, a person agrees that it is
+    taken back, the payer reverses it."""
     outside = scene.outside
     handle = await scene.claim(name)
     await outside.rests(name, Stage.ATTENDANCE)
@@ -230,12 +231,25 @@ async def claim_attendance_changed(scene: Scene, name: str) -> Handles:
     await outside.rests(name, Stage.READY)
     await scene.sent_and_accepted(handle)
     await scene.not_attended(handle, sent=True)
-    await outside.rests(name, Stage.ACCEPTED, "ATTENDANCE_CHANGED")
+    await outside.rests(name, Stage.VOID, "ATTENDANCE_CHANGED")
     await scene.remitted(handle)
-    await outside.rests(name, Stage.CLOSED, "ATTENDANCE_CHANGED")
+    await eventually(lambda: len(outside.inputs(steps.PLAN_VOID)) == 2)
+    outside.answer(
+        steps.PLAN_VOID,
+        events.VoidPlanned(at=START, next="send", reason="NO_SHOW"),
+        events.VoidPlanned(at=START, next="wait", reason="NO_SHOW", due_at=START + DAY),
+        events.VoidPlanned(at=START, next="done", reason="NO_SHOW"),
+    )
     await scene.release(handle, "ATTENDANCE_CHANGED")
+    await outside.rests(name, Stage.VOID, version=2)
+    await scene.submitted(handle, 2)
+    await scene.acknowledged(handle, "277CA", 2)
+    await eventually(lambda: len(outside.inputs(steps.PLAN_VOID)) == 4)
+    await scene.tell(
+        handle, events.RemittancePosted(at=START, key="835:reversal", version=1, denied=False)
+    )
     await handle.result()
-    return {"claim_attendance_changed": handle}
+    return {"claim_voided": handle}
 
 
 async def claim_woken(scene: Scene, name: str) -> Handles:
@@ -619,7 +633,7 @@ PATHS: tuple[Path, ...] = (
     claim_overdue,
     claim_by_stored_clock,
     claim_not_billable,
-    claim_attendance_changed,
+    claim_voided,
     claim_woken,
     session_of_three,
     session_amended,

@@ -89,7 +89,7 @@ async def test_nothing_personal_can_be_read_in_a_live_history(scene: Scene, numb
     await scene.submitted(handle)
     await scene.outside.rests(number, Stage.SUBMITTED)
     await scene.not_attended(handle, sent=True)
-    await scene.outside.rests(number, Stage.SUBMITTED, "ATTENDANCE_CHANGED")
+    await scene.outside.rests(number, Stage.VOID, "ATTENDANCE_CHANGED")
     scene.outside.answer(steps.RECORD_DECISION, refused)
     with pytest.raises(Exception, match="Workflow update failed"):
         await scene.release(handle, "ATTENDANCE_CHANGED", request=f"asked by {PERSONAL}")

@@ -59,16 +59,16 @@ async def test_search_attributes_say_where_it_stands(scene: Scene, number: str) 
     handle = await scene.claim(number)
     await scene.outside.rests(number, Stage.ATTENDANCE)
     await scene.attended(handle)
-    state = await scene.outside.rests(number, Stage.READY)
+    await scene.outside.rests(number, Stage.READY)
     await scene.submitted(handle)
     await scene.outside.rests(number, Stage.SUBMITTED)
     await scene.not_attended(handle, sent=True)
-    await scene.outside.rests(number, Stage.SUBMITTED, "ATTENDANCE_CHANGED")
+    state = await scene.outside.rests(number, Stage.VOID, "ATTENDANCE_CHANGED")
 
     async def shown() -> bool:
         found = (await handle.describe()).typed_search_attributes
         return (
-            found.get(search.STAGE) == "submitted"
+            found.get(search.STAGE) == "void"
             and found.get(search.HOLD_CODE) == "ATTENDANCE_CHANGED"
             and found.get(search.WORK_QUEUE) == "biller"
             and found.get(search.PAYER_KEY) == "payer1"
@@ -184,8 +184,10 @@ async def test_who_did_not_come_is_not_billed(scene: Scene, number: str) -> None
 
 
 async def test_attendance_changed_after_sending(scene: Scene, number: str) -> None:
-    (handle,) = (await paths.claim_attendance_changed(scene, number)).values()
-    assert (await handle.result()).stage is Stage.CLOSED
+    (handle,) = (await paths.claim_voided(scene, number)).values()
+    assert await handle.result() == claim.ClaimEnd(stage=Stage.NOT_BILLABLE, reason="NO_SHOW")
+    sent = [given.frequency for given in scene.outside.inputs(steps.BUILD_CLAIM)]
+    assert sent == ["1", "8"]
 
 
 async def test_a_closed_claim_is_woken_by_a_second_remittance(scene: Scene, number: str) -> None:

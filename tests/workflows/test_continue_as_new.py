@@ -63,7 +63,11 @@ async def test_a_release_under_way_is_not_cut_off(scene: Scene, number: str) -> 
     await scene.submitted(handle)
     await outside.rests(number, Stage.SUBMITTED)
     await scene.not_attended(handle, sent=True)
-    await outside.rests(number, Stage.SUBMITTED, "ATTENDANCE_CHANGED")
+    await outside.rests(number, Stage.VOID, "ATTENDANCE_CHANGED")
+    outside.answer(
+        steps.PLAN_VOID,
+        events.VoidPlanned(at=START, next="stands", stage=Stage.SUBMITTED, version=1),
+    )
     go_on = asyncio.Event()
 
     async def slowly(decision: steps.ClaimDecision) -> steps.DecisionRecorded:
