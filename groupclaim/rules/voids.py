@@ -104,16 +104,18 @@ def plan_void(
     if one.route == "refund" and one.decided and one.paid == 0:
         # Nothing was paid, and the payer takes no claim that would say so.
         return Plan(what="settle", payer=one)
-    if one.route == "refund":
-        return Plan(what="refund" if one.decided else "wait_number", payer=one)
+    if one.route == "refund" and one.decided:
+        return Plan(what="refund", payer=one)
     if one.void == "refused" and REFUSED not in said:
         return Plan(what="refused", payer=one)
-    return Plan(what="send" if one.number else "wait_number", payer=one)
+    if one.route == "void_claim" and one.number:
+        return Plan(what="send", payer=one)
+    return _waiting(one, said, "wait_number")
 
 
-def _waiting(one: AtPayer, said: Collection[str]) -> Plan:
+def _waiting(one: AtPayer, said: Collection[str], what: What = "wait") -> Plan:
     if not one.answer_due:
-        return Plan(what="wait", payer=one)
+        return Plan(what=what, payer=one)
     if SILENT in said and not one.decided:
         return Plan(what="done")
     return Plan(what="silent", payer=one)
