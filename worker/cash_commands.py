@@ -116,6 +116,9 @@ def _tell_brought(brought: Brought, *, dry_run: bool, as_json: bool) -> None:
     def show_it(console: Console) -> None:
         if not brought.new:
             console.print("This file was posted before: nothing is posted twice.")
+        known = sum(item.state == "duplicate" for item in brought.payments)
+        if brought.new and known:
+            console.print(f"Posted before from another file, and not again: {known}.")
         if brought.pending:
             console.print("It is kept; no worker has posted all of it yet.")
         _show_payments(told["payments"], console)

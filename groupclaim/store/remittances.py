@@ -8,6 +8,9 @@ Posting writes what the 835 says and the ledger's transfers in one transaction: 
 835 does not come out, only what it says is written, nothing is transferred, and the payment stands
 in suspense until a whole copy comes. So does a payment whose payee is another practice.
 
+CLP02 19, 20 and 21 are the decisions of a first, second and third payer like 1, 2 and 3: they are
+posted in their turn. That they were forwarded says only that the next payer comes by itself.
+
 A payer after the first decides on what the payers before it left. Its money waits as unapplied cash
 until one of them has decided (a crossover may come first), and waits again when that is reversed:
 what it took over was never the patient's to get back. When a payer before it decides anew, its
@@ -551,7 +554,7 @@ def _suspicion(payment: Payment) -> tuple[int, str]:
     if found:
         worst = next((item for item in found if item.level == "payment"), found[0])
         return worst.cents, "; ".join(
-            f"{item.place}: {item.rule} differs by {item.cents} cents" for item in found[:20]
+            f"{item.place}: {item.rule} differs by {Cents(item.cents)}" for item in found[:20]
         )
     if places := _overlong_codes(payment):
         return 0, f"codes longer than X12 allows: {', '.join(places[:20])}"

@@ -139,7 +139,7 @@ async def test_everything_an_835_says_of_a_claim_is_kept(sent: World) -> None:
 @pytest.mark.parametrize(
     ("change", "difference", "reason"),
     [
-        ({"amount": 2420}, 1, "BPR02 = sum(CLP04) - sum(PLB) differs by 1 cents"),
+        ({"amount": 2420}, 1, "BPR02 = sum(CLP04) - sum(PLB) differs by 0.01"),
         ({"amount": 2418}, -1, "BPR02"),
         ({"withheld": [("WO", 100)], "amount": 2419}, 100, "BPR02"),
         ({"complete": False}, 0, "has no end"),
@@ -169,7 +169,7 @@ async def test_one_claim_a_cent_off_suspends_the_whole_payment(sent: World) -> N
     good = paid(sent.claims[1], 2419, *MEDICARE)
     result = await post(sent, payment(good, wrong))
     assert (result.state, result.difference_cents) == ("suspended", 1)
-    assert "claims[1].lines[0]: SVC03 = SVC02 - CAS differs by 1 cents" in result.reason
+    assert "claims[1].lines[0]: SVC03 = SVC02 - CAS differs by 0.01" in result.reason
     async with sent.database.reading() as reading:
         assert (await trial_balance(reading))[Account.DEPOSITS] == 0
 

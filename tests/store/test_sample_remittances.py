@@ -129,7 +129,7 @@ async def _judge(
         assert (trial[Account.DEPOSITS], trial[Account.CLEARING]) == (0, 0), name
         off = said["claims_out_of_balance"] or said["segments"]
         assert off, name
-        assert ("differs by 100200 cents" in result.reason) == bool(said["claims_out_of_balance"])
+        assert ("differs by 1002.00" in result.reason) == bool(said["claims_out_of_balance"])
         return
     assert trial[Account.DEPOSITS] == cents(said["bpr02"]), name
     assert {item.posting for item in result.claims} <= {"applied", "denied"}, name
