@@ -69,7 +69,7 @@ class Account(StrEnum):
     PAYER_REFUNDS = "payer_refunds"
 
 
-_BOOKED_AT_ONCE = 5_000
+_BOOKED_AT_ONCE = 2_000
 """Transfers written together: their rows take many times the memory of the bookings."""
 
 

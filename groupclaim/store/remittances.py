@@ -416,7 +416,8 @@ async def post(
 ) -> Posted:
     """Post a registered payment, whole, or leave it whole in suspense.
 
-    ``prepared`` is what :func:`prepare` made of this payment; without it that is done here.
+    ``prepared`` is what :func:`prepare` made of this payment, and is used up; without it that is
+    done here.
     Posting again gives the stored result. Raises :class:`PaymentChanged` when ``payment`` is not
     the one registered.
     """
@@ -606,7 +607,7 @@ class _Entry:
         return self.match.payer_sequence if self.match else 1
 
 
-_WRITTEN_AT_ONCE = 2_000
+_WRITTEN_AT_ONCE = 1_000
 
 _NO_CLAIM = "no claim of ours"
 _PAID_ALREADY = "the claim is paid already and that payment was not reversed"
@@ -663,8 +664,9 @@ class _Poster:
             (remittance_adjustment, prepared.adjustments),
         ):
             # In parts: what goes to the database takes as much memory again.
-            for start in range(0, len(rows), _WRITTEN_AT_ONCE):
-                await self._tx.insert_all(table, rows[start : start + _WRITTEN_AT_ONCE])
+            while rows:
+                await self._tx.insert_all(table, rows[:_WRITTEN_AT_ONCE])
+                del rows[:_WRITTEN_AT_ONCE]
         await self._tx.insert_all(
             provider_adjustment,
             [
