@@ -9,18 +9,17 @@ from activities import steps
 from activities.card_notices import KIND as CARD_NOTICE
 from activities.cards import charges_card
 from activities.coordination import NextPayer, next_payer, owes_nothing
-from activities.on_file import LOOK_AGAIN, OnFile, on_file
+from activities.on_file import LOOK_AGAIN, REFUND_DUE, OnFile, on_file, refund_deadline
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
 from groupclaim.lifecycle.state import Consent
-from groupclaim.model.finding import Finding, Severity, Source
+from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import main_code
 from groupclaim.rules.coordination import not_collectible
-from groupclaim.rules.patient_account import return_by
 from groupclaim.rules.pricing import fee_in_force
 from groupclaim.store import claims, coordination, ledger, remittances, work
 from groupclaim.store.database import Transaction
@@ -70,36 +69,23 @@ class BalanceDesk:
         self, step: steps.ClaimStep, found: OnFile, left: ledger.Balance
     ) -> datetime:
         """Say by when what the patient has paid too much goes back; a reminder well before."""
-        facts = found.facts
-        zone = ZoneInfo(facts.practice.time_zone)
-        rule = patient_rights().refund(facts.location.address.state)
         async with self._outside.database.transaction() as tx:
             hold = (await claims.load_state(tx, step.claim_number)).hold
-            since = hold.since if hold is not None and hold.code == _REFUND_DUE else found.now
-            last = return_by(rule, since.astimezone(zone).date())
+            since = hold.since if hold is not None and hold.code == REFUND_DUE else found.now
+            deadline = refund_deadline(found, since)
             finding = Finding(
                 rule="patient_credit",
                 severity=Severity.WARN,
                 sentence=f"The patient has paid {-left.patient_open} too much: it goes back by "
-                f"{last}, {rule.days} days after it was known.",
+                f"{deadline.at:%Y-%m-%d} ({deadline.working}).",
                 fix="Pay it back and record that.",
                 evidence=(step.claim_number,),
-                source=Source(
-                    policy="patient_rights",
-                    version=str(rule.days),
-                    citation=rule.source,
-                    verified=rule.verified,
-                ),
+                source=deadline.source,
             )
             await claims.replace_findings(
                 tx, step.claim_number, steps.SETTLE_BALANCE.name, (finding,), found.now
             )
-        reminder = datetime.combine(last - _BEFORE_REFUND, time(), zone)
-        return max(reminder, found.now + LOOK_AGAIN)
-
-
-_REFUND_DUE = "REFUND_DUE"
-_BEFORE_REFUND = timedelta(days=7)
+        return deadline.next_alert(found.now) or found.now + LOOK_AGAIN
 
 
 async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:

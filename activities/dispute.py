@@ -10,13 +10,14 @@ from activities.messages import Messages
 from activities.outside import Outside, performs
 from groupclaim.model.approval import Decision
 from groupclaim.policy.payer import PayerPolicy
+from groupclaim.rules.deadlines import DISPUTE_ALERTS
 from groupclaim.store import approvals, audit, claims, disputes, ledger, practice, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.disputes import Case
 from workflows import dispute
 
-_BEFORE_LIMIT = tuple(timedelta(days=days) for days in (30, 14, 3, 0))
+_BEFORE_LIMIT = tuple(timedelta(days=days) for days in DISPUTE_ALERTS)
 _HOLDS = {"underpayment": "UNDERPAYMENT_REVIEW", "overpayment": "OVERPAYMENT_REVIEW"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from activities import steps
-from activities.on_file import LOOK_AGAIN, on_file
+from activities.on_file import LOOK_AGAIN, REFUND_DUE, on_file, refund_deadline
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import FollowedUp
 from groupclaim.lifecycle.state import Stage
@@ -41,6 +41,10 @@ class FollowUp:
                 },
                 sequence=step.sequence,
             )
+        if state.hold is not None and state.hold.code == REFUND_DUE:
+            # Told of before its day and on it, and every week once that has passed.
+            alert = refund_deadline(found, state.hold.since).next_alert(found.now)
+            return FollowedUp(at=found.now, due_at=alert or found.now + LOOK_AGAIN)
         if state.hold is None and state.stage is Stage.PATIENT_BALANCE and found.billed:
             return FollowedUp(at=found.now, due_at=found.billed.deadlines.statement(found.now).at)
         if state.hold is None and state.stage in _FROM_OUTSIDE:

@@ -17,8 +17,9 @@ from groupclaim.model.claim import ClaimParties
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.practice import Connection, Payer
+from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.policy.payer import NoPolicy, PayerPolicy
-from groupclaim.rules.deadlines import Deadlines
+from groupclaim.rules.deadlines import Deadline, Deadlines, patient_refund
 from groupclaim.rules.eligibility import coverage_on_file
 from groupclaim.store import claims, practice
 from groupclaim.store.clock import practice_now
@@ -27,6 +28,9 @@ from groupclaim.store.schema import remittance, remittance_claim
 
 OUTAGE = timedelta(minutes=30)
 """How long something outside may fail to answer before people are told: groupclaim's choice."""
+
+REFUND_DUE = "REFUND_DUE"
+"""The hold of a claim whose patient has paid more than they owe."""
 
 LOOK_AGAIN = timedelta(days=7)
 """When something that no policy dates is looked at again."""
@@ -101,6 +105,13 @@ async def on_file(
         return OnFile(facts, None, (no_policy(facts, error),), decided_on, now)
     deadlines = Deadlines(policy, outside.calendar, facts.practice.time_zone)
     return OnFile(facts, Billed(facts.payer, policy, deadlines), (), decided_on, now)
+
+
+def refund_deadline(found: OnFile, since: datetime) -> Deadline:
+    """By when what the patient has paid too much goes back, where that was known ``since``."""
+    zone = ZoneInfo(found.facts.practice.time_zone)
+    rule = patient_rights().refund(found.facts.location.address.state)
+    return patient_refund(rule, since.astimezone(zone).date(), zone)
 
 
 def no_policy(facts: ClaimFacts, error: NoPolicy) -> Finding:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from groupclaim.model.base import Instant, Record
 from groupclaim.model.finding import Finding, Severity, Source
 from groupclaim.policy.calendar import BusinessCalendar
+from groupclaim.policy.patient_rights import DaysToReturn
 from groupclaim.policy.payer import Cited, PayerPolicy
 
 _END_OF_DAY = time(23, 59, 59)
@@ -24,6 +25,9 @@ _ATTENDANCE_EXPECTED_AFTER = timedelta(hours=24)
 
 _APPEAL_ALERTS = (30, 14, 3, 0)
 _PROMPT_PAY_ALERTS = (3,)
+_REFUND_ALERTS = (7, 1, 0)
+DISPUTE_ALERTS = (30, 14, 3, 0)
+"""Days before the last one on which people are told of a dispute with a payer."""
 
 
 class Deadline(Record):
@@ -57,6 +61,31 @@ def attendance_deadline(session_ends_at: datetime) -> Deadline:
     return Deadline(
         at=session_ends_at.astimezone(UTC) + _ATTENDANCE_EXPECTED_AFTER,
         working="24 hours after the session's end",
+    )
+
+
+def patient_refund(rule: DaysToReturn, known_on: date, zone: ZoneInfo) -> Deadline:
+    """By when what a patient has paid too much, as was known on ``known_on``, must have gone
+    back."""
+    last = known_on + timedelta(days=rule.days)
+    return Deadline(
+        at=datetime.combine(last, _END_OF_DAY, zone),
+        working=f"{rule.days} days after it was known on {known_on}: {last}",
+        source=Source(
+            policy="patient_rights",
+            version=str(rule.days),
+            citation=rule.source,
+            verified=rule.verified,
+        ),
+        rule="patient refund",
+        counted_from=f"the day on which it was known, {known_on}",
+        alerts=_mornings_before(last, _REFUND_ALERTS, zone),
+    )
+
+
+def _mornings_before(last: date, days: tuple[int, ...], zone: ZoneInfo) -> tuple[datetime, ...]:
+    return tuple(
+        datetime.combine(last - timedelta(days=before), _START_OF_WORK, zone) for before in days
     )
 
 
@@ -297,10 +326,7 @@ class Deadlines:
             rule=rule,
             counted_from=f"{what_began} of {start}",
             calendar=calendar,
-            alerts=tuple(
-                datetime.combine(last - timedelta(days=before), _START_OF_WORK, self._zone)
-                for before in alerts
-            ),
+            alerts=_mornings_before(last, alerts, self._zone),
         )
 
     def dispute_limit(self, paid_on: date) -> Deadline:
@@ -312,24 +338,38 @@ class Deadlines:
         if law is not None and law.notice_days is not None and law.notice_days < days:
             days, group, cited = law.notice_days, f"{law.notice_days} days by {law.law}", law
         return self._last_business_day(
-            paid_on + timedelta(days=days), f"{group}, after the payment of {paid_on}", cited
+            "dispute",
+            paid_on + timedelta(days=days),
+            f"{group}, after the payment of {paid_on}",
+            f"the payment of {paid_on}",
+            cited,
         )
 
     def refund_limit(self, found_on: date) -> Deadline:
         """The end of the last business day to return what was found to be too much."""
         days = self._policy.overpayments.refund_days
         return self._last_business_day(
+            "refund",
             found_on + timedelta(days=days),
             f"{days} days after it was found on {found_on}",
+            f"the day on which it was found, {found_on}",
             self._policy.overpayments,
         )
 
-    def _last_business_day(self, last: date, working: str, group: Cited) -> Deadline:
+    def _last_business_day(
+        self, rule: str, last: date, working: str, counted_from: str, group: Cited
+    ) -> Deadline:
         day = self._calendar.business_day_by(last)
         if day != last:
             working += f" ({last}), on the business day before"
-        return self._deadline(
-            datetime.combine(day, _END_OF_DAY, self._zone), f"{working}: {day}", group
+        return Deadline(
+            at=datetime.combine(day, _END_OF_DAY, self._zone),
+            working=f"{working}: {day}",
+            source=self._policy.source(group),
+            rule=rule,
+            counted_from=counted_from,
+            calendar=f"calendar days, ends on a business day ({self._calendar.name})",
+            alerts=_mornings_before(day, DISPUTE_ALERTS, self._zone),
         )
 
     def _hours_after(self, sent_at: datetime, hours: int) -> Deadline:

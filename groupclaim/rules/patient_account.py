@@ -12,7 +12,7 @@ from groupclaim.model.base import Record
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import CardConsent
 from groupclaim.policy.calendar import BusinessCalendar
-from groupclaim.policy.patient_rights import DaysToReturn, PatientRights
+from groupclaim.policy.patient_rights import PatientRights
 
 
 class EstimateDue(Record):
@@ -67,8 +67,3 @@ def card_refusal(consent: CardConsent | None, owed: Cents, today: date) -> str |
 def told_in_time(told_on: date | None, charge_on: date, days: int) -> bool:
     """Whether who was told on ``told_on`` of a charge on ``charge_on`` had so many days."""
     return told_on is not None and charge_on - told_on >= timedelta(days=days)
-
-
-def return_by(rule: DaysToReturn, known_on: date) -> date:
-    """The last day on which a patient's money that is not ours must have gone back."""
-    return known_on + timedelta(days=rule.days)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, text
 from temporalio.client import Client
 
 from activities.front_desk import FrontDesk, Refused
+from groupclaim.lifecycle.events import DeadlinePassed
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
@@ -75,6 +77,31 @@ async def test_a_copay_of_a_patient_who_did_not_come_is_paid_back(
         text("SELECT actor FROM audit_entry WHERE action = 'patient_refund'")
     )
     assert [row.actor for row in audited] == ["front-desk"]
+
+
+async def test_a_refund_is_told_of_before_its_day_on_it_and_every_week_after(
+    house: House, desk: FrontDesk
+) -> None:
+    """Known on 2 February, 30 days by Texas law: back by 4 March. The first look is after a week,
+    then 7 days and one day before, on the day, at its end, and every week until it is paid (an hour
+    later by the clocks, which change on 8 March)."""
+    claim = await absent_after_paying(house)
+    told = []
+    for _ in range(7):
+        due_at = house.states[claim].due_at
+        assert due_at is not None
+        told.append(due_at.astimezone(ZoneInfo("America/Chicago")).strftime("%m-%d %H:%M"))
+        await house.move_to(due_at)
+        await house.happens(claim, DeadlinePassed(at=due_at, key=f"due:{due_at}"))
+    assert told == [
+        "02-09 08:00", "02-25 08:00", "03-03 08:00", "03-04 08:00", "03-04 23:59", "03-12 00:59",
+        "03-19 00:59",
+    ]  # fmt: skip
+    alerts = await house.rows(text("SELECT at FROM claim_event WHERE kind = 'alert'"))
+    assert len(alerts) == 7
+    await desk.patient_refund(claim, Cents(1500), "R1", by="front-desk")
+    await house.settle()
+    assert house.states[claim].ended
 
 
 async def test_a_copay_recorded_after_all_of_a_patient_who_did_not_come_is_found(

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groupclaim.policy.calendar import BusinessCalendar
-from groupclaim.rules.deadlines import Deadlines, attendance_deadline, check_filing
+from groupclaim.policy.patient_rights import patient_rights
+from groupclaim.rules.deadlines import (
+    Deadline,
+    Deadlines,
+    attendance_deadline,
+    check_filing,
+    patient_refund,
+)
 from tests.rules.made import ENDS, changed, policy
 
 CALENDAR = BusinessCalendar()
@@ -326,3 +333,54 @@ def test_the_sooner_of_appeal_and_law_counts() -> None:
 def test_what_is_too_much_goes_back_in_sixty_days(found_on: date, last: date) -> None:
     for name in ("medicare-part-b", "texas-medicaid", "commercial"):
         assert of(name).refund_limit(found_on).at == local(f"{last}T23:59:59")
+
+
+# --- every kind of deadline: its last moment, worked out by hand, and when people are told of it
+
+
+def kind_of(name: str) -> Deadline:
+    """One deadline of each kind, from a service of 3 February, a decision of 2 March 2026."""
+    deadlines, day = of("texas-medicaid"), date(2026, 3, 2)
+    if name == "prompt pay":
+        found = of("texas-commercial").prompt_pay(local("2026-02-05T09:30:00"))
+        assert found is not None
+        return found
+    return {
+        "filing": deadlines.filing_limit(DAY),
+        "correction": deadlines.correction_limit(day, DAY),
+        "appeal": deadlines.appeal_limit(day),
+        "dispute": of("commercial").dispute_limit(day),
+        "refund": deadlines.refund_limit(day),
+        "patient refund": patient_refund(patient_rights().refund("TX"), day, ZoneInfo(CHICAGO)),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "told"),
+    [
+        # 95 days end with Saturday 9 May, moved to the Monday.
+        ("filing", "2026-05-11", "2026-04-11 2026-05-01"),
+        ("correction", "2026-06-30", "2026-05-31 2026-06-16 2026-06-27 2026-06-30"),  # 120 days
+        ("appeal", "2026-06-30", "2026-05-31 2026-06-16 2026-06-27 2026-06-30"),
+        # 180 days end with Saturday 29 August: the Friday before.
+        ("dispute", "2026-08-28", "2026-07-29 2026-08-14 2026-08-25 2026-08-28"),
+        ("refund", "2026-05-01", "2026-04-01 2026-04-17 2026-04-28 2026-05-01"),  # 60 days
+        ("patient refund", "2026-04-01", "2026-03-25 2026-03-31 2026-04-01"),  # 30 days
+        ("prompt pay", "2026-03-07", "2026-03-04"),  # 30 days, received on 5 February
+    ],
+)
+def test_each_kind_of_deadline_is_told_of_in_the_morning_before_it_passes(
+    kind: str, last: str, told: str
+) -> None:
+    deadline = kind_of(kind)
+    assert deadline.rule == kind
+    assert deadline.at == local(f"{last}T23:59:59")
+    assert deadline.alerts == tuple(local(f"{day}T08:00:00") for day in listed(told))
+    assert all(alert < deadline.at for alert in deadline.alerts)
+    assert last in deadline.working
+    assert deadline.source is not None
+    assert deadline.counted_from
+    # What arises with less time left than the first alert asks for is told of by the rest.
+    late = deadline.alerts[0] + timedelta(minutes=1)
+    assert deadline.next_alert(late) == (*deadline.alerts, deadline.at)[1]
+    assert deadline.next_alert(deadline.at) is None

@@ -9,7 +9,7 @@ import pytest
 
 from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.patient_rights import patient_rights
-from groupclaim.rules.patient_account import estimate_due, return_by
+from groupclaim.rules.patient_account import estimate_due
 
 RIGHTS = patient_rights()
 
@@ -49,8 +49,3 @@ def test_holidays_do_not_count() -> None:
     )
     assert found is not None
     assert found.by == date(2026, 2, 17)
-
-
-def test_credits_go_back_in_time() -> None:
-    assert return_by(RIGHTS.refund("TX"), date(2026, 4, 1)) == date(2026, 5, 1)
-    assert return_by(RIGHTS.refund("VA"), date(2026, 4, 1)) == date(2026, 5, 1)
