@@ -51,6 +51,7 @@ def paper(facts: ClaimFacts, notice: CardNotice, at: datetime) -> bytes:
         service=papers.SERVICE_IN_WORDS,
         amount=notice.cents,
         charge_on=notice.charge_on,
+        self_pay=facts.patient.self_pay,
     )
     return papers.card_notice_pdf(made, at)
 

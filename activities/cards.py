@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from temporalio.exceptions import ApplicationError
@@ -62,13 +63,15 @@ async def charges_card(
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """Where a charge stands. ``notice``: what the patient is told first, or waits for its day."""
+    """Where a charge stands. ``notice``: what the patient is told first, or waits for its day;
+    ``ended``: what became of it, where a worker died before it could say so."""
 
     found: OnFile
     owed: Cents
     order: ChargeOrder | None
     notice: CardNotice | None = None
     asked_before: bool = False
+    ended: Literal["charged", "declined"] | None = None
 
 
 class CardDesk:
@@ -90,6 +93,8 @@ class CardDesk:
         if begun.notice is not None:
             when = self._looked_at(found, begun.notice, due_at)
             return CardCharged(at=found.now, due_at=when, outcome="announced")
+        if begun.ended is not None:
+            return CardCharged(at=found.now, due_at=due_at, outcome=begun.ended)
         if order is None or processor is None:
             return CardCharged(at=found.now, due_at=due_at, outcome="not_charged")
         result = await _asked(processor, order) if begun.asked_before else None
@@ -118,8 +123,12 @@ class CardDesk:
             order = await cards.under_way(tx, number)
             consent = found.facts.patient.card
             refused = card_refusal(consent, owed, _today(found))
+            if order is None and owed <= 0 and await cards.was_charged(tx, number):
+                return _Begun(found, owed, None, ended="charged")
             if order is not None or self._outside.cards is None or consent is None or refused:
                 return _Begun(found, owed, order, asked_before=order is not None)
+            if await cards.was_declined(tx, number):
+                return _Begun(found, owed, None, ended="declined")
             notice, days = await self._notice(tx, found, owed)
             told_on = notice.told_at and _day(found, notice.told_at)
             in_time = told_in_time(told_on, notice.charge_on, days)

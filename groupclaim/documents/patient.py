@@ -130,7 +130,8 @@ class Estimate(_Facts):
 
 
 class CardNotice(_Facts):
-    """That a card on file is charged: how much, on which day, for which session."""
+    """That a card on file is charged: how much, on which day, for which session. ``self_pay``: no
+    insurance is asked."""
 
     practice: Letterhead
     patient: Addressee
@@ -140,6 +141,7 @@ class CardNotice(_Facts):
     service: str
     amount: Cents
     charge_on: date
+    self_pay: bool = False
 
 
 def card_notice_pdf(notice: CardNotice, at: datetime) -> bytes:

@@ -170,3 +170,8 @@ async def charges(reading: Reading, claim_number: str | None = None) -> Sequence
 async def was_declined(reading: Reading, claim_number: str) -> bool:
     """Whether a card was declined for this claim: it is charged again only when a person asks."""
     return any(item.state == "declined" for item in await charges(reading, claim_number))
+
+
+async def was_charged(reading: Reading, claim_number: str) -> bool:
+    """Whether the last charge for this claim was made."""
+    return [item.state for item in await charges(reading, claim_number)][-1:] == ["charged"]

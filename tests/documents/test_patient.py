@@ -13,6 +13,7 @@ import pytest
 
 from groupclaim.documents.patient import (
     Addressee,
+    CardNotice,
     Estimate,
     Letterhead,
     Rendering,
@@ -20,6 +21,7 @@ from groupclaim.documents.patient import (
     StatementLine,
     Superbill,
     SuperbillLine,
+    card_notice_pdf,
     estimate_pdf,
     statement_pdf,
     superbill_pdf,
@@ -120,6 +122,20 @@ def estimate(**changes: Any) -> Estimate:
     return Estimate(**values | changes)
 
 
+def card_notice(**changes: Any) -> CardNotice:
+    values: dict[str, Any] = {
+        "practice": PRACTICE,
+        "patient": someone(),
+        "account": "pabc",
+        "issued_on": date(2026, 4, 1),
+        "service_date": date(2026, 2, 3),
+        "service": "Group therapy",
+        "amount": Cents(603),
+        "charge_on": date(2026, 4, 14),
+    }
+    return CardNotice(**values | changes)
+
+
 def text(pdf: bytes) -> str:
     pages = pypdf.PdfReader(io.BytesIO(pdf)).pages
     return " ".join(" ".join(page.extract_text().split()) for page in pages)
@@ -152,6 +168,20 @@ def test_a_superbill_holds_what_an_insurer_asks_for() -> None:
         assert wanted in said, wanted
 
 
+def test_a_card_notice_names_amount_and_day_and_how_to_change_it() -> None:
+    said = text(card_notice_pdf(card_notice(), AT))
+    for wanted in (
+        "$6.03",
+        "Charged on 04/14/2026",
+        "Your insurance has decided",
+        "(512) 555-0142",
+    ):
+        assert wanted in said, wanted
+    alone = text(card_notice_pdf(card_notice(self_pay=True), AT))
+    assert "You pay for your sessions yourself" in alone
+    assert "insurance" not in alone
+
+
 def test_an_estimate_multiplies_and_says_how_a_bill_above_it_is_disputed() -> None:
     said = text(estimate_pdf(estimate(), AT))
     assert "Expected in all: $720.00" in said  # 12 sessions at 60.00
@@ -167,8 +197,9 @@ def test_an_estimate_multiplies_and_says_how_a_bill_above_it_is_disputed() -> No
         statement_pdf(statement(), AT),
         superbill_pdf(superbill(), AT),
         estimate_pdf(estimate(), AT),
+        card_notice_pdf(card_notice(), AT),
     ],
-    ids=["statement", "superbill", "estimate"],
+    ids=["statement", "superbill", "estimate", "card_notice"],
 )
 def test_each_is_tagged_for_screen_readers_in_english_with_a_title(pdf: bytes) -> None:
     read = pypdf.PdfReader(io.BytesIO(pdf))
@@ -178,7 +209,10 @@ def test_each_is_tagged_for_screen_readers_in_english_with_a_title(pdf: bytes) -
     assert root["/StructTreeRoot"] is not None
     assert read.metadata is not None
     assert read.metadata.title
-    assert {"/H1", "/H2", "/Table", "/TH", "/TD"} <= set(_tags(root["/StructTreeRoot"]))
+    tags = set(_tags(root["/StructTreeRoot"]))
+    assert {"/H1", "/H2", "/Table", "/TD"} <= tags
+    # The notice of a card has no rows of sessions, only facts beside their names.
+    assert ("/TH" in tags) is ("Your card" not in read.metadata.title)
 
 
 def _tags(element: Any) -> Iterator[str]:
