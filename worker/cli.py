@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -59,7 +60,7 @@ from worker.recovery_commands import reconcile
 from worker.sample_commands import commands as sample
 from worker.settings import Settings
 from worker.tables import table
-from worker.terminal import AsJson, By, books, desk, fail, read, run, show
+from worker.terminal import AsJson, By, books, desk, fail, read, run, second_look, show
 from worker.user_commands import commands as users
 from worker.webhook_commands import commands as webhook_commands
 from worker.work_commands import commands as work_items
@@ -575,6 +576,27 @@ def claim_why(claim: str, as_json: AsJson = False) -> None:
             console.print(f"{question.replace('_', ' '):>12}  {answer}", highlight=False)
 
     terminal.show(as_json, reasons, show)
+
+
+@claim.command("look-again")
+def claim_look_again(
+    claim: str,
+    status: Annotated[
+        bool, typer.Option("--status", help="ask its payer by 276 instead of running the rules")
+    ] = False,
+    by: By = "command line",
+    as_json: AsJson = False,
+) -> None:
+    """Run the rules again over a claim that they hold, or ask its payer what has become of it."""
+
+    async def work() -> dict[str, Any]:
+        async with second_look() as look:
+            what: Literal["rules", "status"] = "status" if status else "rules"
+            progress = await look.ask(claim, what, by=by, request=uuid.uuid4().hex)
+        return progress.model_dump(mode="json")
+
+    told = run(work())
+    terminal.show(as_json, told, lambda console: console.print(_line(told)))
 
 
 @claim.command("release")

@@ -12,13 +12,16 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlalchemy import select
 from temporalio.client import WorkflowUpdateFailedError
 
 from activities.front_desk import FrontDesk, Refused
+from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.model.base import InputRefused
 from groupclaim.store import practice
 from groupclaim.store.clock import ClockRefused, PracticeClock
 from groupclaim.store.database import Database
+from groupclaim.store.schema import claim
 from worker import summary
 from worker.demo import Happening, Scenario, happen
 from worker.embedded import House, StartFailed
@@ -94,12 +97,23 @@ async def _next(
     coming: deque[Happening], time: PracticeTime, database: Database
 ) -> datetime | None:
     """When something happens next; None when what is left are reminders."""
-    if not coming and not await time.mail_is_due() and await summary.settled(database):
+    if not coming and not await time.mail_is_due() and not await _under_way(database):
         return None
     moment = await time.next_moment()
     if coming and (moment is None or coming[0].at <= moment):
         return coming[0].at
     return moment
+
+
+async def _under_way(database: Database) -> bool:
+    """True while any claim goes on by itself. One that waits for a person does not: there would be
+    reminders only, and its limit would pass before anybody had looked."""
+    async with database.reading() as reading:
+        rows = await reading.rows(select(claim.c.stage, claim.c.hold_code).distinct())
+    return any(
+        HOLDS[row.hold_code].asked_again if row.hold_code else row.stage not in summary.RESTING
+        for row in rows
+    )
 
 
 async def _happen(happening: Happening, desk: FrontDesk) -> None:

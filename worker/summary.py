@@ -37,9 +37,10 @@ _CLAIMS = text(
   JOIN claim_money m ON m.claim_number = s.claim_number
   ORDER BY g.service_date, s.session_id, s.claim_number"""
 )
-_RESTING = (
+RESTING = (
     "closed", "not_billable", "held", "patient_balance", "underpayment_review", "accepted"
 )  # fmt: skip
+"""Stages in which nothing more happens by itself but reminders."""
 
 _MONEY = ("billed", "allowed", "paid", "contractual", "patient", "other", "open", "held")
 
@@ -86,7 +87,7 @@ async def settled(database: Database) -> bool:
     is the payer's to decide."""
     async with database.reading() as reading:
         claims = (await reading.execute(_CLAIMS)).all()
-    return all(row.stage in _RESTING for row in claims)
+    return all(row.stage in RESTING for row in claims)
 
 
 async def headline(database: Database, moment: datetime) -> str:

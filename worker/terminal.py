@@ -21,7 +21,9 @@ from temporalio.service import RPCError
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk, Refused
+from activities.second_look import SecondLook
 from groupclaim.model.base import InputRefused, describe, parse
+from groupclaim.policy.payer import PolicyBook
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
@@ -76,6 +78,16 @@ async def cash_desk() -> AsyncIterator[CashDesk]:
     async with books() as database:
         client = await connect(settings, database.keyring)
         yield CashDesk(database, PracticeClock(database), client)
+
+
+@asynccontextmanager
+async def second_look() -> AsyncIterator[SecondLook]:
+    """Who looks at claims again, under the policies of the settings."""
+    settings = Settings()
+    policies = PolicyBook.load(settings.policies)
+    async with books() as database:
+        client = await connect(settings, database.keyring)
+        yield SecondLook(database, PracticeClock(database), client, policies)
 
 
 def fail(code: int, text: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -123,10 +124,11 @@ async def _each(
             "would_change": [item.id for item in items],
             "amount_cents": sum(item.cents for item in items),
         }
+    together = uuid.uuid4().hex
     async with desk() as front:
         for item in items:
             try:
-                await front.act_on(item.id, act, by)
+                await front.act_on(item.id, act, by, together)
             except (work.ChangedMeanwhile, InputRefused) as error:
                 refused[item.id] = str(error)
             else:
@@ -202,3 +204,21 @@ def comment(item: str, text: str, by: By = "command line", as_json: AsJson = Fal
     """Write down what was found about an item."""
     act = WorkAct("comment", text=text)
     _told(as_json, run(_each([item], None, act, by, False)))
+
+
+@commands.command("undo")
+def undo(
+    by: Annotated[str, typer.Option("--by", help="whose last act with items")],
+    as_json: AsJson = False,
+) -> None:
+    """Undo what somebody did last with items, with all at once: taken, put off or put back. What
+    has changed since stays as it is."""
+
+    async def work_() -> dict[str, list[str]]:
+        async with desk() as front:
+            undone = await front.undo_last(by)
+        return {"undone": list(undone.items), "kept": list(undone.kept)}
+
+    told = run(work_())
+    said = f"{len(told['undone'])} as they were, {len(told['kept'])} have changed since and stay"
+    show(as_json, told, lambda console: console.print(said))

@@ -18,11 +18,11 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from tests.activities.house import SMALL
 from tests.console.visitor import PASSWORD, Practice, practice_at
 
-_CHROMIUM = shutil.which("chromium") or ""
+CHROMIUM = shutil.which("chromium") or ""
 
 
 def need_chromium() -> None:
-    if not _CHROMIUM:
+    if not CHROMIUM:
         if os.environ.get("CI") == "true":
             raise FileNotFoundError("chromium")
         pytest.skip("no chromium here (Debian: apt-get install chromium)")
@@ -45,7 +45,7 @@ async def served(
         try:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(
-                    executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+                    executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
                 )
                 yield practice, browser
                 await browser.close()

@@ -11,6 +11,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from groupclaim.console.pages.denials import VIEWS
+from groupclaim.store import disputes
 from tests.console.browsing import need_chromium, served, someone
 from tests.console.test_claim_page import held_by_two
 from tests.console.test_remittances_page import payment_of
@@ -131,7 +132,15 @@ async def test_no_page_is_hard_to_read(late: Window, colours: Literal["light", "
     practice, browser = late
     number = await practice.house.claim_of("S2", "P18")
     payment = await payment_of(practice, "S3", "P17", "applied")
+    async with practice.house.database.reading() as reading:
+        (case, *_) = await disputes.cases(reading)
     async with someone(browser, practice, "supervisor", colours=colours) as page:
+        for box in await page.get_by_role("checkbox").all():
+            await box.check()
+        await page.get_by_role("button", name="Look again").click()
+        await expect(page.get_by_role("heading", name="Before it is done")).to_be_visible()
+        found = await Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
         for path in (
             "/",
             f"/claims/{number}",
@@ -139,7 +148,9 @@ async def test_no_page_is_hard_to_read(late: Window, colours: Literal["light", "
             "/sessions",
             f"/sessions/{practice.house.sessions['S3']}",
             "/remittances",
+            "/remittances?tab=unapplied",
             f"/remittances/{payment}",
+            f"/disputes/{case.id}",
             *(f"/denials?view={view}" for view in VIEWS),
             "/reports",
             "/policies",
