@@ -26,7 +26,7 @@ from activities.messages import Messages
 from activities.remittance import decision_event, move_units
 from groupclaim import x12
 from groupclaim.model.approval import Decision
-from groupclaim.store import audit, files, ledger, practice, remittances, work
+from groupclaim.store import audit, files, ledger, practice, remittances, unapplied, work
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.ledger import Account
@@ -250,10 +250,8 @@ class CashDesk:
         opened = self._database.rehearsal if dry_run else self._database.transaction
         async with opened() as tx:
             try:
-                news = await remittances.assign(
-                    tx, remittance_id, position, claim_number, now, payer
-                )
-            except remittances.CannotClear as error:
+                news = await unapplied.assign(tx, remittance_id, position, claim_number, now, payer)
+            except unapplied.CannotClear as error:
                 raise Refused(f"{item}: {error}") from None
             posted = await remittances.posted(tx, remittance_id)
             mine = [one for one in posted.claims if one.position == position]
@@ -292,10 +290,10 @@ class CashDesk:
             await self._require(opened, Decision.WRITE_OFF, item, now, by=by, second=second)
         async with opened() as tx:
             try:
-                news = await remittances.settle_provider_adjustment(
+                news = await unapplied.settle_provider_adjustment(
                     tx, remittance_id, position, account, now
                 )
-            except remittances.CannotClear as error:
+            except unapplied.CannotClear as error:
                 raise Refused(f"{item}: {error}") from None
             if news:
                 said = {"item": item, "account": account, "reason": reason, "second": second}
@@ -317,8 +315,8 @@ class CashDesk:
         await self._require(opened, Decision.REFUND, item, now, by=by, second=second)
         async with opened() as tx:
             try:
-                news = await remittances.return_unapplied(tx, remittance_id, position, reason, now)
-            except remittances.CannotClear as error:
+                news = await unapplied.return_unapplied(tx, remittance_id, position, reason, now)
+            except unapplied.CannotClear as error:
                 raise Refused(f"{item}: {error}") from None
             if news:
                 said = {"item": item, "reason": reason, "second": second}

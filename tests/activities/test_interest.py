@@ -17,7 +17,7 @@ import pytest
 from activities.interest import interest_paid
 from groupclaim.model.money import Cents
 from groupclaim.rules.line_audit import audit_interest
-from groupclaim.store import claims, remittances
+from groupclaim.store import claims, remittances, unapplied
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from groupclaim.store.ledger import Account
@@ -128,5 +128,5 @@ async def test_what_a_person_found_to_be_interest_is_interest(world: World) -> N
     key = (await post(world, whole)).remittance_id
     assert await of_each(world, 1) == [(0, 252)]
     async with world.database.transaction() as tx:
-        await remittances.settle_provider_adjustment(tx, key, 1, Account.INTEREST, NOW)
+        await unapplied.settle_provider_adjustment(tx, key, 1, Account.INTEREST, NOW)
     assert await of_each(world, 1) == [(252, 0)]

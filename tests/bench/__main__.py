@@ -30,9 +30,9 @@ COMPARED = (
 )
 MOST_MB = 60
 
-POSTED = (("sqlite", "processor"), ("postgresql", "seconds"))
-"""Databases on which a remittance is posted, and how that is timed: SQLite works in our process,
-PostgreSQL in its own."""
+POSTED = ("sqlite", "postgresql")
+"""Databases on which a remittance is posted, in processor seconds: what else the machine does says
+nothing of us."""
 POSTING_RATIO, POSTING_MB = 0.4, 200
 
 
@@ -84,15 +84,15 @@ def _posted() -> int:
     missed = 0
     print("\n| a remittance posted on | s | MB | its rows inserted bare, s | ratio | target |")
     print("|---|---|---|---|---|---|")
-    for kind, timed in POSTED:
+    for kind in POSTED:
         with tempfile.TemporaryDirectory() as folder:
             best = posting.measure(kind, Path(folder))
-        ours, other = best[f"post_{timed}"], best[f"bare_{timed}"]
+        ours, other = best["post_processor"], best["bare_processor"]
         ratio, peak = other / ours, best["post_peak_mb"]
         fails = ratio < POSTING_RATIO or peak > POSTING_MB
         missed += fails
         print(
-            f"| {kind}, {timed} | {ours:.2f} | {peak:.0f} | {other:.2f} | {ratio:.2f}"
+            f"| {kind} | {ours:.2f} | {peak:.0f} | {other:.2f} | {ratio:.2f}"
             f" | {POSTING_RATIO:g}, {POSTING_MB} MB: {'missed' if fails else 'met'} |"
         )
     return missed

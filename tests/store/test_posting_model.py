@@ -28,7 +28,7 @@ from sqlalchemy import select
 from activities import steps
 from activities.remittance import Remittances
 from groupclaim import x12
-from groupclaim.store import files, ledger, remittances
+from groupclaim.store import files, ledger, unapplied
 from groupclaim.store.database import Database, Transaction, migrate
 from groupclaim.store.keys import Keyring
 from groupclaim.store.ledger import Account
@@ -423,7 +423,7 @@ class Office:
 
         try:
             await _until_done(once)
-        except remittances.CannotClear:
+        except unapplied.CannotClear:
             return
 
 
@@ -487,7 +487,7 @@ async def _play(
         place = (position - 1) % len(item.withheld) + 1
         await office.decide(
             item.trace,
-            lambda tx, key: remittances.settle_provider_adjustment(
+            lambda tx, key: unapplied.settle_provider_adjustment(
                 tx, key, place, Account.INTEREST, NOW
             ),
         )
@@ -496,7 +496,7 @@ async def _play(
     place = (position - 1) % len(item.claims) + 1
     if what == "return":
         await office.decide(
-            item.trace, lambda tx, key: remittances.return_unapplied(tx, key, place, "x", NOW)
+            item.trace, lambda tx, key: unapplied.return_unapplied(tx, key, place, "x", NOW)
         )
         model.give_back((item.trace, place))
         return
@@ -504,7 +504,7 @@ async def _play(
     payer = item.claims[place - 1].decision.place
     await office.decide(
         item.trace,
-        lambda tx, key: remittances.assign(tx, key, place, world.claims[claim], NOW, payer),
+        lambda tx, key: unapplied.assign(tx, key, place, world.claims[claim], NOW, payer),
     )
     model.assign((item.trace, place), claim)
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from groupclaim.store import ledger, remittances
+from groupclaim.store import ledger, remittances, unapplied
 from groupclaim.store.ledger import Account
 from groupclaim.store.practice import UnknownRecord
 from groupclaim.store.provider_adjustments import forward_balances
-from groupclaim.store.remittances import CannotAccept, CannotClear
+from groupclaim.store.remittances import CannotAccept
 from groupclaim.store.schema import remittance_claim, remittance_line
+from groupclaim.store.unapplied import CannotClear
 from groupclaim.x12.parts import Person, Reference
 from groupclaim.x12.remittance import LinePayment, PaymentParty, ProviderAdjustment
 from tests.store.world import (
@@ -255,7 +256,7 @@ async def test_the_first_payers_number_alone_means_the_version_made_for_it(sent:
     stranger = paid(number, 2419, *PRIMARY, control_number="X-1", payer_claim_number="")
     held = await post(sent, payment(stranger, trace="T3"), "third")
     async with sent.database.transaction() as tx:
-        assert await remittances.assign(tx, held.remittance_id, 1, number, NOW)
+        assert await unapplied.assign(tx, held.remittance_id, 1, number, NOW)
         (found,) = await remittances.claim_payments(tx, number)
     assert (found.version, found.payer_sequence) == (1, 1)
 
@@ -278,12 +279,12 @@ async def test_what_was_forwarded_is_a_decision_in_its_turn_and_unknown_only_wit
     if place > 1:
         with pytest.raises(CannotClear, match="a payer before this one"):
             async with sent.database.transaction() as tx:
-                await remittances.assign(tx, key, 1, other, NOW)
+                await unapplied.assign(tx, key, 1, other, NOW)
         for n, claim in enumerate((number, other)):
             denied = paid(claim, 0, ("CO", "197", 6500), status="4")
             await post(sent, payment(denied, trace=f"D{n}"), f"denied {n}")
     async with sent.database.transaction() as tx:
-        assert await remittances.assign(tx, key, 1, other, NOW)
+        assert await unapplied.assign(tx, key, 1, other, NOW)
     async with sent.database.reading() as reading:
         for claim in (number, other):
             (found,) = [one for one in await remittances.claim_payments(reading, claim) if one.paid]
@@ -323,7 +324,7 @@ async def test_a_second_payers_money_is_assigned_at_its_own_place(
     held = replace(payment(stranger, trace="T2"), payer_identifier="1SECOND")
     key = (await post(sent, held, "second")).remittance_id
     async with sent.database.transaction() as tx:
-        assert await remittances.assign(tx, key, 1, number, NOW, payer)
+        assert await unapplied.assign(tx, key, 1, number, NOW, payer)
     assert await _open(sent, number) == left
     assert await _unapplied(sent) == []
 
@@ -339,7 +340,7 @@ async def test_a_second_payers_money_goes_to_the_version_made_for_it(
     held = replace(payment(stranger, trace="T2"), payer_identifier="1SECOND")
     key = (await post(sent, held, "second")).remittance_id
     async with sent.database.transaction() as tx:
-        assert await remittances.assign(tx, key, 1, number, NOW)
+        assert await unapplied.assign(tx, key, 1, number, NOW)
         found = await remittances.claim_payments(tx, number)
     assert [(item.version, item.payer_sequence) for item in found] == [(1, 1), (2, 2)]
     assert await _open(sent, number) == (0, 200)
@@ -397,15 +398,15 @@ async def test_unapplied_cash_is_assigned_once_with_all_that_was_said(sent: Worl
     assert await _unapplied(sent) == [(f"{result.remittance_id}/1", "X-1", 2700)]
     for expected in (True, False):
         async with sent.database.transaction() as tx:
-            assert await remittances.assign(tx, result.remittance_id, 1, number, NOW) is expected
+            assert await unapplied.assign(tx, result.remittance_id, 1, number, NOW) is expected
     assert await _unapplied(sent) == []
     assert await _open(sent, number) == (0, 1500)
     async with sent.database.transaction() as tx:
         assert (await tx.first(select(remittance_claim))).matched_by == "person"  # type: ignore[union-attr]
         with pytest.raises(CannotClear, match="applied"):
-            await remittances.return_unapplied(tx, result.remittance_id, 1, "not ours", NOW)
+            await unapplied.return_unapplied(tx, result.remittance_id, 1, "not ours", NOW)
         with pytest.raises(CannotClear, match="applied"):
-            await remittances.assign(tx, result.remittance_id, 1, sent.claims[1], NOW)
+            await unapplied.assign(tx, result.remittance_id, 1, sent.claims[1], NOW)
 
 
 async def test_a_reversal_is_assigned_only_to_what_it_takes_back(sent: World) -> None:
@@ -416,12 +417,12 @@ async def test_a_reversal_is_assigned_only_to_what_it_takes_back(sent: World) ->
     key = result.remittance_id
     with pytest.raises(CannotClear, match="nothing that it takes back"):
         async with sent.database.transaction() as tx:
-            await remittances.assign(tx, key, 1, sent.claims[1], NOW)
+            await unapplied.assign(tx, key, 1, sent.claims[1], NOW)
     assert await _unapplied(sent) == [(f"{key}/1", "X-1", -4200)]
     async with sent.database.transaction() as tx:
         with pytest.raises(CannotClear, match="nothing to return"):
-            await remittances.return_unapplied(tx, key, 1, "why", NOW)
-        assert await remittances.assign(tx, key, 1, sent.claims[0], NOW)
+            await unapplied.return_unapplied(tx, key, 1, "why", NOW)
+        assert await unapplied.assign(tx, key, 1, sent.claims[0], NOW)
     assert await _unapplied(sent) == []
     assert await _open(sent, sent.claims[0]) == (6500, 0)
 
@@ -432,7 +433,7 @@ async def test_money_returned_to_the_payer_is_not_taken_back_again(sent: World) 
     result = await post(sent, payment(stranger, trace="T2"), "second")
     for expected in (True, False):
         async with sent.database.transaction() as tx:
-            done = await remittances.return_unapplied(tx, result.remittance_id, 1, "twice", NOW)
+            done = await unapplied.return_unapplied(tx, result.remittance_id, 1, "twice", NOW)
             assert done is expected
     assert await _unapplied(sent) == []
     async with sent.database.reading() as reading:
@@ -449,9 +450,9 @@ async def test_what_is_not_there_is_not_assigned(sent: World, place: tuple[int, 
     await post(sent, payment(paid(sent.claims[0], 4200, *FLAT)))
     async with sent.database.transaction() as tx:
         with pytest.raises(UnknownRecord):
-            await remittances.assign(tx, *place, sent.claims[0], NOW)
+            await unapplied.assign(tx, *place, sent.claims[0], NOW)
         with pytest.raises(UnknownRecord):
-            await remittances.settle_provider_adjustment(tx, *place, Account.INTEREST, NOW)
+            await unapplied.settle_provider_adjustment(tx, *place, Account.INTEREST, NOW)
 
 
 # --- payment suspense
@@ -538,11 +539,11 @@ async def test_an_adjustment_without_a_meaning_is_settled_once(sent: World) -> N
     key = (await post(sent, item)).remittance_id
     for expected in (True, False):
         async with sent.database.transaction() as tx:
-            done = await remittances.settle_provider_adjustment(tx, key, 1, Account.INTEREST, NOW)
+            done = await unapplied.settle_provider_adjustment(tx, key, 1, Account.INTEREST, NOW)
             assert done is expected
     async with sent.database.transaction() as tx:
         with pytest.raises(CannotClear, match="interest"):
-            await remittances.settle_provider_adjustment(tx, key, 1, Account.WRITE_OFF, NOW)
+            await unapplied.settle_provider_adjustment(tx, key, 1, Account.WRITE_OFF, NOW)
         assert (await trial_balance(tx))[Account.INTEREST] == -300
     assert await _unapplied(sent) == []
 
