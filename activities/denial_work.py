@@ -17,7 +17,7 @@ from activities.claims_told import known_claims
 from activities.coordination import owes_nothing
 from activities.denial import ASK_AUTHORIZATION, Look, look_at, recoded
 from activities.messages import Messages
-from activities.on_file import OnFile, invalid
+from activities.on_file import LOOK_AGAIN, OnFile, invalid
 from activities.outside import Outside, performs
 from activities.reading import company_of, digest, read_note
 from groupclaim.delivery.port import NotDelivered
@@ -27,11 +27,12 @@ from groupclaim.lifecycle.state import Stage, Step
 from groupclaim.model.approval import Decision
 from groupclaim.model.authorization_request import OPEN_REQUESTS
 from groupclaim.model.money import Cents
+from groupclaim.policy.playbook import Playbook
 from groupclaim.rules.appeals import Case, compose_letter
 from groupclaim.rules.authorization_request import series_after_denial
 from groupclaim.rules.coordination import for_the_next_payer_alone
 from groupclaim.rules.deadlines import Deadline
-from groupclaim.rules.denials import DenialDecision, decide_denial
+from groupclaim.rules.denials import DenialDecision, decide_denial, is_new
 from groupclaim.rules.redaction import OtherMemberNamed, redact, refuse_other_members
 from groupclaim.store import approvals, audit, batches, claims, coordination, denials, ledger, work
 from groupclaim.store import authorization_requests as requests
@@ -156,7 +157,7 @@ class DenialWork:
         if letter is not None and letter.state == "approved":
             return _plan(base, "send", action=letter.kind)
         if letter is not None and letter.state == "in_doubt":
-            again = ("send_again",) if _may_announce(look, letter) else ()
+            again = ("send_again",) if _may_announce(look, letter, playbook) else ()
             return _plan(base, "wait", ("record_receipt", *again), action=letter.kind, who="biller",
                          what="Record the receipt of whoever has taken the packet.",
                          due_at=now + _SHORT)  # fmt: skip
@@ -165,7 +166,7 @@ class DenialWork:
             since = letter.received_at or now
             look_again = since + answer
             answers = ("upheld", "overturned") if letter.state == "received" else ("upheld",)
-            again = ("send_again",) if _may_announce(look, letter) else ()
+            again = ("send_again",) if _may_announce(look, letter, playbook) else ()
             choices = (*answers, *again, "write_off")
             if look_again > now:
                 return _plan(base, "wait", choices, action=letter.kind, who="payer",
@@ -487,7 +488,8 @@ class DenialWork:
             {
                 "at": now,
                 "key": f"denial:{ref.denial}:{row.outcome or code}:{ref.news}",
-                "due_at": row.due_at,
+                # Where the claim refuses what was decided, somebody looks at it again.
+                "due_at": row.due_at or now + LOOK_AGAIN,
                 "denial": ref.denial,
                 "held": Held(code=code, releasable=True) if row.outcome is None else None,
                 "correction": row.correction,
@@ -585,12 +587,13 @@ def _plan(
     )
 
 
-def _may_announce(look: Look, letter: denials.Letter) -> bool:
+def _may_announce(look: Look, letter: denials.Letter, playbook: Playbook) -> bool:
     """Whether documents that have left may be announced by a replacement: the payer takes one, in
-    time, and has not yet said anything to them."""
+    time, none was announced for the same cause before, and it has not yet said anything to them."""
     left = look.denied.days_to_correct
     return (
         letter.kind == "send_documents"
+        and is_new(letter.kind, look.denied, playbook)
         and letter.state in ("in_doubt", "received")
         and look.billed is not None
         and look.billed.policy.corrections.finalized == "replacement"

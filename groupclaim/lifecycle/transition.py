@@ -378,14 +378,16 @@ def _denial_advanced(state: ClaimState, event: DenialAdvanced) -> Answer:
 def _corrected(
     state: ClaimState, event: DenialDecided | DenialAdvanced, correction: str, restart: Step
 ) -> Answer:
-    """Send it again, mended: so often and never the same way twice."""
+    """Send it again, mended: so often and never the same way twice. Where that is refused a denial
+    that has ended is worked no more: people see the claim's own hold, and it is decided anew."""
     tried = f"{state.cause}:{correction}"
     if (
         tried in state.corrections
         or len(state.corrections) >= MAX_CORRECTIONS
         or state.payer > 1  # what was checked before the claim was made concerned the first
     ):
-        return _hold(state, Held(code="DENIED", releasable=True), event, denial=event.denial)
+        worked = event.denial if isinstance(event, DenialDecided) else 0
+        return _hold(state, Held(code="DENIED", releasable=True), event, denial=worked)
     return _go(
         state,
         restart,

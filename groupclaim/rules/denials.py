@@ -119,7 +119,7 @@ def decide_denial(
             facts,
         )
     if rejection := _CLAIM_REJECTION.fullmatch(cause):
-        if rejection["status"] in _MEMBER_STATUSES and _is_new(VERIFY_MEMBER_ID, denied, playbook):
+        if rejection["status"] in _MEMBER_STATUSES and is_new(VERIFY_MEMBER_ID, denied, playbook):
             action = playbook.action(VERIFY_MEMBER_ID)
             # What is rejected was never decided: a replacement still replaces what was before it.
             frequency = denied.sent.frequency if denied.sent else ORIGINAL
@@ -219,7 +219,7 @@ class _Climb:
 
     def _cures(self, name: str) -> bool:
         """Whether the correction is new and what is on file differs from what was sent."""
-        return _is_new(name, self._denied, self._playbook) and self._differs(name)
+        return is_new(name, self._denied, self._playbook) and self._differs(name)
 
     def _differs(self, name: str) -> bool:
         denied, facts = self._denied, self._facts
@@ -248,7 +248,9 @@ class _Climb:
         action, reason, denied = self._playbook.action(name), self._reason, self._denied
         rule = f"denial:{self._code}:{name}"
         people: int = action.people or 0
-        frequency = self._frequency(action)
+        # What the claim would refuse to do again is not offered to a person either.
+        again = is_new(name, denied, self._playbook)
+        frequency = self._frequency(action) if again else None
         left = min(self._days_left(), default=None)
         limits = (denied.days_to_correct, denied.days_to_appeal)
         failed = len(denied.tried) + denied.appeals
@@ -320,7 +322,7 @@ def _said(claim: ClaimVersion | Coded) -> list[tuple[str, tuple[str, ...], int, 
     return [(line.code, line.modifiers, line.units, line.place_of_service) for line in claim.lines]
 
 
-def _is_new(correction: str, denied: Denied, playbook: Playbook) -> bool:
+def is_new(correction: str, denied: Denied, playbook: Playbook) -> bool:
     """Not tried for this cause, and fewer corrections tried than a claim may have."""
     return (
         f"{denied.cause}:{correction}" not in denied.tried

@@ -565,6 +565,26 @@ def test_a_deadline_is_followed_up_each_time_it_passes() -> None:
         assert told.stage() is Stage.ACCEPTED
 
 
+def test_a_correction_that_is_refused_leaves_the_claim_with_a_date_and_with_people() -> None:
+    """Denial 2 ended as corrected in the way that was tried for denial 1: nobody works it more."""
+    told = waiting_for_payment()
+    again = partial(
+        events.DenialAdvanced, at=START, correction="review_coding", restart=Step.CHECK_CODING
+    )
+    for denial in (1, 2):
+        answer = events.DenialDecided(
+            at=START, denial=denial, held=events.Held(code="DENIED", releasable=True), due_at=START
+        )
+        told.once(Step.DECIDE_DENIAL, partial(anyhow, answer))
+        told.remitted(denied="CO-4")
+        told.happens(again(denial=denial, key=f"denial:{denial}", due_at=START + 7 * DAY))
+        if denial == 1:
+            told.sent_and_accepted()
+    assert (told.hold_code(), told.state.denial) == ("DENIED", 0)
+    assert told.state.due_at == START + 7 * DAY
+    assert told.deadline_passes() == [Step.FOLLOW_UP, Step.DECIDE_DENIAL]
+
+
 def test_a_denial_that_is_worked_looks_at_what_is_on_file_by_itself() -> None:
     """A reminder of the claim decides a denial again only where nobody works on it."""
     for denial, steps in ((0, [Step.FOLLOW_UP, Step.DECIDE_DENIAL]), (1, [Step.FOLLOW_UP])):

@@ -160,6 +160,13 @@ def test_what_medicare_has_decided_is_not_sent_again_as_if_it_were_new() -> None
     assert (replaced.restart, replaced.frequency) == (Step.CHECK_CODING, "7")
 
 
+def test_a_person_is_not_asked_to_send_again_what_the_claim_would_refuse() -> None:
+    """The same way for the same cause, or a fourth time: the claim would only be held again."""
+    assert decide("CO-4", None, tried=("CO-4:review_coding",)).restart is None
+    assert decide("CO-4", None, tried=("a:b", "c:d", "e:f")).restart is None
+    assert decide("CO-4", None, tried=("CO-5:review_coding",)).restart == Step.CHECK_CODING
+
+
 def test_a_correction_that_comes_too_late_is_not_sent() -> None:
     assert decide("CO-197", ON_FILE, days_to_correct=0).correction == "add_authorization"
     late = decide("CO-197", ON_FILE, days_to_correct=-1)
