@@ -13,16 +13,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from sqlalchemy import select, text
+from temporalio.client import Client
 
 from activities import steps
+from activities.front_desk import FrontDesk, Refused
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
-from groupclaim.store import claims, ledger, voids
-from groupclaim.store.ledger import Account
+from groupclaim.model.money import Cents
+from groupclaim.store import claims, ledger, practice, voids
 from groupclaim.store.schema import claim_event, transfer
+from tests.activities import test_second_payer as second
 from tests.activities.house import SAMPLES, House
 from tests.oracle.wire import SubmittedClaim, read_log, submitted_claims
 
@@ -295,12 +299,14 @@ async def test_medicare_takes_no_void_its_money_is_returned_by_us(tmp_path: Path
         assert len(told) >= 8
         assert told[-1].at.date() >= limit - timedelta(days=3)
         assert [one.frequency for one in _sent(house, claim)] == ["1"]
-        decision = await _in_force(house, claim)
-        async with house.quietly() as tx:
-            now = await house.clock.now()
-            await voids.take_back(tx, claim, decision, Account.PAYER_REFUND, now)
-            await voids.close_overpayment(tx, owed, "refunded", now, "CHQ-1")
-        await house.happens(claim, events.FactLearned(at=now, key="payer_refund:1", fact="refund"))
+        desk = _desk(house)
+        with pytest.raises(Refused, match=r"24\.19 of a payer's money"):
+            await desk.refund_payer(claim, Cents(2400), "CHQ-1", "A. Biller")
+        assert await desk.refund_payer(claim, Cents(2419), "CHQ-1", "A. Biller")
+        assert not await desk.refund_payer(claim, Cents(2419), "CHQ-1", "A. Biller")
+        with pytest.raises(Refused, match="another amount"):
+            await desk.refund_payer(claim, Cents(2400), "CHQ-1", "A. Biller")
+        await house.settle()
         assert _stands(house, claim) == ("not_billable", None, "NO_SHOW")
         # 24.19 came and went back by cheque; nothing else is left of the claim.
         assert await _books(house, claim) == {"clearing": 2419, "payer_refund": -2419}
@@ -314,12 +320,30 @@ async def _alerts(house: House, claim: str) -> list[Any]:
     )
 
 
-async def _in_force(house: House, claim: str, place: int = 1) -> voids.Decision:
-    async with house.database.reading() as reading:
-        held = await voids.held_by_payers(reading, claim)
-    (decision,) = [one.decision for one in held if one.place == place]
-    assert decision is not None
-    return decision
+def _desk(house: House) -> FrontDesk:
+    return FrontDesk(house.database, house.clock, cast(Client, house.switchboard))
+
+
+async def test_a_withdrawn_note_takes_the_claim_back_and_a_new_signature_bills_it_anew(
+    tmp_path: Path,
+) -> None:
+    async with _house(tmp_path) as house:
+        claim = await house.claim_of("S1", "P04")
+        await _until(house, "2026-03-02", _at(house, claim, Stage.CLOSED))
+        assert await _desk(house).withdraw_note("S1", "P04", "another patient's", "C. Clinician")
+        await house.settle()
+        assert _stands(house, claim) == ("void", "DOCUMENTATION_CHANGED", "NOTE_WITHDRAWN")
+        async with house.database.reading() as reading:
+            facts = await practice.claim_facts(reading, claim)
+        assert facts.note_signed_at is None
+        assert not await _desk(house).withdraw_note("S1", "P04", "again", "C. Clinician")
+        await _release(house, "P04", "DOCUMENTATION_CHANGED")
+        await _until(house, "2026-04-20", lambda: house.states[claim].ended)
+        assert _stands(house, claim) == ("not_billable", None, "NOTE_WITHDRAWN")
+        assert [one.frequency for one in _sent(house, claim)] == ["1", "8"]
+        assert await _books(house, claim) == {}
+        other = await house.claim_of("S1", "P06")
+        assert [one.frequency for one in _sent(house, other)] == ["1"]
 
 
 async def test_a_payer_that_keeps_its_money_from_a_later_payment(tmp_path: Path) -> None:
@@ -455,3 +479,42 @@ async def test_attendance_corrected_back_after_the_void_is_a_new_claim(tmp_path:
             (2520, "NO_SHOW", "reversed"),
             (2520, "NO_SHOW", "reversed"),
         ]
+
+
+async def test_after_a_second_payer_has_paid_both_are_paid_back_the_last_first(
+    tmp_path: Path,
+) -> None:
+    """Medicare paid 24.19 and, of the 6.17 left, Texas Medicaid 1.01 (see test_second_payer). The
+    1.01 are taken back by a void; Medicare takes none, and gets its 24.19 by cheque."""
+    payers = json.loads(second._payers(second._insured_twice))
+    rosters = {"S1": ROOM}
+    async with House(tmp_path, rosters, payers=json.dumps(payers).encode()) as house:
+        await second._load(
+            house,
+            "P01",
+            {"payer": "medicare-part-b", "member_id": "1SS0SS0SS01"},
+            {"payer": "texas-medicaid", "member_id": second.SECOND},
+        )
+        claim = await house.claim_of("S1", "P01")
+        await second._attend(house)
+        await _until(house, "2026-03-25", _at(house, claim, Stage.CLOSED))
+        assert (await _books(house, claim))["clearing"] == 2419 + 101
+        await _correct(house, P01="no_show")
+        assert _stands(house, claim) == ("void", "ATTENDANCE_CHANGED", "NO_SHOW")
+        assert await _overpayments(house, claim) == [
+            (2419, "NO_SHOW", None),
+            (101, "NO_SHOW", None),
+        ]
+        await _release(house, "P01", "ATTENDANCE_CHANGED")
+        await _until(house, "2026-05-01", lambda: house.states[claim].hold is not None)
+        assert _stands(house, claim) == ("void", "PAYER_REFUND_DUE", "NO_SHOW")
+        void = _sent(house, claim)[-1]
+        assert (void.frequency, void.payer_id, void.version) == ("8", "SIMTXM", "C")
+        assert await _overpayments(house, claim) == [
+            (2419, "NO_SHOW", None),
+            (101, "NO_SHOW", "reversed"),
+        ]
+        assert await _desk(house).refund_payer(claim, Cents(2419), "CHQ-2", "A. Biller")
+        await house.settle()
+        assert _stands(house, claim) == ("not_billable", None, "NO_SHOW")
+        assert await _books(house, claim) == {"clearing": 2419, "payer_refund": -2419}
