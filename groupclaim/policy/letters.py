@@ -8,9 +8,10 @@ from functools import cache
 from string import Formatter
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from groupclaim.model.base import InputRefused, Record, describe
+from groupclaim.policy.payer import Cited
 from groupclaim.policy.tables import packaged
 
 PLACES = frozenset(
@@ -23,10 +24,9 @@ PLACES = frozenset(
 """The words in braces that a text may hold."""
 
 
-class LetterText(Record):
-    """One kind of letter; its texts hold :data:`PLACES` in braces."""
-
-    model_config = ConfigDict(strict=True)
+class LetterText(Cited):
+    """One kind of letter; its texts hold :data:`PLACES` in braces. ``verified``: somebody has
+    checked it against the current text of the rules that it names."""
 
     subject: Annotated[str, Field(min_length=1)]
     paragraphs: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]

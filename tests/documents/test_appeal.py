@@ -235,6 +235,17 @@ def test_who_is_called_just_like_the_patient_is_no_reason_to_keep_a_packet() -> 
 
 # --- the texts
 
+CITED = 'source = "own"\nverified = false\n'
+
+
+def test_a_text_that_nobody_has_checked_says_so() -> None:
+    """None of ours was; each names what it rests on."""
+    for category in ("default", "necessity", "records", "benefit limit", "filing time"):
+        text = letter_text(category)
+        assert not text.verified
+        assert "own wording" in text.source
+    assert "29 CFR 2590.712" in letter_text("necessity").source
+
 
 def test_every_category_that_can_be_appealed_has_a_text() -> None:
     book = Playbook.load()
@@ -246,9 +257,16 @@ def test_every_category_that_can_be_appealed_has_a_text() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[letter.default]\nsubject = "{who}"\nparagraphs = ["a"]\nrequest = "b"', "{who}"),
-        ('[letter.x]\nsubject = "a"\nparagraphs = ["a"]\nrequest = "b"', "letter.default: missing"),
-        ('[letter.default]\nsubject = "a"\nrequest = "b"', "letter.default.paragraphs"),
+        (
+            f'[letter.default]\n{CITED}subject = "{{who}}"\nparagraphs = ["a"]\nrequest = "b"',
+            "{who}",
+        ),
+        (
+            f'[letter.x]\n{CITED}subject = "a"\nparagraphs = ["a"]\nrequest = "b"',
+            "letter.default: missing",
+        ),
+        (f'[letter.default]\n{CITED}subject = "a"\nrequest = "b"', "letter.default.paragraphs"),
+        ('[letter.default]\nsubject = "a"\nparagraphs = ["a"]\nrequest = "b"', "source: Field"),
         ("[letter", "not TOML"),
     ],
 )

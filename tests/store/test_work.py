@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -74,6 +75,27 @@ async def test_of_two_who_act_at_once_one_is_told(database: Database, number: st
             await work.pend(tx, item.id, NOW + DAY, item.revision, NOW)
     (item,) = await listed(database, assignee="ann")
     assert (item.revision, item.state) == (1, work.WorkState.OPEN)
+
+
+async def test_of_many_who_take_an_item_at_the_same_moment_one_has_it(
+    database: Database, number: str
+) -> None:
+    """Eight people have the same page open; each transaction runs beside the others."""
+    await follow(database, held(number))
+    (item,) = await listed(database)
+    people = [f"person {place}" for place in range(8)]
+
+    async def take(who: str) -> str:
+        try:
+            async with database.transaction() as tx:
+                await work.assign(tx, item.id, who, item.revision)
+        except work.ChangedMeanwhile:
+            return ""
+        return who
+
+    (winner,) = filter(None, await asyncio.gather(*map(take, people)))
+    (after,) = await listed(database)
+    assert (after.assignee, after.revision) == (winner, item.revision + 1)
 
 
 async def test_what_is_put_off_comes_back_by_itself(database: Database, number: str) -> None:
