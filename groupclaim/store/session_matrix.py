@@ -254,21 +254,24 @@ async def _money_of(reading: Reading, session_ids: Sequence[str]) -> dict[str, t
     of = await reading.rows(
         select(claim.c.claim_number, claim.c.session_id).where(claim.c.session_id.in_(session_ids))
     )
-    # By number, not by a join: the view adds up what each claim's transfers say, and a database
-    # does that for all claims there are before it joins.
-    amounts = await reading.rows(
-        select(_MONEY).where(_MONEY.c.claim_number.in_([row.claim_number for row in of]))
-    )
-    by_claim = {row.claim_number: row for row in amounts}
+    amounts = await _amounts(reading, [row.claim_number for row in of])
     sums: dict[str, tuple[int, int]] = {}
     for row in of:
         allowed, paid = sums.get(row.session_id, (0, 0))
-        money = by_claim[row.claim_number]
+        money = amounts[row.claim_number]
         sums[row.session_id] = (
             allowed + int(money.allowed_cents or 0),
             paid + int(money.paid_cents or 0),
         )
     return sums
+
+
+async def _amounts(reading: Reading, numbers: Sequence[str]) -> dict[str, Row[Any]]:
+    """What payers allowed and paid, by claim."""
+    # By number, not by a join: the view adds up what each claim's transfers say, and a database
+    # does that for all claims there are before it joins.
+    rows = await reading.rows(select(_MONEY).where(_MONEY.c.claim_number.in_(numbers)))
+    return {row.claim_number: row for row in rows}
 
 
 async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:
@@ -289,13 +292,10 @@ async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:
             case((note.c.withdrawn_at.is_(None), note.c.signed_at)).label("signed_at"),
             eligibility.c.document.label("answer"),
             _STANDING.c.standing,
-            _MONEY.c.allowed_cents,
-            _MONEY.c.paid_cents,
             short.label("short"),
         )
         .join(claim, claim.c.claim_number == participant.c.claim_number)
         .join(_STANDING, _STANDING.c.claim_number == participant.c.claim_number)
-        .join(_MONEY, _MONEY.c.claim_number == participant.c.claim_number)
         .outerjoin(eligibility, eligibility.c.claim_number == participant.c.claim_number)
         .outerjoin(
             note,
@@ -308,11 +308,16 @@ async def seats(reading: Reading, session_id: str) -> tuple[Seat, ...]:
         .order_by(participant.c.claim_number)
     )
     names = await practice.names(reading)
-    return tuple([await _seat(reading, row, rows, names) for row in rows])
+    amounts = await _amounts(reading, [row.claim_number for row in rows])
+    return tuple([await _seat(reading, row, rows, amounts, names) for row in rows])
 
 
 async def _seat(
-    reading: Reading, row: Row[Any], room: Sequence[Row[Any]], names: Mapping[str, str]
+    reading: Reading,
+    row: Row[Any],
+    room: Sequence[Row[Any]],
+    amounts: Mapping[str, Row[Any]],
+    names: Mapping[str, str],
 ) -> Seat:
     found = await claims.read_findings(reading, row.claim_number, Step.CHECK_DOCUMENTATION)
     return Seat(
@@ -329,10 +334,10 @@ async def _seat(
         hold_code=row.hold_code,
         reason=row.reason,
         standing=row.standing,
-        allowed_cents=row.allowed_cents,
-        paid_cents=row.paid_cents,
+        allowed_cents=amounts[row.claim_number].allowed_cents,
+        paid_cents=amounts[row.claim_number].paid_cents,
         short_cents=int(row.short),
-        variance_cents=_variance(row, room),
+        variance_cents=_variance(row, room, amounts),
     )
 
 
@@ -355,15 +360,18 @@ async def _left(reading: Reading, row: Row[Any]) -> int | None:
     return sum(left, start=0) if left else None
 
 
-def _variance(row: Row[Any], room: Sequence[Row[Any]]) -> int | None:
+def _variance(
+    row: Row[Any], room: Sequence[Row[Any]], amounts: Mapping[str, Row[Any]]
+) -> int | None:
+    allowed = amounts[row.claim_number].allowed_cents
     others = [
-        item.allowed_cents
+        amounts[item.claim_number].allowed_cents
         for item in room
         if item.payer_key == row.payer_key
         and item.claim_number != row.claim_number
-        and item.allowed_cents is not None
+        and amounts[item.claim_number].allowed_cents is not None
     ]
-    if row.allowed_cents is None or not others:
+    if allowed is None or not others:
         return None
-    between: float = row.allowed_cents - median(others)
+    between: float = allowed - median(others)
     return round(between)
