@@ -1,12 +1,34 @@
-"""What a year is made of. ``make year`` plays a whole one."""
+"""Simulated time on Temporal: the claims of some weeks through some months, each to its end, and a
+judge who looks at the wire and the books. ``make year`` plays a whole year."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+
 from groupclaim.simulator.world import load_world
 from tests.simulation.made_year import make_year
+from tests.simulation.year import play_year
+
+SEED = 1
+WEEKS = 1
+"""Forty claims each. Ten weeks are four hundred; one takes about 90 seconds of processor time."""
+
+
+async def test_every_claim_of_a_played_practice_comes_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = await play_year(SEED, tmp_path, weeks=WEEKS)
+    with capsys.disabled():
+        print(f"\n{played.told()}")
+    again = f"python -m tests.simulation.year --seed {SEED} --weeks {WEEKS}"
+    assert played.problems == [], again
+    assert played.claims == 40 * WEEKS, again
+    assert played.ended_in.keys() <= {"closed", "not_billable"}, again
+    # Nothing would be shown if no payer had denied, no claim been short or no patient owed.
+    assert {"hold", "denial", "dispute"} <= played.acts.keys(), again
 
 
 def test_a_seed_makes_the_same_year_again_and_another_seed_another(tmp_path: Path) -> None:
