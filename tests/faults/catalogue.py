@@ -187,8 +187,12 @@ FAULTS = (
             "but_not_for_ever",
             "a_failed_block_leaves_nothing",
             "writers_of_several_connections_queue",
+        )
+        + _in(
+            "faults/test_connection_lost",
+            "a_posting_cut_off_leaves_nothing_and_is_done_whole_later",
         ),
-        "no test stops PostgreSQL for 30 seconds or 10 minutes; failover left out",
+        "connections are cut, the server is not stopped for 30 seconds or 10 minutes; no failover",
     ),
     Fault(
         16,
