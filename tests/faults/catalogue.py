@@ -33,8 +33,20 @@ FAULTS = (
             "activities/test_submission",
             "a_worker_that_dies_while_sending_leaves_the_batch_in_doubt",
         )
-        + _in("workflows/test_claim", "a_worker_lost_in_the_middle_of_a_step"),
-        "deaths at single commits are drawn from seeds, not enumerated",
+        + _in("workflows/test_claim", "a_worker_lost_in_the_middle_of_a_step")
+        + _in(
+            "faults/test_crash_points",
+            "a_worker_that_dies_at_every_point_changes_nothing",
+            "no_step_is_without_a_test_of_its_own",
+        )
+        + _in(
+            "activities/test_killed_decisions",
+            "an_overpayment_is_told_and_refunded_once",
+            "a_letter_leaves_once_and_what_is_lost_is_written_off_once",
+            "a_card_is_announced_and_charged_once",
+        ),
+        "single commits are enumerated for a claim's way, its session's and webhooks; for denials, "
+        "disputes, letters and cards they are drawn from seeds",
     ),
     Fault(
         2,
@@ -349,8 +361,12 @@ FAULTS = (
         "member taken off the roster after billing",
         _in("lifecycle/test_paths", "attendance_changed_after_sending_is_decided_by_a_person")
         + _in("workflows/test_claim", "attendance_changed_after_sending")
-        + _in("store/test_authorizations", "who_is_taken_off_the_roster_uses_no_unit"),
-        "no test sends the void",
+        + _in("store/test_authorizations", "who_is_taken_off_the_roster_uses_no_unit")
+        + _in(
+            "activities/test_voids",
+            "a_paid_claim_of_somebody_absent_is_voided_and_its_account_ends_at_zero",
+            "what_was_never_sent_is_only_withdrawn",
+        ),
     ),
     Fault(
         31,
