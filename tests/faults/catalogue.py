@@ -359,7 +359,7 @@ FAULTS = (
     Fault(
         30,
         "member taken off the roster after billing",
-        _in("lifecycle/test_paths", "attendance_changed_after_sending_is_decided_by_a_person")
+        _in("lifecycle/test_paths", "attendance_corrected_back_before_the_payer_was_told")
         + _in("workflows/test_claim", "attendance_changed_after_sending")
         + _in("store/test_authorizations", "who_is_taken_off_the_roster_uses_no_unit")
         + _in(
