@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults seeds year bench fuzz lint lock sbom licences audit-dependencies histories \
+.PHONY: help setup demo chaos up test faults seeds year bench burst fuzz lint lock sbom licences audit-dependencies histories \
   dashboards postgres prometheus chromium screenshots clean
 
 help: ## what there is to make
@@ -39,9 +39,14 @@ seeds: setup ## a thousand practices made from seeds, played without the engine 
 year: setup ## forty patients, four weekly groups, a whole year on Temporal, judged; about an hour
 	$(BIN)/python -m tests.simulation.year --seed $(or $(SEED),1) --weeks 52
 
-bench: setup postgres ## speed and memory beside other libraries; the console's lists over 100,000 claims
+bench: setup postgres ## speed and memory beside a bare engine and other libraries; the console's lists
+	@mkdir -p dist
+	$(BIN)/python -m tests.bench.engine --json dist/bench.json
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.lists
+
+burst: setup ## 5,000 claims at once, from their sessions handed in until the clearinghouse has taken all
+	$(BIN)/python -m tests.faults.burst 5000
 
 fuzz: setup ## 200,000 damaged and invented X12 files against the core and every reader
 	$(BIN)/python -m tests.x12.fuzz

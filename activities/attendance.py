@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from activities import steps
 from activities.claims_told import known_claims
 from activities.messages import Messages
-from activities.on_file import LOOK_AGAIN, invalid, on_file
+from activities.on_file import LOOK_AGAIN, OnFile, invalid, on_file
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import AttendanceRecorded
 from groupclaim.model.base import InputRefused
@@ -17,7 +17,7 @@ from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.eligibility import answer_is_stale
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
-from groupclaim.store.database import Reading, Transaction
+from groupclaim.store.database import Transaction
 from workflows import session
 
 
@@ -78,10 +78,11 @@ class Room:
     async def _tell(self, news: Sequence[claims.ClaimAttendance], now: datetime) -> None:
         async with self._outside.database.reading() as reading:
             known = await known_claims(reading, [item.claim_number for item in news])
-            notes_due = {
-                item.claim_number: await self._note_due(reading, item, now) for item in news
+            found = {
+                item.claim_number: await on_file(self._outside, reading, item.claim_number)
+                for item in news
+                if item.not_billable is None
             }
-            stale = {item.claim_number: await self._coverage_stale(reading, item) for item in news}
             money = await ledger.balances(reading, [item.claim_number for item in news])
         for item in news:
             claim = known[item.claim_number]
@@ -99,30 +100,11 @@ class Room:
                     attendance=item.attendance or Attendance.EXCUSED,
                     not_billable=item.not_billable,
                     sent=item.sent,
-                    note_due_at=notes_due[item.claim_number],
-                    coverage_stale=stale[item.claim_number],
+                    note_due_at=_note_due(found.get(item.claim_number), now),
+                    coverage_stale=_coverage_stale(found.get(item.claim_number)),
                     prepaid=prepaid,
                 ),
             )
-
-    async def _note_due(
-        self, reading: Reading, item: claims.ClaimAttendance, now: datetime
-    ) -> datetime | None:
-        """By when the note should be signed; None when it is, or nothing is billed anyway."""
-        if item.not_billable is not None:
-            return None
-        found = await on_file(self._outside, reading, item.claim_number)
-        if found.billed is None or found.facts.note_signed_at is not None:
-            return None
-        due_at = found.billed.deadlines.note(found.facts.session.ends_at).at
-        return due_at if due_at > now else found.look_again()
-
-    async def _coverage_stale(self, reading: Reading, item: claims.ClaimAttendance) -> bool:
-        """Whether the payer must be asked again before the claim goes on."""
-        if item.not_billable is not None:
-            return False
-        found = await on_file(self._outside, reading, item.claim_number)
-        return found.billed is not None and answer_is_stale(found.facts, found.billed.policy)
 
     @performs(steps.RECORD_SESSION)
     async def record_session(self, progress: steps.SessionProgress) -> steps.Recorded:
@@ -152,6 +134,21 @@ class Room:
             due_at = now + min(timedelta(days=2 ** min(alert.follow_ups - 1, 3)), LOOK_AGAIN)
             await sleep_until(tx, session.workflow_id(alert.session_id), due_at)
             return steps.NextLook(due_at=due_at, timer_seconds=await timer_seconds(tx, due_at))
+
+
+def _note_due(found: OnFile | None, now: datetime) -> datetime | None:
+    """By when the note should be signed; None when it is, or nothing is billed anyway."""
+    if found is None or found.billed is None or found.facts.note_signed_at is not None:
+        return None
+    due_at = found.billed.deadlines.note(found.facts.session.ends_at).at
+    return due_at if due_at > now else found.look_again()
+
+
+def _coverage_stale(found: OnFile | None) -> bool:
+    """Whether the payer must be asked again before the claim goes on."""
+    if found is None or found.billed is None:
+        return False
+    return answer_is_stale(found.facts, found.billed.policy)
 
 
 async def _roster(tx: Transaction, session_id: str) -> steps.Roster:

@@ -19,7 +19,7 @@ from groupclaim.model.session import Attendance
 from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import main_code
-from groupclaim.rules.coordination import not_collectible
+from groupclaim.rules.coordination import Decided, not_collectible
 from groupclaim.rules.pricing import fee_in_force
 from groupclaim.store import claims, coordination, ledger, remittances, work
 from groupclaim.store.database import Transaction
@@ -36,11 +36,12 @@ class BalanceDesk:
             found = await on_file(self._outside, tx, step.claim_number, step.version)
             await ledger.lock_claim(tx, step.claim_number)
             await _charge_alone(tx, step, found)
-            await _spare(tx, step, found)
+            payments = await remittances.claim_payments(tx, step.claim_number)
+            decided = await coordination.last_of_each(tx, payments)
+            await _spare(tx, step, found, decided.get(1))
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
-            following = await next_payer(self._outside, tx, step, found)
-            payments = await remittances.claim_payments(tx, step.claim_number)
+            following = await next_payer(self._outside, tx, step, found, decided)
             share = not_collectible(payments) if following is None else Cents(0)
             await ledger.give_up_share(tx, step.claim_number, share, found.now)
             left = await ledger.balance(tx, step.claim_number)
@@ -99,9 +100,10 @@ async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -
     await ledger.book_self_pay(tx, step.claim_number, due, found.now)
 
 
-async def _spare(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:
+async def _spare(
+    tx: Transaction, step: steps.ClaimStep, found: OnFile, first: Decided | None
+) -> None:
     """A qualified Medicare beneficiary owes nothing of what Medicare left to them."""
-    first = (await coordination.decisions(tx, step.claim_number)).get(1)
     if first is None:
         return
     payment = first.payment

@@ -51,14 +51,17 @@ class NextPayer:
 
 
 async def next_payer(
-    outside: Outside, reading: Reading, step: steps.ClaimStep, found: OnFile
+    outside: Outside,
+    reading: Reading,
+    step: steps.ClaimStep,
+    found: OnFile,
+    decided: Mapping[int, Decided],
 ) -> NextPayer | None:
     """The payer whose decision is awaited before anything is the patient's; None when there is
     none. A first coverage that is not the one billed first counts too: it is billed, and the payer
     that has decided in its place is corrected after it."""
     facts = found.facts
     covers = await practice.coverages(reading, facts.patient_id, facts.service_date)
-    decided = await coordination.decisions(reading, step.claim_number)
     first = decided.get(1)
     if first is None or not covers:
         return None

@@ -242,7 +242,7 @@ class FrontDesk:
             ),
             start_workflow_operation=_carried_again(session_id),
             id=uuid.uuid4().hex,
-            result_type=session.Progress,
+            result_type=session.SessionStanding,
         )
         return {"roster": progress.roster, "claims_ended": progress.ended}
 
@@ -507,7 +507,7 @@ class FrontDesk:
         same ``request``, as those of the other decisions here, decides once."""
         if until is not None and until <= await self._clock.now():
             raise Refused("the waiver would have ended already")
-        progress: claim.Progress = await self._update(
+        progress: claim.ClaimStanding = await self._update(
             claim.workflow_id(number),
             "release_hold",
             claim.ReleaseHold(
@@ -518,7 +518,7 @@ class FrontDesk:
                 second=second,
                 until=until,
             ),
-            claim.Progress,
+            claim.ClaimStanding,
         )
         return progress.model_dump(mode="json")
 

@@ -5,6 +5,8 @@ A signal may be told any number of times; who receives it knows it again by its 
 
 from __future__ import annotations
 
+import asyncio
+
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,6 +21,9 @@ class Messages:
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
         self._task_queue = task_queue
+        self._waking: dict[str, asyncio.Lock] = {}
+        self._asked: dict[str, int] = {}
+        self._woken: dict[str, int] = {}
 
     async def tell_claim(
         self, payer_key: str, number: str, signal: str, event: OutsideEvent
@@ -39,7 +44,19 @@ class Messages:
         )
 
     async def tell_ready(self, connection_id: str) -> None:
-        """Wake the batch of a connection: a claim is ready."""
+        """Wake the batch of a connection: a claim is ready.
+
+        Claims that become ready while it is being woken share the next signal.
+        """
+        turn = self._asked[connection_id] = self._asked.get(connection_id, 0) + 1
+        async with self._waking.setdefault(connection_id, asyncio.Lock()):
+            if self._woken.get(connection_id, 0) >= turn:
+                return
+            told = self._asked[connection_id]
+            await self._wake_batch(connection_id)
+            self._woken[connection_id] = told
+
+    async def _wake_batch(self, connection_id: str) -> None:
         await self._client.start_workflow(
             batch.NAME,
             batch.BatchStart(connection_id=connection_id),
@@ -92,7 +109,7 @@ class Messages:
                 "release_hold",
                 claim.ReleaseHold(code=code, by=by, reason=reason, request=request),
                 id=f"{request}-{claim_number}",
-                result_type=claim.Progress,
+                result_type=claim.ClaimStanding,
             )
         except WorkflowUpdateFailedError:
             return False

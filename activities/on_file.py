@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -88,15 +88,7 @@ async def on_file(
         parties = (await claims.read_version(reading, claim_number, version)).parties
     facts = await practice.claim_facts(reading, claim_number, parties)
     now = await practice_now(reading)
-    decided_on = await reading.scalar(
-        select(func.max(remittance.c.payment_date))
-        .join(remittance_claim, remittance_claim.c.remittance_id == remittance.c.id)
-        .where(
-            remittance_claim.c.claim_number == claim_number,
-            remittance_claim.c.posting.in_(("applied", "denied")),
-            remittance_claim.c.reversed_by.is_(None),
-        )
-    )
+    decided_on = (await reading.execute(_DECIDED_ON, {"number": claim_number})).scalar()
     if facts.payer is None:
         return OnFile(facts, None, coverage_on_file(facts), decided_on, now)
     try:
@@ -112,6 +104,17 @@ def refund_deadline(found: OnFile, since: datetime) -> Deadline:
     zone = ZoneInfo(found.facts.practice.time_zone)
     rule = patient_rights().refund(found.facts.location.address.state)
     return patient_refund(rule, since.astimezone(zone).date(), zone)
+
+
+_DECIDED_ON = (
+    select(func.max(remittance.c.payment_date))
+    .join(remittance_claim, remittance_claim.c.remittance_id == remittance.c.id)
+    .where(
+        remittance_claim.c.claim_number == bindparam("number"),
+        remittance_claim.c.posting.in_(("applied", "denied")),
+        remittance_claim.c.reversed_by.is_(None),
+    )
+)
 
 
 def no_policy(facts: ClaimFacts, error: NoPolicy) -> Finding:

@@ -51,17 +51,18 @@ class Progress:
         state = progress.state
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
-            before = await claims.load_state(tx, state.claim_number)
-            if await claims.record_progress(tx, state, now):
+            before = await claims.locked_state(tx, state.claim_number)
+            if await claims.record_progress(tx, state, now, before=before):
                 await _tell_systems(tx, before, state, now)
-            kept = await claims.load_state(tx, state.claim_number)
+            kept = state if before.sequence <= state.sequence else before
             await sleep_until(tx, claim.workflow_id(state.claim_number), kept.due_at)
             left = await ledger.balance(tx, state.claim_number)
             if kept.hold is not None and not left.charge:
                 at_stake = await practice.usual_charge(tx, state.claim_number)
             else:
                 at_stake = left.payer_open + left.patient_open
-            await work.follow_hold(tx, kept, abs(at_stake), now)
+            if kept.hold is not None or before.hold is not None:
+                await work.follow_hold(tx, kept, abs(at_stake), now)
             return steps.Recorded(
                 timer_seconds=await timer_seconds(tx, state.due_at) if state.due_at else None,
                 billed=left.charge,

@@ -129,9 +129,9 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
     wanted += [(number, session, facts.patient.ref, True) for number, session in before]
     if wanted:
         async with outside.database.transaction() as tx:
-            for number, _, _, _ in wanted:
-                detail = {"purpose": "compared with another note", "for": facts.claim_number}
-                await audit.record(tx, now, "groupclaim", "read_note", number, detail)
+            detail = {"purpose": "compared with another note", "for": facts.claim_number}
+            read = [(number, detail) for number, _, _, _ in wanted]
+            await audit.record_all(tx, now, "groupclaim", "read_note", read)
     notes = []
     for number, session, whose, same_patient in wanted:
         found = await outside.notes.read(session, whose, _there(facts, now))

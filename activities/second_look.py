@@ -58,7 +58,7 @@ class SecondLook:
             return f"its payer may be asked from {first.at:%Y-%m-%d} on"
         return None
 
-    async def ask(self, number: str, what: What, *, by: str, request: str) -> claim.Progress:
+    async def ask(self, number: str, what: What, *, by: str, request: str) -> claim.ClaimStanding:
         """Have the claim looked at again; the same ``request`` once. Raises UnknownRecord, Refused
         and :class:`temporalio.client.WorkflowUpdateFailedError`."""
         now = await self._clock.now()
@@ -71,10 +71,10 @@ class SecondLook:
                 await audit.record(tx, now, by, f"ask_{what}", number, {"request": request})
         handle = self._client.get_workflow_handle(claim.workflow_id(number))
         try:
-            progress: claim.Progress = await handle.execute_update(
+            progress: claim.ClaimStanding = await handle.execute_update(
                 "look_again",
                 claim.LookAgain(what=what, at=now, request=request),
-                result_type=claim.Progress,
+                result_type=claim.ClaimStanding,
                 id=f"look_again:{request}",
             )
         except RPCError as error:

@@ -8,6 +8,7 @@ import logging
 import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 from pydantic import SecretStr
@@ -54,8 +55,9 @@ class KeyLost(SettingsRefused):
     """A key is missing that something is written under; the text names it by its id."""
 
 
-async def open_books(settings: Settings) -> Database:
-    """The database of the settings, brought to this release's schema, with its keys.
+async def open_books(settings: Settings, *, short: bool = False) -> Database:
+    """The database of the settings, brought to this release's schema, with its keys; ``short`` as
+    in :meth:`Database.connect`.
 
     A key file is made only where nothing has been written yet. Raises :class:`KeyLost` where it is
     missing, or lacks a key that something is written under.
@@ -67,7 +69,8 @@ async def open_books(settings: Settings) -> Database:
             await check_keys(empty, settings.keys_file, made_now=True)
         finally:
             await empty.close()
-    database = Database.connect(settings.database_url, Keyring.load_or_generate(settings.keys_file))
+    keyring = Keyring.load_or_generate(settings.keys_file)
+    database = Database.connect(settings.database_url, keyring, short=short)
     try:
         await check_keys(database, settings.keys_file)
     except BaseException:
@@ -130,6 +133,16 @@ def deployment(build: str) -> WorkerDeploymentConfig:
             VersioningBehavior.AUTO_UPGRADE if build else VersioningBehavior.UNSPECIFIED
         ),
     )
+
+
+def worker_settings(build: str = "") -> dict[str, Any]:
+    """How a worker takes and keeps its tasks; ``build`` as in :func:`deployment`."""
+    return {
+        "deployment_config": deployment(build),
+        # A worker that dies keeps its workflows' next tasks for this long.
+        "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
+        "graceful_shutdown_timeout": timedelta(seconds=30),
+    }
 
 
 def payload_keys(keyring: Keyring) -> dict[str, bytes]:
@@ -210,7 +223,7 @@ async def run_worker(settings: Settings) -> None:
     """
     log = structlog.get_logger("groupclaim.worker")
     clearinghouse = open_clearinghouse(settings)
-    database = await open_books(settings)
+    database = await open_books(settings, short=True)
     client = await connect(settings, database.keyring, metrics=True)
     if settings.metrics_port:
         telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
@@ -225,10 +238,7 @@ async def run_worker(settings: Settings) -> None:
             client,
             task_queue=TASK_QUEUE,
             activities=every_activity(outside),
-            deployment_config=deployment(settings.build),
-            # A worker that dies keeps its workflows' next tasks for this long.
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-            graceful_shutdown_timeout=timedelta(seconds=30),
+            **worker_settings(settings.build),
         ):
             await schedule_mailboxes(client, database)
             log.info("worker started", temporal=settings.temporal)

@@ -12,8 +12,9 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Message
     from workflows import submission
+    from workflows.messages import BatchStart as BatchStart
+    from workflows.messages import Ready as Ready
     from workflows.perform import Alarm, Wake, perform
 
 NAME = "BatchWorkflow"
@@ -21,14 +22,6 @@ NAME = "BatchWorkflow"
 
 def workflow_id(connection_id: str) -> str:
     return f"batch/{connection_id}"
-
-
-class BatchStart(Message):
-    connection_id: str
-
-
-class Ready(Message):
-    """A claim has become ready; which one stands in the store."""
 
 
 @workflow.defn(name=NAME)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from typing import Any, Literal
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import (
@@ -28,9 +28,13 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
     from groupclaim.lifecycle.transition import look_again_refused, opened, transition
     from groupclaim.lifecycle.why import Why, why
-    from groupclaim.model.base import Instant, Message
     from workflows import denial as denials
     from workflows import search
+    from workflows.messages import ClaimEnd as ClaimEnd
+    from workflows.messages import ClaimStanding as ClaimStanding
+    from workflows.messages import ClaimStart as ClaimStart
+    from workflows.messages import LookAgain as LookAgain
+    from workflows.messages import ReleaseHold as ReleaseHold
     from workflows.perform import Alarm, Wake, not_approved, perform, perform_here
 
 NAME = "ClaimWorkflow"
@@ -38,57 +42,6 @@ NAME = "ClaimWorkflow"
 
 def workflow_id(claim_number: str) -> str:
     return f"claim/{claim_number}"
-
-
-class ClaimStart(Message):
-    """``state`` is given when a claim is taken up again: woken from the store, or continued.
-
-    ``inbox`` and ``woken_at`` are what a run that continues as new had been told and not yet used.
-    """
-
-    claim_number: str
-    payer_key: str
-    state: ClaimState | None = None
-    inbox: tuple[events.OutsideEvent, ...] = ()
-    woken_at: Instant | None = None
-
-
-class ClaimEnd(Message):
-    stage: Stage
-    reason: str | None
-
-
-class ReleaseHold(Message):
-    """A person's word that the claim may go on although ``code`` holds it.
-
-    ``second`` agrees and ``until`` ends it, where the kind of hold asks for two people.
-    """
-
-    code: str
-    by: str
-    reason: str
-    request: str
-    second: str | None = None
-    until: Instant | None = None
-
-
-class LookAgain(Message):
-    """A person's wish that the rules are run again, or the payer asked for the claim's status."""
-
-    what: Literal["rules", "status"]
-    at: Instant
-    request: str
-
-
-class Progress(Message):
-    """Where the claim stands, for people and lists."""
-
-    stage: Stage
-    hold_code: str | None
-    reason: str | None
-    version: int
-    due_at: str | None
-    step: Step | None
 
 
 @workflow.defn(name=NAME)
@@ -269,7 +222,7 @@ class ClaimWorkflow:
     # --- what people decide: updates, refused before they reach the history
 
     @workflow.update(name="release_hold", description="Let a held claim go on, with a reason")
-    async def release_hold(self, decision: ReleaseHold) -> Progress:
+    async def release_hold(self, decision: ReleaseHold) -> ClaimStanding:
         key = f"release:{decision.request}"
         if key not in self._state.seen:
             recorded = await perform(
@@ -319,7 +272,7 @@ class ClaimWorkflow:
             raise ValueError(f"a waiver of {hold.code} needs an expiry")
 
     @workflow.update(name="look_again", description="Run the rules again, or ask the payer")
-    async def look_again(self, wish: LookAgain) -> Progress:
+    async def look_again(self, wish: LookAgain) -> ClaimStanding:
         key = f"look_again:{wish.request}"
         if key not in self._state.seen:
             self._inbox.append(events.LookAgainAsked(at=wish.at, key=key, what=wish.what))
@@ -336,9 +289,9 @@ class ClaimWorkflow:
     # --- what anyone may ask
 
     @workflow.query(name="progress", description="Stage, hold, version, deadline")
-    def progress(self) -> Progress:
+    def progress(self) -> ClaimStanding:
         state = self._state
-        return Progress(
+        return ClaimStanding(
             stage=state.stage,
             hold_code=state.hold.code if state.hold else None,
             reason=state.reason,

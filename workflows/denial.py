@@ -13,7 +13,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Instant, Message
+    from workflows.messages import DenialStart as DenialStart
     from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DenialWorkflow"
@@ -25,18 +25,6 @@ _AGREED = frozenset({"approve", "bill_patient"})
 
 def workflow_id(claim_number: str, denial: int) -> str:
     return f"denial/{claim_number}/{denial}"
-
-
-class DenialStart(Message):
-    """``news``, ``follow_ups``, ``seen`` and ``woken_at`` are what a run that continues as new
-    had come to."""
-
-    claim_number: str
-    denial: int
-    news: int = 0
-    follow_ups: int = 0
-    seen: tuple[str, ...] = ()
-    woken_at: Instant | None = None
 
 
 @workflow.defn(name=NAME)

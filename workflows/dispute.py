@@ -12,8 +12,11 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Message
     from groupclaim.model.money import Cents
+    from workflows.messages import Approve as Approve
+    from workflows.messages import Close as Close
+    from workflows.messages import DisputeStart as DisputeStart
+    from workflows.messages import Found as Found
     from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DisputeWorkflow"
@@ -28,36 +31,6 @@ _RELEASING = ("given_up", "refunded", "kept")
 
 def workflow_id(case_id: int) -> str:
     return f"dispute/{case_id}"
-
-
-class DisputeStart(Message):
-    """``follow_ups`` is what a run that continues as new had counted."""
-
-    case_id: int
-    follow_ups: int = 0
-
-
-class Found(Message):
-    """A line was found or corrected; which one stands in the store."""
-
-
-class Approve(Message):
-    """A person's word that the letter goes out as it is; ``second`` agrees."""
-
-    by: str
-    reason: str
-    request: str
-    second: str | None = None
-
-
-class Close(Message):
-    """A person's word that nothing more is to be had, or owed, and why."""
-
-    outcome: str
-    by: str
-    reason: str
-    request: str
-    second: str | None = None
 
 
 @workflow.defn(name=NAME)

@@ -21,8 +21,10 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Message
     from workflows import claim as claims
+    from workflows.messages import SessionEnd as SessionEnd
+    from workflows.messages import SessionStanding as SessionStanding
+    from workflows.messages import SessionStart as SessionStart
     from workflows.perform import Alarm, Wake, perform, perform_here
 
 NAME = "GroupSessionWorkflow"
@@ -30,23 +32,6 @@ NAME = "GroupSessionWorkflow"
 
 def workflow_id(session_id: str) -> str:
     return f"session/{session_id}"
-
-
-class SessionStart(Message):
-    session_id: str
-
-
-class SessionEnd(Message):
-    claims: int
-
-
-class Progress(Message):
-    """How far the session is: how many are on the roster, whose claims have ended."""
-
-    roster: int
-    attendance_recorded: bool
-    ended: int
-    open_claims: tuple[str, ...]
 
 
 @workflow.defn(name=NAME)
@@ -84,26 +69,28 @@ class GroupSessionWorkflow:
     async def _start_claims(self, roster: steps.Roster) -> None:
         """Start a claim for each new name; whoever was taken off keeps theirs until it ends."""
         self._invited = {entry.patient_id for entry in roster.entries}
-        for entry in roster.entries:
-            if entry.claim_number in self._roster:
-                continue
-            self._roster[entry.claim_number] = entry
-            try:
-                handle = await workflow.start_child_workflow(
-                    claims.NAME,
-                    claims.ClaimStart(claim_number=entry.claim_number, payer_key=entry.payer_key),
-                    id=claims.workflow_id(entry.claim_number),
-                    result_type=claims.ClaimEnd,
-                    parent_close_policy=ParentClosePolicy.ABANDON,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    search_attributes=claims.first_search_attributes(entry.payer_key),
-                    static_summary=f"90853 claim {entry.claim_number}",
-                )
-            except WorkflowAlreadyStartedError:
-                # The claim is or was carried by another run: nothing here waits for it.
-                self._ended.add(entry.claim_number)
-                continue
-            self._followers.append(asyncio.create_task(self._follow(entry.claim_number, handle)))
+        new = [entry for entry in roster.entries if entry.claim_number not in self._roster]
+        self._roster.update((entry.claim_number, entry) for entry in new)
+        # All at once: one after the other, each would cost a task of this workflow.
+        await asyncio.gather(*map(self._start_claim, new))
+
+    async def _start_claim(self, entry: steps.RosterEntry) -> None:
+        try:
+            handle = await workflow.start_child_workflow(
+                claims.NAME,
+                claims.ClaimStart(claim_number=entry.claim_number, payer_key=entry.payer_key),
+                id=claims.workflow_id(entry.claim_number),
+                result_type=claims.ClaimEnd,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                search_attributes=claims.first_search_attributes(entry.payer_key),
+                static_summary=f"90853 claim {entry.claim_number}",
+            )
+        except WorkflowAlreadyStartedError:
+            # The claim is or was carried by another run: nothing here waits for it.
+            self._ended.add(entry.claim_number)
+            return
+        self._followers.append(asyncio.create_task(self._follow(entry.claim_number, handle)))
 
     async def _follow(
         self, claim_number: str, handle: workflow.ChildWorkflowHandle[claims.ClaimWorkflow, object]
@@ -186,7 +173,7 @@ class GroupSessionWorkflow:
             raise ApplicationError("; ".join(faults), non_retryable=True)
 
     @workflow.update(name="amend_roster", description="Add people to the roster, or take them off")
-    async def amend_roster(self, amendment: steps.AmendRoster) -> Progress:
+    async def amend_roster(self, amendment: steps.AmendRoster) -> SessionStanding:
         await workflow.wait_condition(lambda: self._loaded)
         async with self._room:
             self._refuse(self._faults_of_amendment(amendment))
@@ -214,8 +201,8 @@ class GroupSessionWorkflow:
         self._alarm.moved(wake)
 
     @workflow.query(name="progress", description="Roster, attendance, claims still open")
-    def progress(self) -> Progress:
-        return Progress(
+    def progress(self) -> SessionStanding:
+        return SessionStanding(
             roster=len(self._roster),
             attendance_recorded=self._attendance_recorded,
             ended=len(self._ended),

@@ -11,7 +11,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
-    from groupclaim.model.base import Instant, Message
+    from groupclaim.model.base import Instant
+    from workflows.messages import BatchAcknowledged as BatchAcknowledged
+    from workflows.messages import SubmissionStart as SubmissionStart
     from workflows.perform import Alarm, Wake, perform
 
 NAME = "SubmissionWorkflow"
@@ -19,20 +21,6 @@ NAME = "SubmissionWorkflow"
 
 def workflow_id(batch_id: str) -> str:
     return f"837/{batch_id}"
-
-
-class SubmissionStart(Message):
-    batch_id: str
-
-
-class BatchAcknowledged(Message):
-    """A TA1 or 999 about the batch has been routed; what it said stands in the store.
-
-    A batch whose TA1 is not ``accepted`` gets no 999.
-    """
-
-    by: str
-    accepted: bool = True
 
 
 @workflow.defn(name=NAME)

@@ -60,18 +60,40 @@ async def record(
 ) -> None:
     """Note that ``actor`` did ``action`` to ``subject``, an opaque id. No names of patients in any
     of them; in ``detail``, which is encrypted, a reason may hold one."""
-    key_id = tx.keyring.current
-    said = json.dumps(detail or {}, sort_keys=True, separators=(",", ":"))
+    await record_all(tx, at, actor, action, [(subject, detail or {})])
+
+
+async def record_all(
+    tx: Transaction,
+    at: datetime,
+    actor: str,
+    action: str,
+    done_to: Sequence[tuple[str, Mapping[str, Any]]],
+) -> None:
+    """As :func:`record`, of several subjects, each with its detail."""
+    rows = [_entry(tx.keyring, at, actor, action, *one) for one in done_to]
+    await tx.insert_all(audit_entry, rows)
+
+
+def _entry(
+    keyring: Keyring,
+    at: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: Mapping[str, Any],
+) -> dict[str, Any]:
+    said = json.dumps(detail, sort_keys=True, separators=(",", ":"))
     values = {
         "at": at,
         "actor": actor,
         "action": action,
         "subject": subject,
-        "detail": b64encode(tx.keyring.fields.seal(_DETAIL, said.encode())).decode(),
+        "detail": b64encode(keyring.fields.seal(_DETAIL, said.encode())).decode(),
         "nonce": secrets.token_hex(16),
-        "key_id": key_id,
+        "key_id": keyring.current,
     }
-    await tx.execute(audit_entry.insert().values(**values, code=_code(tx.keyring, values)))
+    return {**values, "code": _code(keyring, values)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 
 from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
@@ -39,46 +39,64 @@ NOTHING = Cents(0)
 
 async def load_state(reading: Reading, claim_number: str) -> ClaimState:
     """The claim's last recorded state. Raises :class:`UnknownRecord`."""
-    text = await reading.scalar(select(claim.c.state).where(claim.c.claim_number == claim_number))
+    text = (await reading.execute(_STATE, {"number": claim_number})).scalar()
     if text is None:
         raise UnknownRecord(f"claim {claim_number}")
     return ClaimState.model_validate_json(text)
 
 
+async def locked_state(tx: Transaction, claim_number: str) -> ClaimState:
+    """As :func:`load_state`, of a claim that nobody else changes until the end of ``tx``."""
+    text = (await tx.execute(_LOCKED_STATE, {"number": claim_number})).scalar()
+    if text is None:
+        raise UnknownRecord(f"claim {claim_number}")
+    return ClaimState.model_validate_json(text)
+
+
+_STATE = select(claim.c.state).where(claim.c.claim_number == bindparam("number"))
+_LOCKED_STATE = _STATE.with_for_update(key_share=True)
+
+
 async def record_progress(
-    tx: Transaction, state: ClaimState, at: datetime, actor: str = "groupclaim"
+    tx: Transaction,
+    state: ClaimState,
+    at: datetime,
+    actor: str = "groupclaim",
+    before: ClaimState | None = None,
 ) -> bool:
     """Keep the claim's state and note the step in its timeline.
 
     A state older than the one kept changes nothing, so steps may be told late, twice or out of
-    order. True when this state is news.
+    order. True when this state is news. ``before`` is the state kept until now, where it is known.
     """
     hold = state.hold
     updated = await tx.execute(
-        update(claim)
-        .where(claim.c.claim_number == state.claim_number, claim.c.sequence <= state.sequence)
-        .values(
-            stage=state.stage.value,
-            hold_code=hold.code if hold else None,
-            held_since=hold.since if hold else None,
-            reason=state.reason,
-            since=state.since,
-            due_at=state.due_at,
-            version=state.version,
-            sequence=state.sequence,
-            state=state.model_dump_json(),
-            updated_at=at,
-        )
+        _RECORD,
+        {
+            "number": state.claim_number,
+            "newest": state.sequence,
+            "stage": state.stage.value,
+            "hold_code": hold.code if hold else None,
+            "held_since": hold.since if hold else None,
+            "reason": state.reason,
+            "since": state.since,
+            "due_at": state.due_at,
+            "version": state.version,
+            "sequence": state.sequence,
+            "state": state.model_dump_json(),
+            "updated_at": at,
+        },
     )
     if updated.rowcount == 0:
         await load_state(tx, state.claim_number)
         return False
-    await _settle_session(
-        tx,
-        select(claim.c.session_id)
-        .where(claim.c.claim_number == state.claim_number)
-        .scalar_subquery(),
-    )
+    if before is None or _keeps_open(before) != _keeps_open(state):
+        await _settle_session(
+            tx,
+            select(claim.c.session_id)
+            .where(claim.c.claim_number == state.claim_number)
+            .scalar_subquery(),
+        )
     return await append_event(
         tx,
         state.claim_number,
@@ -96,6 +114,16 @@ async def record_progress(
         },
         sequence=state.sequence,
     )
+
+
+_RECORD = update(claim).where(
+    claim.c.claim_number == bindparam("number"), claim.c.sequence <= bindparam("newest")
+)
+
+
+def _keeps_open(state: ClaimState) -> bool:
+    """Whether a session is open for this claim's sake."""
+    return state.stage not in ENDED or state.hold is not None
 
 
 async def append_event(
@@ -217,13 +245,17 @@ async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> Cla
 
 async def read_version(reading: Reading, claim_number: str, version: int) -> ClaimVersion:
     """One version of a claim. Raises :class:`UnknownRecord`."""
-    document = await reading.scalar(
-        select(claim_version.c.document).filter_by(claim_number=claim_number, version=version)
-    )
+    which = {"number": claim_number, "place": version}
+    document = (await reading.execute(_VERSION, which)).scalar()
     if document is None:
         raise UnknownRecord(f"version {version} of claim {claim_number}")
     return reading.unseal(claim_version, document, ClaimVersion)
 
+
+_VERSION = select(claim_version.c.document).where(
+    claim_version.c.claim_number == bindparam("number"),
+    claim_version.c.version == bindparam("place"),
+)
 
 # --- findings
 
@@ -232,41 +264,43 @@ async def replace_findings(
     tx: Transaction, claim_number: str, step: str, findings: Sequence[Finding], at: datetime
 ) -> None:
     """What ``step`` found now, in place of what it found before; the same again keeps its date."""
-    if await read_findings(tx, claim_number, step) == tuple(findings):
+    kept = await read_findings(tx, claim_number, step)
+    if kept == tuple(findings):
         return
-    await tx.execute(delete(finding).filter_by(claim_number=claim_number, step=step))
-    for position, item in enumerate(findings, 1):
-        await tx.execute(
-            finding.insert().values(
-                claim_number=claim_number,
-                step=step,
-                position=position,
-                rule=item.rule,
-                severity=item.severity.value,
-                sentence=item.sentence,
-                fix=item.fix,
-                hold=item.hold,
-                releasable=item.releasable,
-                evidence=list(item.evidence),
-                source_policy=item.source.policy if item.source else None,
-                source_version=item.source.version if item.source else None,
-                source_citation=item.source.citation if item.source else None,
-                source_verified=item.source.verified if item.source else None,
-                created_at=at,
-            )
-        )
+    if kept:
+        await tx.execute(delete(finding).filter_by(claim_number=claim_number, step=step))
+    await tx.insert_all(
+        finding,
+        [
+            {
+                "claim_number": claim_number,
+                "step": step,
+                "position": position,
+                "rule": item.rule,
+                "severity": item.severity.value,
+                "sentence": item.sentence,
+                "fix": item.fix,
+                "hold": item.hold,
+                "releasable": item.releasable,
+                "evidence": list(item.evidence),
+                "source_policy": item.source.policy if item.source else None,
+                "source_version": item.source.version if item.source else None,
+                "source_citation": item.source.citation if item.source else None,
+                "source_verified": item.source.verified if item.source else None,
+                "created_at": at,
+            }
+            for position, item in enumerate(findings, 1)
+        ],
+    )
 
 
 async def read_findings(
     reading: Reading, claim_number: str, step: str | None = None
 ) -> tuple[Finding, ...]:
     """What the rules found about a claim; of one ``step``, or of all in the order found."""
-    query = select(finding).where(finding.c.claim_number == claim_number)
-    if step is not None:
-        query = query.where(finding.c.step == step)
-    rows = await reading.rows(
-        query.order_by(finding.c.created_at, finding.c.step, finding.c.position)
-    )
+    query = _FINDINGS if step is None else _FINDINGS_OF_STEP
+    values = {"number": claim_number} if step is None else {"number": claim_number, "of": step}
+    rows = (await reading.execute(query, values)).all()
     return tuple(
         Finding(
             rule=row.rule,
@@ -288,6 +322,13 @@ async def read_findings(
         for row in rows
     )
 
+
+_FINDINGS = (
+    select(finding)
+    .where(finding.c.claim_number == bindparam("number"))
+    .order_by(finding.c.created_at, finding.c.step, finding.c.position)
+)
+_FINDINGS_OF_STEP = _FINDINGS.where(finding.c.step == bindparam("of"))
 
 # --- attendance and roster
 

@@ -64,8 +64,14 @@ async def timer_seconds(reading: Reading, due: datetime) -> float | None:
     return max(0.0, (due - datetime.now(UTC)).total_seconds())
 
 
+_INSTANT = select(practice_clock.c.instant)
+
+
 async def _stored(reading: Reading) -> datetime | None:
-    instant: datetime | None = await reading.scalar(select(practice_clock.c.instant))
+    """Read once: within one transaction the clock stands."""
+    if "clock" not in reading.read:
+        reading.read["clock"] = await reading.scalar(_INSTANT)
+    instant: datetime | None = reading.read["clock"]
     return instant
 
 
@@ -84,9 +90,10 @@ async def _move(tx: Transaction, instant: datetime) -> None:
 
 async def sleep_until(tx: Transaction, workflow_id: str, due_at: datetime | None) -> None:
     """Note that a workflow waits until ``due_at``; None when it waits for no moment."""
-    await tx.execute(delete(wakeup).where(wakeup.c.workflow_id == workflow_id))
-    if due_at is not None:
-        await tx.insert_new(wakeup, {"workflow_id": workflow_id, "due_at": due_at})
+    if due_at is None:
+        await tx.execute(delete(wakeup).where(wakeup.c.workflow_id == workflow_id))
+    else:
+        await tx.put(wakeup, {"workflow_id": workflow_id, "due_at": due_at})
 
 
 async def next_wakeup(reading: Reading) -> datetime | None:

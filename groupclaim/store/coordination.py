@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from sqlalchemy import select
@@ -36,8 +37,13 @@ class Unmatched(Exception):
 
 async def decisions(reading: Reading, claim_number: str) -> dict[int, Decided]:
     """The last decision in force of each payer, by its place in the order of billing."""
+    return await last_of_each(reading, await claim_payments(reading, claim_number))
+
+
+async def last_of_each(reading: Reading, payments: Iterable[ClaimPayment]) -> dict[int, Decided]:
+    """As :func:`decisions`, of decisions in force that have been read."""
     found: dict[int, Decided] = {}
-    for payment in await claim_payments(reading, claim_number):
+    for payment in payments:
         day: date | None = await reading.scalar(
             select(remittance.c.payment_date).where(remittance.c.id == payment.remittance_id)
         )

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -40,11 +41,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import VIEWS, counter, view_ddl
+from groupclaim.store.sqlite import hasty
 
 BUSY_SECONDS: float = 60
 """How long SQLite waits for another writer; above the longest posting."""
 
 _ATTEMPTS = 3
+_CONNECTIONS = 24
 _MIGRATION_LOCK = 90853
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,6 +59,8 @@ class Reading:
     def __init__(self, connection: AsyncConnection, keyring: Keyring) -> None:
         self.connection = connection
         self.keyring = keyring
+        self.read: dict[str, Any] = {}
+        """What does not change while this is open and was read once."""
 
     async def execute(
         self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] = ()
@@ -78,6 +83,27 @@ class Reading:
         )
 
 
+@cache
+def _inserting(table: Table) -> Executable:
+    return table.insert()
+
+
+@cache
+def _inserting_new(dialect: str, table: Table) -> Executable:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table).on_conflict_do_nothing().returning(literal_column("1"))
+
+
+@cache
+def _putting(dialect: str, table: Table) -> Executable:
+    statement: Any = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)
+    keys = list(table.primary_key.columns)
+    given = {column.name: statement.excluded[column.name] for column in table.columns}
+    changed = {name: value for name, value in given.items() if name not in {k.name for k in keys}}
+    done: Executable = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    return done
+
+
 class Transaction(Reading):
     """An open transaction that may write; it is kept whole or not at all."""
 
@@ -89,16 +115,18 @@ class Transaction(Reading):
 
     async def insert_new(self, table: Table, values: Mapping[str, Any]) -> bool:
         """Insert unless a row with the same primary key or unique value is there; True if new."""
-        insert = sqlite.insert if self.connection.dialect.name == "sqlite" else postgresql.insert
-        inserted = await self.first(
-            insert(table).values(values).on_conflict_do_nothing().returning(literal_column("1"))
-        )
-        return inserted is not None
+        statement = _inserting_new(self.connection.dialect.name, table)
+        return (await self.connection.execute(statement, dict(values))).first() is not None
+
+    async def put(self, table: Table, values: Mapping[str, Any]) -> None:
+        """Insert a row, or give the row with the same primary key these values."""
+        statement = _putting(self.connection.dialect.name, table)
+        await self.connection.execute(statement, dict(values))
 
     async def insert_all(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows that must all be new, in one go."""
         if rows:
-            await self.connection.execute(table.insert(), rows)
+            await self.connection.execute(_inserting(table), rows if len(rows) > 1 else rows[0])
 
     async def next_number(self, name: str) -> int:
         """The next of a series, from 1, without gaps: a rolled back number is given again."""
@@ -125,10 +153,22 @@ class Database:
         )
 
     @classmethod
-    def connect(cls, url: str, keyring: Keyring) -> Database:
-        """Use ``sqlite:///path`` or ``postgresql://...``; :func:`migrate` has made the tables."""
+    def connect(cls, url: str, keyring: Keyring, *, short: bool = False) -> Database:
+        """Use ``sqlite:///path`` or ``postgresql://...``; :func:`migrate` has made the tables.
+
+        ``short``: all that is asked of it takes little time, as a worker's steps do; on SQLite
+        statements then run where they are asked for (:mod:`groupclaim.store.sqlite`).
+        """
+        driver = _driver(url, asynchronous=True)
+        hastily = short and driver.get_backend_name() == "sqlite"
         engine = create_async_engine(
-            _driver(url, asynchronous=True), pool_size=8, max_overflow=16, pool_timeout=BUSY_SECONDS
+            driver,
+            # Those once opened stay open, and the one last used is used first.
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            pool_use_lifo=True,
+            pool_timeout=BUSY_SECONDS,
+            connect_args={"async_creator_fn": hasty} if hastily else {},
         )
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine.sync_engine)

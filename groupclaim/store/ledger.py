@@ -35,7 +35,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, case, func, literal, select
+from sqlalchemy import ColumnElement, Row, bindparam, case, func, literal, select
 
 from groupclaim.model.money import Cents
 from groupclaim.store.database import Reading, Transaction
@@ -574,6 +574,19 @@ _OF_PATIENTS_ALONE = func.coalesce(
 """What is charged for sessions that no payer is billed for."""
 
 
+_BALANCES = (
+    select(
+        transfer.c.claim_number,
+        _SIGNED[Account.CHARGES].label("charges"),
+        _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
+        _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
+        _PREPAID.label("prepaid"),
+    )
+    .where(transfer.c.claim_number.in_(bindparam("numbers", expanding=True)))
+    .group_by(transfer.c.claim_number)
+)
+
+
 async def balance(reading: Reading, claim_number: str) -> Balance:
     """What is open on one claim."""
     return (await balances(reading, [claim_number]))[claim_number]
@@ -596,17 +609,7 @@ async def patient_share(reading: Reading, claim_number: str) -> Cents:
 
 async def balances(reading: Reading, claim_numbers: Collection[str]) -> dict[str, Balance]:
     """What is open on each of these claims."""
-    rows = await reading.rows(
-        select(
-            transfer.c.claim_number,
-            _SIGNED[Account.CHARGES].label("charges"),
-            _SIGNED[Account.PAYER_RECEIVABLE].label("payer"),
-            _SIGNED[Account.PATIENT_RECEIVABLE].label("patient"),
-            _PREPAID.label("prepaid"),
-        )
-        .where(transfer.c.claim_number.in_(claim_numbers))
-        .group_by(transfer.c.claim_number)
-    )
+    rows = (await reading.execute(_BALANCES, {"numbers": list(claim_numbers)})).all()
     nothing = Balance(Cents(0), Cents(0), Cents(0), Cents(0))
     found = dict.fromkeys(claim_numbers, nothing)
     for row in rows:

@@ -9,11 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Executable,
+    Label,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 
 from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
@@ -471,7 +488,7 @@ async def _coverage(reading: Reading, patient_id: str, day: date) -> Coverage | 
     return next(iter(await coverages(reading, patient_id, day)), None)
 
 
-def _in_force(table: Table, day: date) -> ColumnElement[bool]:
+def _in_force(table: Table, day: date | ColumnElement[date]) -> ColumnElement[bool]:
     return (table.c.effective_from <= day) & (
         table.c.effective_to.is_(None) | (table.c.effective_to >= day)
     )
@@ -730,10 +747,15 @@ Kept = TypeVar("Kept", bound=BaseModel)
 
 
 async def _open(reading: Reading, table: Table, key: str, record: type[Kept]) -> Kept:
-    document = await reading.scalar(select(table.c.document).where(table.c.id == key))
+    document = (await reading.execute(_by_id(table), {"key": key})).scalar()
     if document is None:
         raise UnknownRecord(f"{table.name} {key}")
     return reading.unseal(table, document, record)
+
+
+@cache
+def _by_id(table: Table) -> Select[Any]:
+    return select(table.c.document).where(table.c.id == bindparam("key"))
 
 
 async def open_all(
@@ -798,66 +820,30 @@ async def claim_facts(
     Payer, coverage and the payer's answer are those of ``parties`` where they are given: of a
     version that has been made, whatever is on file by now.
     """
-    row = await reading.first(
-        select(
-            participant,
-            group_session.c.attendance_recorded_at,
-            group_session.c.document.label("session"),
-            claim.c.service_date.label("day"),
-            practice.c.document.label("practice"),
-            location.c.document.label("location"),
-            clinician.c.document.label("clinician"),
-            patient.c.document.label("patient"),
-        )
-        .join(group_session, group_session.c.id == participant.c.session_id)
-        .join(claim, claim.c.claim_number == participant.c.claim_number)
-        .join(practice, practice.c.id == group_session.c.practice_id)
-        .join(location, location.c.id == group_session.c.location_id)
-        .join(clinician, clinician.c.id == group_session.c.clinician_id)
-        .join(patient, patient.c.id == participant.c.patient_id)
-        .where(participant.c.claim_number == claim_number)
-    )
+    row = (await reading.execute(_ONE_CLAIM, {"number": claim_number})).first()
     if row is None:
         raise UnknownRecord(f"claim {claim_number}")
     day, patient_id = row.day, row.patient_id
     place = reading.unseal(location, row.location, Location)
+    person = reading.unseal(clinician, row.clinician, Clinician)
+    supervisor_id = person.supervisor and reading.keyring.opaque("clinician", person.supervisor)
+    of_patient = await _kept(
+        reading, _OF_A_PATIENT, patient=patient_id, day=day, supervisor=supervisor_id or ""
+    )
     cover: Coverage | None
-    billed: Payer | None
     if parties is not None:
         cover, answer = parties.coverage, parties.answer
-        payer_key, billed = reading.keyring.payer_key(parties.payer.ref), parties.payer
+        payer_key = reading.keyring.payer_key(parties.payer.ref)
     else:
-        cover = await _coverage(reading, patient_id, day)
-        answer = await _answer(reading, claim_number, cover)
+        cover = min(
+            of_patient.all(coverage, Coverage), key=lambda item: item.priority, default=None
+        )
+        answer = _about(reading, row.answer, cover)
         payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else NO_PAYER
-        billed = await _open(reading, payer, payer_key, Payer) if cover else None
-    person = reading.unseal(clinician, row.clinician, Clinician)
-    plans = await open_all(
-        reading,
-        treatment_plan,
-        TreatmentPlan,
-        treatment_plan.c.patient_id == patient_id,
-        treatment_plan.c.valid_from <= day,
-        treatment_plan.c.valid_to >= day,
-    )
-    attended = await reading.scalar(
-        select(func.count()).where(
-            participant.c.session_id == row.session_id,
-            participant.c.on_roster,
-            participant.c.attendance == Attendance.ATTENDED,
-        )
-    )
-    signed = await reading.first(
-        select(note.c.signed_at, note.c.withdrawn_at).filter_by(
-            session_id=row.session_id, patient_id=patient_id
-        )
-    )
-    withdrawn = signed.withdrawn_at if signed is not None else None
-    services = await reading.rows(
-        select(other_service.c.document, other_service.c.starts_at)
-        .where(other_service.c.patient_id == patient_id)
-        .order_by(other_service.c.starts_at, other_service.c.id)
-    )
+    of_payer = await _kept(reading, _OF_A_PAYER, payer=payer_key)
+    billed = parties.payer if parties is not None else None
+    if parties is None and cover is not None:
+        billed = of_payer.one(payer, Payer, payer_key)
     zone = ZoneInfo(place.time_zone)
     return ClaimFacts(
         claim_number=claim_number,
@@ -871,36 +857,148 @@ async def claim_facts(
         payer=billed,
         coverage=cover,
         eligibility=answer,
-        plan=max(plans, key=lambda item: (item.signed_at, item.ref), default=None),
-        authorizations=await authorizations.of_patient(reading, patient_id, claim_number),
-        contracts=await _contracts(reading, payer_key),
-        fees=await open_all(reading, fee, Fee),
+        plan=max(
+            of_patient.all(treatment_plan, TreatmentPlan),
+            key=lambda item: (item.signed_at, item.ref),
+            default=None,
+        ),
+        authorizations=await authorizations.of_patient(reading, patient_id, claim_number)
+        if row.authorized
+        else (),
+        contracts=tuple(sorted(of_payer.contracts(), key=lambda item: item.effective_from)),
+        fees=of_patient.all(fee, Fee),
         other_services=tuple(
-            reading.unseal(other_service, item.document, OtherService)
-            for item in services
-            if item.starts_at.astimezone(zone).date() == day
+            sorted(
+                (
+                    item
+                    for item in of_patient.all(other_service, OtherService)
+                    if item.starts_at.astimezone(zone).date() == day
+                ),
+                key=lambda item: item.starts_at,
+            )
         ),
         attendance=Attendance(row.attendance) if row.attendance else None,
         minutes=row.minutes,
         copay_paid=Cents(row.copay_cents),
-        group_size=attended if row.attendance_recorded_at is not None else None,
-        note_signed_at=None if withdrawn else signed.signed_at if signed else None,
-        note_withdrawn_at=withdrawn,
+        group_size=row.attended if row.attendance_recorded_at is not None else None,
+        note_signed_at=None if row.note_withdrawn_at else row.note_signed_at,
+        note_withdrawn_at=row.note_withdrawn_at,
         remote=remote_part(reading, row.document),
-        supervisor=await _open(
-            reading, clinician, reading.keyring.opaque("clinician", person.supervisor), Clinician
-        )
-        if person.supervisor
-        else None,
-        coverage_calls=await open_all(
-            reading,
-            coverage_call,
-            CoverageCall,
-            coverage_call.c.patient_id == patient_id,
-            _in_force(coverage_call, day),
-        ),
+        supervisor=of_patient.one(clinician, Clinician, supervisor_id) if supervisor_id else None,
+        coverage_calls=of_patient.all(coverage_call, CoverageCall),
         other_session_days=await _other_session_days(reading, patient_id, row.session_id, day),
     )
+
+
+_sat = participant.alias()
+_ONE_CLAIM = (
+    select(
+        participant,
+        group_session.c.attendance_recorded_at,
+        group_session.c.document.label("session"),
+        claim.c.service_date.label("day"),
+        location.c.document.label("location"),
+        clinician.c.document.label("clinician"),
+        practice.c.document.label("practice"),
+        patient.c.document.label("patient"),
+        eligibility.c.document.label("answer"),
+        note.c.signed_at.label("note_signed_at"),
+        note.c.withdrawn_at.label("note_withdrawn_at"),
+        select(func.count())
+        .where(
+            _sat.c.session_id == participant.c.session_id,
+            _sat.c.on_roster,
+            _sat.c.attendance == Attendance.ATTENDED,
+        )
+        .scalar_subquery()
+        .label("attended"),
+        select(authorization.c.id)
+        .where(authorization.c.patient_id == participant.c.patient_id)
+        .exists()
+        .label("authorized"),
+    )
+    .join(group_session, group_session.c.id == participant.c.session_id)
+    .join(claim, claim.c.claim_number == participant.c.claim_number)
+    .join(location, location.c.id == group_session.c.location_id)
+    .join(clinician, clinician.c.id == group_session.c.clinician_id)
+    .join(practice, practice.c.id == group_session.c.practice_id)
+    .join(patient, patient.c.id == participant.c.patient_id)
+    .outerjoin(eligibility, eligibility.c.claim_number == participant.c.claim_number)
+    .outerjoin(
+        note,
+        (note.c.session_id == participant.c.session_id)
+        & (note.c.patient_id == participant.c.patient_id),
+    )
+    .where(participant.c.claim_number == bindparam("number"))
+)
+"""The claim, and the one record of each kind that it names: written once, because putting such a
+statement together takes longer than carrying it out."""
+
+
+def _documents(table: Table, *where: ColumnElement[bool]) -> Select[Any]:
+    kind: Label[str] = literal_column(f"'{table.name}'").label("kind")
+    return select(kind, table.c.id, table.c.document).where(*where)
+
+
+_of_patient, _on_day = bindparam("patient", type_=String), bindparam("day", type_=Date)
+_OF_A_PATIENT = union_all(
+    _documents(coverage, coverage.c.patient_id == _of_patient, _in_force(coverage, _on_day)),
+    _documents(
+        treatment_plan,
+        treatment_plan.c.patient_id == _of_patient,
+        treatment_plan.c.valid_from <= _on_day,
+        treatment_plan.c.valid_to >= _on_day,
+    ),
+    _documents(other_service, other_service.c.patient_id == _of_patient),
+    _documents(
+        coverage_call,
+        coverage_call.c.patient_id == _of_patient,
+        _in_force(coverage_call, _on_day),
+    ),
+    _documents(fee),
+    _documents(clinician, clinician.c.id == bindparam("supervisor")),
+)
+_OF_A_PAYER = union_all(
+    _documents(payer, payer.c.id == bindparam("payer")),
+    _documents(contract, contract.c.payer_key == bindparam("payer")),
+)
+
+
+class _Documents:
+    """Records of several tables, each in the order of their ids, as long as none is opened."""
+
+    def __init__(self, reading: Reading, rows: Sequence[Row[Any]]) -> None:
+        self._reading = reading
+        self._rows = sorted(rows, key=lambda row: row.id)
+
+    def all(self, table: Table, record: type[Kept]) -> tuple[Kept, ...]:
+        return tuple(
+            self._reading.unseal(table, row.document, record)
+            for row in self._rows
+            if row.kind == table.name
+        )
+
+    def one(self, table: Table, record: type[Kept], key: str) -> Kept:
+        """Raises :class:`UnknownRecord` where it is not there."""
+        found = self.all(table, record)
+        if not found:
+            raise UnknownRecord(f"{table.name} {key}")
+        return found[0]
+
+    def contracts(self) -> tuple[Contract, ...]:
+        return tuple(
+            _open_contract(self._reading, row.document)
+            for row in self._rows
+            if row.kind == contract.name
+        )
+
+
+async def _kept(reading: Reading, statement: Executable, **values: object) -> _Documents:
+    return _Documents(reading, (await reading.execute(statement, values)).all())
+
+
+def _open_contract(reading: Reading, document: bytes) -> Contract:
+    return _CONTRACT.validate_json(reading.keyring.fields.open("contract.document", document))
 
 
 async def _answer(
@@ -910,6 +1008,12 @@ async def _answer(
     document = await reading.scalar(
         select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
     )
+    return _about(reading, document, cover)
+
+
+def _about(
+    reading: Reading, document: bytes | None, cover: Coverage | None
+) -> EligibilityAnswer | None:
     if document is None or cover is None:
         return None
     answer = reading.unseal(eligibility, document, EligibilityAnswer)
@@ -929,21 +1033,29 @@ def remote_part(reading: Reading, document: bytes | None) -> RemotePart | None:
 async def _other_session_days(
     reading: Reading, patient_id: str, session_id: str, day: date
 ) -> tuple[date, ...]:
-    rows = await reading.rows(
-        select(group_session.c.service_date)
-        .join(participant, participant.c.session_id == group_session.c.id)
-        .where(
-            participant.c.patient_id == patient_id,
-            participant.c.session_id != session_id,
-            participant.c.on_roster,
-            participant.c.attendance == Attendance.ATTENDED,
-            participant.c.not_billable.is_(None),
-            group_session.c.service_date >= day.replace(month=1, day=1),
-            group_session.c.service_date <= day.replace(month=12, day=31),
-        )
-        .order_by(group_session.c.service_date)
+    values = {
+        "patient": patient_id,
+        "session": session_id,
+        "first": day.replace(month=1, day=1),
+        "last": day.replace(month=12, day=31),
+    }
+    return tuple((await reading.execute(_OTHER_DAYS, values)).scalars())
+
+
+_OTHER_DAYS = (
+    select(group_session.c.service_date)
+    .join(participant, participant.c.session_id == group_session.c.id)
+    .where(
+        participant.c.patient_id == bindparam("patient"),
+        participant.c.session_id != bindparam("session"),
+        participant.c.on_roster,
+        participant.c.attendance == Attendance.ATTENDED,
+        participant.c.not_billable.is_(None),
+        group_session.c.service_date >= bindparam("first"),
+        group_session.c.service_date <= bindparam("last"),
     )
-    return tuple(row.service_date for row in rows)
+    .order_by(group_session.c.service_date)
+)
 
 
 async def find_payer(reading: Reading, is_wanted: Callable[[Payer], bool]) -> Payer | None:
@@ -960,18 +1072,6 @@ async def held_for_payer(reading: Reading) -> tuple[str, ...]:
         .order_by(claim.c.claim_number)
     )
     return tuple(row.claim_number for row in rows)
-
-
-async def _contracts(reading: Reading, payer_key: str) -> tuple[Contract, ...]:
-    rows = await reading.rows(
-        select(contract.c.document)
-        .where(contract.c.payer_key == payer_key)
-        .order_by(contract.c.effective_from, contract.c.id)
-    )
-    return tuple(
-        _CONTRACT.validate_json(reading.keyring.fields.open("contract.document", row.document))
-        for row in rows
-    )
 
 
 async def names(reading: Reading) -> dict[str, str]:

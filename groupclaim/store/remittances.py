@@ -18,7 +18,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import Row, bindparam, delete, or_, select, update
 
 from groupclaim.model import claim as model
 from groupclaim.model.money import Cents
@@ -645,28 +645,43 @@ def _chosen(row: Row[Any], *columns: str) -> dict[str, Any]:
 
 async def claim_payments(reading: Reading, claim_number: str) -> tuple[model.ClaimPayment, ...]:
     """What payers decided about a claim and has not been reversed, the oldest first."""
-    rows = await reading.rows(
-        select(remittance_claim)
-        .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
-        .where(
-            remittance_claim.c.claim_number == claim_number,
-            remittance_claim.c.posting.in_(("applied", "denied")),
-            remittance_claim.c.reversed_by.is_(None),
-        )
-        .order_by(
-            remittance.c.payment_date, remittance_claim.c.remittance_id, remittance_claim.c.position
-        )
-    )
+    rows = (await reading.execute(_DECISIONS, {"number": claim_number})).all()
     return tuple([await _claim_payment(reading, row) for row in rows])
 
 
-async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
-    here = {"remittance_id": row.remittance_id, "claim_position": row.position}
-    rows = await reading.rows(
-        select(remittance_adjustment)
-        .filter_by(**here)
-        .order_by(remittance_adjustment.c.line_position, remittance_adjustment.c.position)
+_DECISIONS = (
+    select(remittance_claim)
+    .join(remittance, remittance.c.id == remittance_claim.c.remittance_id)
+    .where(
+        remittance_claim.c.claim_number == bindparam("number"),
+        remittance_claim.c.posting.in_(("applied", "denied")),
+        remittance_claim.c.reversed_by.is_(None),
     )
+    .order_by(
+        remittance.c.payment_date, remittance_claim.c.remittance_id, remittance_claim.c.position
+    )
+)
+_ADJUSTMENTS = (
+    select(remittance_adjustment)
+    .where(
+        remittance_adjustment.c.remittance_id == bindparam("of"),
+        remittance_adjustment.c.claim_position == bindparam("place"),
+    )
+    .order_by(remittance_adjustment.c.line_position, remittance_adjustment.c.position)
+)
+_LINES = (
+    select(remittance_line)
+    .where(
+        remittance_line.c.remittance_id == bindparam("of"),
+        remittance_line.c.claim_position == bindparam("place"),
+    )
+    .order_by(remittance_line.c.line_position)
+)
+
+
+async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
+    here = {"of": row.remittance_id, "place": row.position}
+    rows = (await reading.execute(_ADJUSTMENTS, here)).all()
     adjustments = [
         (
             item.line_position,
@@ -676,9 +691,7 @@ async def _claim_payment(reading: Reading, row: Row[Any]) -> model.ClaimPayment:
         )
         for item in rows
     ]
-    lines = await reading.rows(
-        select(remittance_line).filter_by(**here).order_by(remittance_line.c.line_position)
-    )
+    lines = (await reading.execute(_LINES, here)).all()
     return model.ClaimPayment(
         remittance_id=row.remittance_id,
         position=row.position,

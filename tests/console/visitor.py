@@ -99,12 +99,12 @@ class AtOnce:
 
     async def execute_update_with_start_workflow(
         self, name: str, what: steps.AmendRoster, **options: Any
-    ) -> session.Progress:
+    ) -> session.SessionStanding:
         assert name == "amend_roster"
         roster = await self.house.perform(steps.AMEND_ROSTER, what)
         for entry in roster.entries:
             await self.house.happens(entry.claim_number)
-        return session.Progress(
+        return session.SessionStanding(
             roster=len(roster.entries), attendance_recorded=False, ended=0, open_claims=()
         )
 
@@ -156,11 +156,11 @@ class _AtOnce:
         )
         return await self._told(number, released)
 
-    async def _told(self, number: str, event: OutsideEvent) -> claim.Progress:
+    async def _told(self, number: str, event: OutsideEvent) -> claim.ClaimStanding:
         await self._house.happens(number, event)
         await self._house.settle()
         state = self._house.states[number]
-        return claim.Progress(
+        return claim.ClaimStanding(
             stage=state.stage,
             hold_code=state.hold.code if state.hold else None,
             reason=state.reason,

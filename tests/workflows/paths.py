@@ -377,7 +377,7 @@ async def session_amended(scene: Scene, name: str) -> Handles:
     await handle.execute_update(
         "amend_roster",
         steps.AmendRoster(session_id=name, add=(late,), remove=(first,), by="frontdesk-1"),
-        result_type=session.Progress,
+        result_type=session.SessionStanding,
     )
     await handle.execute_update(
         "record_attendance",

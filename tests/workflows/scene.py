@@ -237,13 +237,13 @@ class Scene:
 
     async def release(
         self, handle: WorkflowHandle[Any, Any], code: str, request: str = "request-1"
-    ) -> claims.Progress:
-        progress: claims.Progress = await handle.execute_update(
+    ) -> claims.ClaimStanding:
+        progress: claims.ClaimStanding = await handle.execute_update(
             "release_hold",
             claims.ReleaseHold(
                 code=code, by="supervisor-1", reason="confirmed with the payer", request=request
             ),
-            result_type=claims.Progress,
+            result_type=claims.ClaimStanding,
         )
         return progress
 

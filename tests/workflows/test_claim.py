@@ -87,7 +87,7 @@ async def test_it_says_why_it_waits(scene: Scene, number: str) -> None:
     assert reasons.waiting_for == "front desk: the session's final attendance"
     assert reasons.since == START
     assert reasons.next_at == state.due_at
-    progress: claim.Progress = await handle.query("progress", result_type=claim.Progress)
+    progress: claim.ClaimStanding = await handle.query("progress", result_type=claim.ClaimStanding)
     assert progress.stage is Stage.ATTENDANCE
     assert progress.hold_code is None
 
@@ -261,15 +261,15 @@ async def test_the_same_request_acts_once(scene: Scene, number: str) -> None:
     handle = scene.client.get_workflow_handle(await held_by_group_size(scene, number))
     both = await asyncio.gather(
         *(
-            handle.execute_update("release_hold", RELEASE, result_type=claim.Progress)
+            handle.execute_update("release_hold", RELEASE, result_type=claim.ClaimStanding)
             for _ in range(2)
         )
     )
     assert {item.hold_code for item in both} == {None}
     await scene.outside.rests(number, Stage.READY)
     decided = len(scene.outside.inputs(steps.RECORD_DECISION))
-    again: claim.Progress = await handle.execute_update(
-        "release_hold", RELEASE, result_type=claim.Progress
+    again: claim.ClaimStanding = await handle.execute_update(
+        "release_hold", RELEASE, result_type=claim.ClaimStanding
     )
     assert again.stage is Stage.READY
     assert len(scene.outside.inputs(steps.CHECK_CODING)) == 2
@@ -357,7 +357,7 @@ async def test_what_a_run_before_had_not_used_is_taken_first(scene: Scene, numbe
     await scene.outside.rests(number, Stage.READY)
     stages = [given.state.stage for given in scene.outside.inputs(steps.RECORD_PROGRESS)]
     assert stages == [Stage.READY]
-    assert (await handle.query("progress", result_type=claim.Progress)).version == 1
+    assert (await handle.query("progress", result_type=claim.ClaimStanding)).version == 1
 
 
 async def test_a_woken_claim_remembers_what_it_was_told(scene: Scene, number: str) -> None:

@@ -93,10 +93,10 @@ async def test_who_was_taken_off_needs_no_attendance(scene: Scene, number: str) 
     scene.outside.answer(
         steps.AMEND_ROSTER, roster(second, third, due_at=START + DAY, timer_seconds=None)
     )
-    progress: session.Progress = await handle.execute_update(
+    progress: session.SessionStanding = await handle.execute_update(
         "amend_roster",
         steps.AmendRoster(session_id=number, remove=(first,), by="frontdesk-1"),
-        result_type=session.Progress,
+        result_type=session.SessionStanding,
     )
     assert progress.roster == 3  # their claim is open until it has ended
     await handle.execute_update("record_attendance", paths.attendance(number, second, third))
@@ -128,10 +128,14 @@ async def test_a_terminated_claim_keeps_the_session_open(scene: Scene, number: s
         await other.result()
 
     async def two_ended() -> bool:
-        progress: session.Progress = await handle.query("progress", result_type=session.Progress)
+        progress: session.SessionStanding = await handle.query(
+            "progress", result_type=session.SessionStanding
+        )
         return progress.ended == 2
 
     await eventually(two_ended)
-    progress: session.Progress = await handle.query("progress", result_type=session.Progress)
+    progress: session.SessionStanding = await handle.query(
+        "progress", result_type=session.SessionStanding
+    )
     assert progress.open_claims == (claim_of(patients[0]),)
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
