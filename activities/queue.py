@@ -12,6 +12,8 @@ from activities.on_file import connection_of
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import ClaimQueued
 from groupclaim.model.claim import VOID, ClaimVersion
+from groupclaim.rules.authorization import fitting_authorization
+from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import batches, claims, practice
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading
@@ -25,9 +27,12 @@ _TAKEN_AFTER_CUTOFF = timedelta(hours=4)
 
 
 async def _stale(reading: Reading, version: ClaimVersion) -> bool:
-    """Whether payer, member or patient on file are others than the version names."""
+    """Whether payer, member or patient on file are others than the version names, or it names no
+    authorization and one that fits is on file by now."""
     facts, parties = await practice.claim_facts(reading, version.claim_number), version.parties
     if facts.payer is None or facts.coverage is None or facts.payer.ref != parties.payer.ref:
+        return True
+    if version.prior_authorization is None and fitting_authorization(facts, GROUP_PSYCHOTHERAPY):
         return True
     days = {"effective_from", "effective_to", "priority"}
     person = {"last_name", "first_name", "birth_date", "sex", "address"}

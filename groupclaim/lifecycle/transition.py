@@ -544,8 +544,8 @@ def _fact_learned(state: ClaimState, event: FactLearned) -> Answer:
     if event.fact is Fact.COVERAGE and hold is None and state.stage in _AFTER_A_PAYER:
         # Another payer may have been found, or another order of them.
         return _go(state, Step.SETTLE_BALANCE)
-    if event.fact is Fact.COVERAGE and state.stage is Stage.READY:
-        # It may still be taken back, unless its batch has been cut.
+    if event.fact in (Fact.COVERAGE, Fact.AUTHORIZATION) and state.stage is Stage.READY:
+        # It may still be taken back and made anew, unless its batch has been cut.
         return _go(state, Step.QUEUE_CLAIM)
     if hold is None or hold.redo is None or HOLDS[hold.code].cleared_by is not event.fact:
         return state, ()

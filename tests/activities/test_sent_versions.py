@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from activities import steps
 from groupclaim import x12
 from groupclaim.lifecycle import events
 from groupclaim.model.intake import PracticeFile
+from groupclaim.model.patient import Authorization
 from groupclaim.store import claims, files, practice
 from tests.activities.house import SAMPLES, House
 
@@ -178,6 +180,27 @@ async def test_a_claim_whose_batch_is_not_cut_is_made_anew_of_what_was_corrected
             assert version.parties.subscriber.member_id == member_id
     assert facts.coverage is not None
     assert facts.coverage.member_id == member_id
+
+
+async def test_an_authorization_recorded_before_the_cut_is_named_on_the_claim(house: House) -> None:
+    """Made without one, and taken back as soon as one that fits is on file: it can only help."""
+    number = await house.claim_of("S2", "P15")
+    async with house.database.reading() as reading:
+        assert (await claims.read_version(reading, number, 1)).prior_authorization is None
+    permit = {
+        "patient": "P15", "payer": COVERED["payer"], "number": "LATE1", "codes": ("90853",),
+        "units": 5, "from": date(2026, 1, 1), "to": date(2026, 12, 31),
+    }  # fmt: skip
+    async with house.database.transaction() as tx:
+        await practice.record_authorization(tx, Authorization.model_validate(permit))
+    learned = events.FactLearned(at=await house.clock.now(), key="a", fact="authorization")
+    await house.happens(number, learned)
+    assert (house.states[number].stage, house.states[number].hold) == ("ready", None)
+    await sent_batch(house)
+    async with house.database.reading() as reading:
+        assert (await claims.read_version(reading, number, 1)).prior_authorization == "LATE1"
+    sent = b"".join(b64decode(entry["body"]) for entry in house.wire())
+    assert sent.count(b"REF*G1*LATE1~") == 1
 
 
 async def test_a_claim_whose_batch_is_cut_stays_in_it(house: House) -> None:

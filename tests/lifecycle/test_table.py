@@ -200,7 +200,12 @@ OTHER_COVERAGE = (
         stage: {"coverage": "{stage} -> settle_balance"}
         for stage in (Stage.CROSSOVER, Stage.PATIENT_BALANCE, Stage.CLOSED)
     }
-    | {Stage.READY: {"coverage": "ready -> queue_claim"}}
+    | {
+        Stage.READY: {
+            "coverage": "ready -> queue_claim",
+            "authorization": "ready -> queue_claim",
+        }
+    }
 )
 AGAIN = {
     Step.CHECK_ELIGIBILITY: "eligibility -> check_eligibility",
