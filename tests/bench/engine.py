@@ -279,7 +279,8 @@ class Product:
         await self._simulator.move_clock(self._clearinghouse_time)
 
     async def _taken(self, stage: Stage, size: int) -> None:
-        for connection in await self._desk.connections():
+        """The mailbox is looked into; once more, where a look of its schedule was under way."""
+        for connection in 2 * await self._desk.connections():
             await self.client.execute_workflow(
                 mailbox.NAME,
                 steps.ConnectionRef(connection_id=connection),
