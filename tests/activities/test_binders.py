@@ -112,14 +112,20 @@ async def test_names_in_what_people_wrote_are_taken_out(house: House) -> None:
 async def test_a_binder_that_would_name_another_member_is_not_printed(house: House) -> None:
     number = await house.claim_of("S3", "P23")
     other = (await names(house, "S3"))["P21"]
-    async with house.database.transaction() as tx:
-        await claims.replace_findings(
-            tx, number, "check_documentation",
-            (Finding(rule="named", severity=Severity.INFO, sentence=f"As {other} said."),),
-            await practice_now(tx),
-        )  # fmt: skip
+    naming = Finding(rule="named", severity=Severity.INFO, sentence=f"As {other} said.")
+
+    async def found(findings: tuple[Finding, ...]) -> None:
+        async with house.database.transaction() as tx:
+            await claims.replace_findings(
+                tx, number, "check_documentation", findings, await practice_now(tx)
+            )
+
+    async with house.database.reading() as reading:
+        before = await claims.read_findings(reading, number, "check_documentation")
+    await found((naming,))
     with pytest.raises(Refused, match="would name another member") as refused:
         await Binders(house.database).of_claim(number, "R. Lee")
+    await found(before)
     assert other not in str(refused.value)
 
 

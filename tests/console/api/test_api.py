@@ -282,7 +282,8 @@ async def test_coverage_that_overlaps_is_refused_and_its_end_is_taken(practice: 
     second = {**held, "payer": other, "from": "2026-07-01"}
     refused = await caller.post("/coverages", second)
     assert refused.json()["problems"] == [
-        "coverage.priority: another coverage of the patient has it on the same days"
+        "coverage.priority: another coverage of the patient has it on the same days "
+        "(`groupclaim coverage record --insert` moves it down)"
     ]
     ended = await caller.post("/coverages", {**held, "to": "2026-06-30"})
     assert ended.json() == {"claims_told": 1}
