@@ -8,6 +8,7 @@ and what came from outside and is gone, is named for a person. To be used while 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -71,6 +72,9 @@ _LEFT_THE_HOUSE = {
     steps.SEND_LETTER.name: "a letter may have gone out: compare with the receipts",
     steps.ASK_AFTERWARDS.name: "an authorization may have been asked for: compare with the payer",
 }
+
+_DELETED_WITHIN = 60.0
+"""Seconds. A server that deletes nothing in this time has more wrong with it."""
 
 _HAND_IN_AGAIN = "hand the session's file in again; it goes on by itself"
 
@@ -389,6 +393,13 @@ class Recovery:
                 workflow_execution=WorkflowExecution(workflow_id=workflow_id),
             )
         )
+        # The server deletes in its own time: the id is free when it is listed no more.
+        async with asyncio.timeout(_DELETED_WITHIN):
+            while True:
+                found = await self._client.count_workflows(f"WorkflowId = '{workflow_id}'")
+                if not found.count:
+                    return
+                await asyncio.sleep(0.1)
 
 
 @dataclass(frozen=True, slots=True)

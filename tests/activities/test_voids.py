@@ -182,6 +182,13 @@ async def test_a_payer_that_has_not_decided_is_told_by_the_number_of_its_acknowl
         assert _stands(house, claim) == ("void", "ATTENDANCE_CHANGED", "NO_SHOW")
         await _release(house, "P04", "ATTENDANCE_CHANGED")
         assert _stands(house, claim) == ("void", "VOID_WAITS", "NO_SHOW")
+        state = house.states[claim]
+        again = steps.ClaimStep(
+            claim_number=claim, sequence=state.sequence, version=state.version, payer=state.payer
+        )
+        planned = [await house.perform(steps.PLAN_VOID, again) for _ in range(2)]
+        assert planned[0] == planned[1]
+        assert planned[0].next == "hold"
         assert house.states[claim].due_at is not None
         assert [one.frequency for one in _sent(house, claim)] == ["1"]
         await _until(house, "2026-04-20", lambda: house.states[claim].ended)

@@ -771,7 +771,6 @@ def test_every_kind_of_refusal_is_read(faultless: World) -> None:
     [
         ("1", "", "1", "", set()),
         ("7", "ICN1", "7", "ICN1", set()),
-        ("8", "ICN1", "8", "ICN1", set()),
         ("1", "", "7", "ICN1", {"frequency", "REF*F8"}),
         ("7", "ICN1", "1", "", {"frequency", "REF*F8"}),
         ("7", "ICN1", "7", "ICN2", {"REF*F8"}),
