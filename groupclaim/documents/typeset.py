@@ -5,11 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import typst
 from pydantic import BaseModel
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+_ONE_AT_A_TIME = Lock()
+"""A compiler asked by a second thread while it works refuses."""
 
 
 @cache
@@ -25,13 +29,14 @@ def typeset(template: str, data: BaseModel, at: datetime) -> bytes:
     never read as markup. The same data ``at`` the same instant gives the same bytes. Raises
     :class:`typst.TypstError` when template and data do not fit.
     """
-    pages = _compiler().compile(
-        input=str(_TEMPLATES / f"{template}.typ"),
-        format="pdf",
-        sys_inputs={"data": data.model_dump_json()},
-        pdf_standards="ua-1",
-        timestamp=at,
-    )
+    with _ONE_AT_A_TIME:
+        pages = _compiler().compile(
+            input=str(_TEMPLATES / f"{template}.typ"),
+            format="pdf",
+            sys_inputs={"data": data.model_dump_json()},
+            pdf_standards="ua-1",
+            timestamp=at,
+        )
     if not isinstance(pages, bytes):
         raise TypeError("typst gave no PDF")
     return pages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,3 +68,11 @@ def test_no_template_asks_for_packages_or_files() -> None:
 def _fresh_compiler() -> Iterator[None]:
     yield
     documents._compiler.cache_clear()
+
+
+def test_letters_may_be_typeset_by_several_threads_at_once(template: str) -> None:
+    letter = Letter(name="A. Person", cents=100)
+    alone = typeset(template, letter, AT)
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda _: typeset(template, letter, AT), range(16)))
+    assert set(together) == {alone}
