@@ -27,8 +27,8 @@ chaos: setup ## the same with the worker killed on the way; the table must be th
 up: setup ## everything on this machine, with a practice that is played while you look on; until Ctrl-C
 	$(BIN)/groupclaim up --play whole
 
-test: setup postgres prometheus chromium ## every test, on SQLite and PostgreSQL
-	$(BIN)/pytest --durations=10
+test: setup postgres prometheus chromium ## every test, on SQLite and PostgreSQL, in two lanes
+	$(BIN)/python -m tests
 
 faults: setup postgres ## the proof of each fault the product must survive, and a table of them
 	$(BIN)/python -m tests.faults

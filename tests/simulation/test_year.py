@@ -13,8 +13,8 @@ from tests.simulation.made_year import make_year
 from tests.simulation.year import play_year
 
 SEED = 1
-WEEKS = 1
-"""Forty claims each. Ten weeks are four hundred; one takes about 90 seconds of processor time."""
+WEEKS = 10
+"""Forty claims each: four hundred, through about eight months of the practice clock."""
 
 
 async def test_every_claim_of_a_played_practice_comes_to_its_end(
