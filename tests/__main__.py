@@ -1,8 +1,8 @@
 """Every test, in two lanes side by side: ``python -m tests``, which ``make test`` calls.
 
 One lane plays whole practices (``tests/system``, ``tests/simulation``), most of whose time is
-waiting for processes of their own; the other is all the rest. Each line says whose it is, and at
-the end each lane its time. Ends 1 where a test of either failed.
+waiting for processes of their own; the other is all the rest. Each line says whose it is; last
+come the tests that failed, of both lanes, and each lane's time. Ends 1 where one failed.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Lane(Thread):
         self.command = [sys.executable, "-m", "pytest", "--durations=10", "-o", cache, *arguments]
         self.code = 1
         self.seconds = 0.0
+        self.failed: list[str] = []
 
     def run(self) -> None:
         began = time.monotonic()
@@ -37,6 +38,8 @@ class Lane(Thread):
         ) as process:
             for line in process.stdout or ():
                 print(f"{self.title:<6} | {line}", end="", flush=True)
+                if line.startswith(("FAILED ", "ERROR ")):
+                    self.failed.append(line.strip())
         self.code = process.returncode
         self.seconds = time.monotonic() - began
 
@@ -48,6 +51,8 @@ def main() -> int:
     for lane in lanes:
         lane.join()
     for lane in lanes:
+        for failed in lane.failed:
+            print(f"{lane.title:<6} | {failed}")
         told = "passed" if lane.code == 0 else f"failed (pytest ended {lane.code})"
         print(f"{lane.title}: {told} in {lane.seconds:.0f} s")
     return int(any(lane.code for lane in lanes))

@@ -43,10 +43,10 @@ async def test_the_list_shows_reason_amount_and_whom_it_waits_for(practice: Prac
 async def test_taking_an_item_is_noted_and_a_second_taker_is_told(practice: Practice) -> None:
     (item,) = await items(practice, code="COVERAGE_INACTIVE")
     biller, supervisor = [await practice.signed_in(name) for name in ("biller", "supervisor")]
-    taken = await biller.post("/work", kind="assign", to="me", item=value(item))
+    taken = await biller.post("/work-items", kind="assign", to="me", item=value(item))
     assert taken.status_code == 303
     assert item.claim_number in (await biller.get("/?view=mine")).text
-    late = await supervisor.post("/work", kind="assign", to="me", item=value(item))
+    late = await supervisor.post("/work-items", kind="assign", to="me", item=value(item))
     assert (late.status_code, "changed meanwhile by biller" in late.text) == (409, True)
     (item,) = await items(practice, assignee="biller")
     async with practice.house.database.reading() as reading:
@@ -65,10 +65,10 @@ async def test_several_are_shown_with_their_amount_before_anything_is_done(
     token = re.search(r'name="csrf" value="([^"]+)"', biller.page)
     assert token is not None
     form = {"csrf": token[1], "kind": "assign", "to": "me", "item": chosen}
-    shown = await biller.http.post("/work", data=form, headers=origin)
+    shown = await biller.http.post("/work-items", data=form, headers=origin)
     assert f"would change {len(found)}, refuse 0" in shown.text
     assert await items(practice, assignee="biller") == []
-    done = await biller.http.post("/work", data={**form, "confirmed": "yes"}, headers=origin)
+    done = await biller.http.post("/work-items", data={**form, "confirmed": "yes"}, headers=origin)
     assert done.status_code == 303
     assert len(await items(practice, assignee="biller")) == len(found)
 
@@ -79,10 +79,10 @@ async def test_what_is_put_off_needs_words_and_a_day_and_leaves_the_list(
     (item,) = await items(practice, code="COVERAGE_INACTIVE")
     biller = await practice.signed_in("biller")
     for fields in ({"until": "2026-02-04"}, {"text": "card comes by post"}, {"until": "soon"}):
-        answer = await biller.post("/work", kind="pend", item=value(item), **fields)
+        answer = await biller.post("/work-items", kind="pend", item=value(item), **fields)
         assert answer.status_code in (409, 422)
     answer = await biller.post(
-        "/work", kind="pend", item=value(item), until="2026-02-03", text="card comes by post"
+        "/work-items", kind="pend", item=value(item), until="2026-02-03", text="card comes by post"
     )
     assert answer.status_code == 303, answer.text
     assert item.claim_number not in (await biller.get("/")).text
@@ -93,7 +93,7 @@ async def test_nobody_acts_on_items_that_they_may_not_see(practice: Practice) ->
     await practice.let_in(Role.BILLER, name="elsewhere", locations=("no-such-place",))
     (item,) = await items(practice, code="COVERAGE_INACTIVE")
     browser = await practice.signed_in("elsewhere")
-    answer = await browser.post("/work", kind="assign", to="me", item=value(item))
+    answer = await browser.post("/work-items", kind="assign", to="me", item=value(item))
     assert answer.status_code == 404
     assert await items(practice, assignee="elsewhere") == []
 
@@ -107,12 +107,12 @@ async def together(
     token = re.search(r'name="csrf" value="([^"]+)"', biller.page)
     assert token is not None
     form = {"csrf": token[1], "item": [value(item) for item in found], **fields}
-    shown = await biller.http.post("/work", data=form, headers=origin)
+    shown = await biller.http.post("/work-items", data=form, headers=origin)
     given = re.findall(r'name="item" value="([^"]+)"', shown.text)
     if not given:
         return shown.text, ""
     done = await biller.http.post(
-        "/work", data={**form, "item": given, "confirmed": "yes"}, headers=origin
+        "/work-items", data={**form, "item": given, "confirmed": "yes"}, headers=origin
     )
     return shown.text, done.headers.get("location", done.text)
 
@@ -126,14 +126,14 @@ async def test_the_last_bulk_act_is_undone_but_for_what_has_changed_since(
     assert where == f"/?sort=due&told=assign.{len(found)}"
     (mine,) = [item for item in await items(practice, assignee="biller") if item.id == first.id]
     supervisor = await practice.signed_in("supervisor")
-    await supervisor.post("/work", kind="assign", to="me", item=value(mine))
+    await supervisor.post("/work-items", kind="assign", to="me", item=value(mine))
     biller = await practice.signed_in("biller")
     assert f"Undo: {len(found)} taken" in biller.page
-    undone = await biller.post("/work/undo")
+    undone = await biller.post("/work-items/undo")
     assert undone.headers["location"] == f"/?told=undone.{len(others)}.1"
     assert {item.id for item in await items(practice, assignee="")} == {item.id for item in others}
     assert [item.id for item in await items(practice, assignee="supervisor")] == [first.id]
-    again = await biller.post("/work/undo")
+    again = await biller.post("/work-items/undo")
     assert (again.status_code, "nothing to undo" in again.text) == (409, True)
     async with practice.house.database.reading() as reading:
         noted = await audit.entries(reading, others[0].subject)
@@ -161,7 +161,7 @@ async def test_rules_run_again_where_they_hold_and_a_payer_is_not_asked_before_a
 async def test_the_list_is_saved_as_csv_and_that_is_noted(practice: Practice) -> None:
     (item,) = await items(practice, code="COVERAGE_INACTIVE")
     biller = await practice.signed_in("biller")
-    taken = await biller.get("/work/export?code=COVERAGE_INACTIVE")
+    taken = await biller.get("/work-items/export?code=COVERAGE_INACTIVE")
     first, row = taken.text.splitlines()
     assert first.startswith("item,payer,code,waits_for") or first.lower().startswith("item,payer")
     assert item.claim_number in row
@@ -169,7 +169,7 @@ async def test_the_list_is_saved_as_csv_and_that_is_noted(practice: Practice) ->
     async with practice.house.database.reading() as reading:
         (noted,) = await audit.entries(reading, "work list")
     assert (noted.actor, noted.action, noted.detail["rows"]) == ("biller", "export_work_list", 1)
-    assert (await (await practice.signed_in("viewer")).get("/work/export")).status_code == 403
+    assert (await (await practice.signed_in("viewer")).get("/work-items/export")).status_code == 403
 
 
 async def test_a_claim_is_found_by_its_number(practice: Practice) -> None:

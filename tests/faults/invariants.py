@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, text
 from temporalio.client import Client, WorkflowHistory
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Replayer
 
 from groupclaim.model.patient import Authorization, Coverage, Patient
@@ -24,9 +25,7 @@ from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import authorization, authorization_use, coverage, metadata, patient
 from tests.faults.wire import accepted_versions
 from tests.oracle.judge import judge
-from tests.workflows.histories import payloads, search_attributes
-from worker.plugin import groupclaim_plugin
-from worker.process import payload_keys
+from tests.workflows.histories import in_the_clear, search_attributes
 
 STANDINGS = ("in_progress", "held", "billed", "not_billable")
 
@@ -93,10 +92,9 @@ async def broken(
     return found
 
 
-async def broken_histories(client: Client, keyring: Keyring) -> list[str]:
+async def broken_histories(client: Client, plugin: SimplePlugin) -> list[str]:
     """I8 and I9 of every workflow that the server knows: all is encrypted, ids and attributes name
-    nobody, and the history replays on today's code."""
-    plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
+    nobody, and the history replays on today's code. ``plugin`` has the keys of the payloads."""
     replayer = Replayer(workflows=[], plugins=[plugin])
     found = []
     async for execution in client.list_workflows():
@@ -110,7 +108,7 @@ async def broken_histories(client: Client, keyring: Keyring) -> list[str]:
 
 
 def _plain(history: WorkflowHistory) -> list[str]:
-    found = [f"{item.place} is not encrypted" for item in payloads(history) if not item.encrypted]
+    found = [f"{place} is not encrypted" for place in in_the_clear(history)]
     # An id is of small letters and digits, a stage or code of letters; a name has both and spaces.
     return found + [
         f"attribute {name} says {value!r}"

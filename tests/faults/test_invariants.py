@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHistory
 
 from tests.activities.house import KEYRING, House
 from tests.activities.test_sample_practice import run_to_the_end
-from tests.faults.invariants import broken
+from tests.faults.invariants import broken, broken_histories
+from tests.temporal import plugin
+from tests.workflows.histories import payloads
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +78,60 @@ async def test_what_is_broken_is_found(
     spoil(folder)
     found = await broken(url, KEYRING, wire=folder / "raw.jsonl")
     assert {said.partition(":")[0] for said in found} == {invariant}
+
+
+PAID = Path(__file__).parents[1] / "histories" / "claim_paid.json"
+
+
+class Server:
+    """One that knows a single workflow, whose history has been touched."""
+
+    def __init__(self, touch: Callable[[WorkflowHistory], object]) -> None:
+        self.history = WorkflowHistory.from_json("claim/GC1", PAID.read_text())
+        touch(self.history)
+
+    async def list_workflows(self) -> AsyncIterator[Any]:
+        yield SimpleNamespace(id="claim/GC1", run_id="1")
+
+    def get_workflow_handle(self, workflow_id: str, run_id: str) -> Any:
+        return self
+
+    async def fetch_history(self) -> WorkflowHistory:
+        return self.history
+
+
+def unsealed(history: WorkflowHistory) -> None:
+    next(payloads(history)).payload.metadata["encoding"] = b"json/plain"
+
+
+def named(history: WorkflowHistory) -> None:
+    attributes = history.events[0].workflow_execution_started_event_attributes
+    attributes.search_attributes.indexed_fields["Stage"].data = b'"Ann Smith"'
+
+
+def of_other_code(history: WorkflowHistory) -> None:
+    """The first activity was another."""
+    event = next(
+        e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")
+    )
+    event.activity_task_scheduled_event_attributes.activity_type.name = "gone"
+
+
+@pytest.mark.parametrize(
+    ("touch", "invariants"),
+    [(lambda history: None, set()), (named, {"I8"}), (of_other_code, {"I9"})],
+)
+async def test_what_a_history_tells_is_looked_over(
+    touch: Callable[[WorkflowHistory], object], invariants: set[str]
+) -> None:
+    server: Any = Server(touch)
+    found = await broken_histories(server, plugin())
+    assert {said.partition(":")[0] for said in found} == invariants
+
+
+async def test_a_payload_in_the_clear_is_found() -> None:
+    """Replay cannot read it either, and says so."""
+    server: Any = Server(unsealed)
+    first, *_ = await broken_histories(server, plugin())
+    assert first.startswith("I8: claim/GC1: event 1: ")
+    assert first.endswith("is not encrypted")

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.faults.burst import CUTOFF, Playing, Watch, playing
-from tests.faults.invariants import broken
+from tests.faults.invariants import broken, broken_histories
 from tests.faults.wire import accepted_versions
 from worker import recovery_commands
+from worker.plugin import groupclaim_plugin
 from worker.practice_time import PracticeTime
-from worker.process import SettingsRefused
+from worker.process import SettingsRefused, payload_keys
 from worker.recovery_commands import recovery
 
 CLAIMS = 20
@@ -134,3 +135,6 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
             )
             == []
         )
+        keyring = practice.database.keyring
+        plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
+        assert await broken_histories(practice.client, plugin) == []

@@ -250,6 +250,6 @@ async def test_a_viewer_reads_and_is_refused_the_rest(work: tuple[Practice, Brow
     await expect(viewer.get_by_text("The patient is masked for your role.")).to_be_visible()
     for name in ("Release", "Approve", "Book", "Look again"):
         assert await viewer.get_by_role("button", name=name).count() == 0
-    answer = await viewer.goto("/work/export")
+    answer = await viewer.goto("/work-items/export")
     assert answer is not None
     assert answer.status == 403

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
-import pytest
 from typer.testing import CliRunner
 
 from groupclaim.documents.appeal import text_of
 from groupclaim.store import audit
-from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
-from tests.store.world import NOW, PLANTED, World, load_world, send_all
+from groupclaim.store.database import Database
+from tests.store.world import PLANTED
+from tests.worker.kept import sent, within
 from worker.cli import application
 from worker.settings import Settings
-
-Result = TypeVar("Result")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
-    return settings
-
-
-def within(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def opened() -> Result:
-        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
-
-
-async def _sent(database: Database) -> World:
-    await PracticeClock(database).set_stored(NOW)
-    world = await load_world(database)
-    await send_all(world)
-    return world
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -56,7 +22,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_claim_and_its_session_are_printed_once_each(settings: Settings, tmp_path: Path) -> None:
-    world = within(settings, _sent)
+    world = within(settings, sent)
     number = world.claims[0]
     file = tmp_path / "claim.pdf"
     code, out = run(number, "--out", str(file), "--by", "R. Lee", "--json")
@@ -84,7 +50,7 @@ def test_a_claim_and_its_session_are_printed_once_each(settings: Settings, tmp_p
 
 
 def test_what_is_not_known_gives_no_file(settings: Settings, tmp_path: Path) -> None:
-    within(settings, _sent)
+    within(settings, sent)
     file = tmp_path / "none.pdf"
     code, out = run("GC0000000000X", "--out", str(file), "--by", "R. Lee")
     assert (code, "not known" in out, file.exists()) == (2, True, False)

@@ -5,31 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from typer.testing import CliRunner
 
 from groupclaim.model.money import Cents
 from groupclaim.store import audit, ledger
-from groupclaim.store.database import Database, migrate
+from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, PLANTED, World, load_world, paid, payment, post
 from worker.cli import application
 from worker.settings import Settings
 
 Result = TypeVar("Result")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A state folder that holds the invented practice."""
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
-    return settings
 
 
 def within(settings: Settings, work: Callable[[World], Awaitable[Result]]) -> Result:

@@ -24,14 +24,12 @@ from groupclaim.store.database import Database
 from groupclaim.store.deposits import read_deposits
 from tests.activities.test_remittance import x835
 from tests.store.world import NOW, World, paid, payment, post, send_all
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker import cash_commands
 from worker.cli import application
 from worker.settings import Settings
 from worker.terminal import books
 from workflows import inbound, remittance
-
-__all__ = ["settings"]
 
 
 def refused(*arguments: str) -> tuple[int, str]:

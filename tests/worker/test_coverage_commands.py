@@ -15,13 +15,11 @@ from typer.testing import CliRunner
 from activities.front_desk import FrontDesk
 from groupclaim.store.clock import PracticeClock
 from tests.store.world import NOW, World
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker import decision_commands
 from worker.cli import application
 from worker.settings import Settings
 from worker.terminal import books
-
-__all__ = ["settings"]
 
 GIVEN = {
     "patient": "P01",

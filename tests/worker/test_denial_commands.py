@@ -12,11 +12,9 @@ from typer.testing import CliRunner
 
 from groupclaim.store import denials
 from tests.store.world import NOW, World
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker.cli import application
 from worker.settings import Settings
-
-__all__ = ["settings"]
 
 PLAN = {"rule": "denial:50:appeal", "playbook": "abc", "action": "appeal", "who": "biller"}
 

@@ -32,14 +32,12 @@ from groupclaim.store import disputes
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.disputes import Settled
 from tests.store.world import NOW, PLANTED, World, paid, payment, post, send_all
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker import dispute_commands
 from worker.cli import application
 from worker.settings import Settings
 from worker.terminal import books
 from workflows.perform import not_approved
-
-__all__ = ["settings"]
 
 WHY = ("--reason", "too small to go on")
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pypdf
-import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
 from groupclaim.model.money import Cents
 from groupclaim.store import audit, ledger, practice
 from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.database import Database
 from groupclaim.store.schema import claim
 from tests.store.world import (
     NOW,
@@ -31,30 +27,9 @@ from tests.store.world import (
     post,
     send_all,
 )
+from tests.worker.kept import within
 from worker.cli import application
 from worker.settings import Settings
-
-Result = TypeVar("Result")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
-    return settings
-
-
-def within(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def opened() -> Result:
-        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
 
 
 def run(*arguments: str, code: int = 0) -> Any:

@@ -11,11 +11,9 @@ from typer.testing import CliRunner
 
 from groupclaim.store import ledger, reports
 from tests.store.world import NOW, World, paid, payment, post, send_all
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker.cli import application
 from worker.settings import Settings
-
-__all__ = ["settings"]
 
 
 async def _paid(world: World) -> None:

@@ -10,12 +10,9 @@ from typer.testing import CliRunner
 from groupclaim.store import audit, people
 from groupclaim.store.people import Role
 from tests.store.world import NOW, World
-from tests.worker.test_books_commands import run, settings, within
+from tests.worker.test_books_commands import run, within
 from worker.cli import application
 from worker.settings import Settings
-
-__all__ = ["settings"]
-
 
 pytestmark = pytest.mark.usefixtures("settings")
 

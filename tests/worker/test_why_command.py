@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
 
-import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState, Hold, Stage
-from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.database import Database
 from groupclaim.store.schema import claim
-from tests.store.world import NOW, World, load_world, paid, payment, post, send_all
+from tests.store.world import NOW, paid, payment, post
+from tests.worker.kept import sent, within
 from worker import summary
 from worker.cli import application
 from worker.settings import Settings
 
-Result = TypeVar("Result")
 QUESTIONS = ("waiting_for", "since", "next_step", "next_at", "released_by", "otherwise")
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
-    return settings
-
-
-def within(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def opened() -> Result:
-        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
-
-
-async def sent(database: Database) -> World:
-    await PracticeClock(database).set_stored(NOW)
-    world = await load_world(database)
-    await send_all(world)
-    return world
 
 
 async def stands(database: Database, state: ClaimState) -> None:

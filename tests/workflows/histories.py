@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, SearchAttributes
 from temporalio.client import WorkflowHistory
+
+_LOCAL = re.compile(r"event \d+: marker_recorded_event_attributes\.details\[data\]\.payloads")
+"""Where a local activity's marker says of itself, in plain text, its type, number and times."""
+
+_OF_LOCAL = frozenset(
+    b"seq attempt activity_id activity_type complete_time seconds nanos backoff"
+    b" original_schedule_time activation_index".split()
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,21 @@ def payloads(history: WorkflowHistory) -> Iterator[Found]:
     for event in history.events:
         for place, payload in _payloads(event, ""):
             yield Found(f"event {event.event_id}: {place}", payload)
+
+
+def in_the_clear(history: WorkflowHistory) -> list[str]:
+    """Places of a history that anyone with its file could read, apart from what the engine writes
+    of itself: the markers of local activities and of patches."""
+    return [
+        found.place
+        for found in payloads(history)
+        if not found.encrypted
+        and not found.place.endswith("core_patch")
+        and not (
+            _LOCAL.fullmatch(found.place)
+            and _OF_LOCAL.issuperset(re.findall(rb'"(\w+)":', found.payload.data))
+        )
+    ]
 
 
 def search_attributes(history: WorkflowHistory) -> Iterator[tuple[str, bytes]]:

@@ -227,7 +227,7 @@ async def release(
         until=_end(until, zone),
         request=request_key or None,
     )
-    return RedirectResponse(f"/claims/{number}?told=released", status_code=303)
+    return _told(number, "released")
 
 
 @router.post("/claims/{number}/waiver")
@@ -243,17 +243,16 @@ async def propose_waiver(
     if end is None:
         raise HTTPException(422, "until: by when the waiver ends")
     await console.desk.propose_waiver(number, code=code, by=person.name, reason=reason, until=end)
-    return RedirectResponse(f"/claims/{number}?told=proposed", status_code=303)
+    return _told(number, "proposed")
 
 
 @router.post("/claims/{number}/waiver/agree")
 async def agree(request: Request, person: Approver, number: str) -> Response:
     """Be the second person of the waiver that is proposed."""
     console = request.app.state.console
-    async with console.database.reading() as reading:
-        await check_seen(reading, person, number)
+    await _seen(request, person, number)
     await console.desk.agree_to_waiver(number, by=person.name)
-    return RedirectResponse(f"/claims/{number}?told=released", status_code=303)
+    return _told(number, "released")
 
 
 @router.post("/claims/{number}/note-signed")
@@ -269,7 +268,7 @@ async def note_signed(request: Request, person: Signer, number: str, signed: Tex
     if held is None or at is None or at > await console.clock.now():
         raise HTTPException(422, "signed: a day and time that has been")
     await console.desk.sign_note(held.ref, facts.patient.ref, at, person.name)
-    return RedirectResponse(f"/claims/{number}?told=signed", status_code=303)
+    return _told(number, "signed")
 
 
 @router.post("/claims/{number}/letter/approve")
@@ -293,7 +292,7 @@ async def approve_letter(
         reason=reason,
         request=request_key or None,
     )
-    return RedirectResponse(f"/claims/{number}?told=approved", status_code=303)
+    return _told(number, "approved")
 
 
 @router.post("/claims/{number}/letter")
@@ -320,8 +319,7 @@ async def read_letter(request: Request, person: Revealer, number: str) -> Respon
 async def binder(request: Request, person: Revealer, number: str) -> Response:
     """The audit-defence binder of the claim. It names the patient: it is in the audit log."""
     console = request.app.state.console
-    async with console.database.reading() as reading:
-        await check_seen(reading, person, number)
+    await _seen(request, person, number)
     made = await Binders(console.database).of_claim(number, person.name)
     return Response(
         made.pdf,
@@ -340,11 +338,10 @@ async def look_again(
 ) -> Response:
     """Run the rules again, or ask the payer for the claim's status."""
     console = request.app.state.console
-    async with console.database.reading() as reading:
-        await check_seen(reading, person, number)
+    await _seen(request, person, number)
     named = request_key or uuid.uuid4().hex
     await console.second_look.ask(number, what, by=person.name, request=named)
-    return RedirectResponse(f"/claims/{number}?told={what}", status_code=303)
+    return _told(number, what)
 
 
 @router.post("/claims/{number}/payment")
@@ -352,13 +349,10 @@ async def patient_paid(
     request: Request, person: Cashier, number: str, amount: Text, receipt: Text
 ) -> Response:
     """Book what the patient paid; the same receipt is taken once."""
-    console = request.app.state.console
-    async with console.database.reading() as reading:
-        await check_seen(reading, person, number)
-    cents = dollars(amount, "amount")
-    new = await console.desk.patient_payment(number, cents, receipt.strip(), by=person.name)
-    told = "paid" if new else "known"
-    return RedirectResponse(f"/claims/{number}?told={told}", status_code=303)
+    await _seen(request, person, number)
+    book = request.app.state.console.desk.patient_payment
+    new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
+    return _told(number, "paid" if new else "known")
 
 
 @router.post("/claims/{number}/refund")
@@ -366,13 +360,21 @@ async def patient_refunded(
     request: Request, person: Cashier, number: str, amount: Text, receipt: Text
 ) -> Response:
     """Book what went back to the patient, by who may pay so much back."""
-    console = request.app.state.console
-    async with console.database.reading() as reading:
+    await _seen(request, person, number)
+    book = request.app.state.console.desk.patient_refund
+    new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
+    return _told(number, "refunded" if new else "known")
+
+
+async def _seen(request: Request, person: Person, number: str) -> None:
+    """Raise UnknownRecord where the claim is not within what the person may see."""
+    async with request.app.state.console.database.reading() as reading:
         await check_seen(reading, person, number)
-    cents = dollars(amount, "amount")
-    new = await console.desk.patient_refund(number, cents, receipt.strip(), by=person.name)
-    told = "refunded" if new else "known"
-    return RedirectResponse(f"/claims/{number}?told={told}", status_code=303)
+
+
+def _told(number: str, what: str) -> Response:
+    """Back to the claim's page, which says what was done."""
+    return RedirectResponse(f"/claims/{number}?told={what}", status_code=303)
 
 
 def _end(value: str, zone: str) -> datetime | None:

@@ -155,7 +155,7 @@ def _days_left(due_at: datetime | None, now: datetime, zone: str) -> int | None:
     )
 
 
-@router.get("/work/export")
+@router.get("/work-items/export")
 async def export(
     request: Request, person: Worker, view: str = "", code: str = "", sort: str = ""
 ) -> Response:
@@ -197,7 +197,7 @@ def _spreadsheet_time(at: datetime | None, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at else ""
 
 
-@router.post("/work")
+@router.post("/work-items")
 async def act(
     request: Request,
     person: Worker,
@@ -282,7 +282,7 @@ async def act(
     return RedirectResponse(_back(back, told=f"{kind}.{done}"), status_code=303)
 
 
-@router.post("/work/undo")
+@router.post("/work-items/undo")
 async def undo(request: Request, person: Worker, back: Text = "") -> Response:
     """Undo what the person did last with work items; what has changed since stays."""
     console: Console = request.app.state.console
