@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import httpx2
 from pydantic import BaseModel, SecretStr
+from sqlalchemy import event
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -154,24 +155,40 @@ PEOPLE = {
 }
 """Who has been let in, and may decide about money by their roles."""
 
-_loaded: dict[bytes, bytes] = {}
+_on_file: dict[bytes, bytes] = {}
+"""Databases by the practice that is in them; made once each, since that takes a while."""
+_NOBODYS = b""
+
+
+def _connect(url: str) -> Database:
+    """What is written here need not outlive the test, so no disk is waited for."""
+    database = Database.connect(url, KEYRING, short=True)
+
+    @event.listens_for(database._engine.sync_engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:
+        connection.cursor().execute("PRAGMA synchronous = OFF")
+
+    return database
 
 
 async def _practice_on_file(folder: Path, samples: Path) -> bytes:
-    """A database that holds the practice and nothing else; made once, since that takes a while."""
+    """A database that holds the practice and nothing else."""
     content = (samples / "practice.json").read_bytes()
-    if content not in _loaded:
+    if content not in _on_file:
         path = folder / "practice.db"
-        migrate(f"sqlite:///{path}")
-        database = Database.connect(f"sqlite:///{path}", KEYRING)
+        if _NOBODYS not in _on_file:
+            migrate(f"sqlite:///{path}")
+            _on_file[_NOBODYS] = path.read_bytes()
+        path.write_bytes(_on_file[_NOBODYS])
+        database = _connect(f"sqlite:///{path}")
         file = PracticeFile.model_validate_json(content)
         async with database.transaction() as tx:
             await practice.load_practice(tx, file)
             for name, role in PEOPLE.items():
                 await people.add_user(tx, people.Account(name=name, subject=name), role, START)
         await database.close()
-        _loaded[content] = path.read_bytes()
-    return _loaded[content]
+        _on_file[content] = path.read_bytes()
+    return _on_file[content]
 
 
 class House:
@@ -206,10 +223,10 @@ class House:
         path = self._folder / "groupclaim.db"
         path.write_bytes(await _practice_on_file(self._folder, self._samples))
         url = f"sqlite:///{path}"
-        self.database = Database.connect(url, KEYRING)
+        self.database = _connect(url)
         # Those who move the clock, pay or put something on file do not die with a worker.
         self.quietly = self.database.transaction
-        self.clock = PracticeClock(Database.connect(url, KEYRING))
+        self.clock = PracticeClock(_connect(url))
         await self.clock.set_stored(START)
         self.payers_clock = DrivenClock(START)
         self.log_path = self._folder / "raw.jsonl"
