@@ -33,7 +33,7 @@ test: setup postgres prometheus chromium ## every test, on SQLite and PostgreSQL
 faults: setup postgres ## the proof of each fault the product must survive, and a table of them
 	$(BIN)/python -m tests.faults
 
-seeds: setup ## a thousand practices made from seeds, played without the engine and judged
+seeds: setup ## a thousand practices made from seeds, played on every processor without the engine, judged
 	$(BIN)/python -m tests.simulation --seeds 1000
 
 year: setup ## forty patients, four weekly groups, a whole year on Temporal, judged; about an hour
