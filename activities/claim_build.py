@@ -11,7 +11,7 @@ from activities import composing, steps
 from activities.coordination import draft_for_next
 from activities.on_file import Billed, OnFile, connection_of, on_file
 from activities.outside import Outside, performs
-from activities.reading import read_note, sessions_of_the_day
+from activities.reading import digest, read_note, sessions_of_the_day
 from groupclaim import x12
 from groupclaim.lifecycle.events import ClaimBuilt
 from groupclaim.model.base import Record
@@ -28,6 +28,7 @@ from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.identity import VERSION_LETTERS, control_number
 from groupclaim.model.letter import Channel
 from groupclaim.model.practice import Connection
+from groupclaim.model.session import ProgressNote
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, Coded, code_claim
 from groupclaim.rules.deadlines import Deadline, check_filing
@@ -118,7 +119,7 @@ class ClaimBuild:
         hold = held(findings, step.waivers)
         version = None
         if hold is None:
-            draft = _draft(step, number, found, coded, parties, replaced, announced)
+            draft = _draft(step, number, found, coded, parties, replaced, announced, note)
             findings = (*findings, *draft.findings)
             if draft.version is not None:
                 findings = (
@@ -291,6 +292,7 @@ def _draft(
     parties: ClaimParties,
     replaced: str | None,
     announced: tuple[denials.Letter, ...],
+    note: ProgressNote | None,
 ) -> _Draft:
     facts = found.facts
     if step.frequency != ORIGINAL and replaced is None:
@@ -312,6 +314,7 @@ def _draft(
                 "version": number,
                 "control_number": control,
                 "made_by": step.sequence,
+                "note_digest": digest(note) if note is not None else None,
                 "parties": parties,
                 "frequency": step.frequency,
                 "original_reference": replaced,

@@ -5,6 +5,7 @@ Whoever reads a note writes the reading, with its purpose, into the audit log.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime
 from pathlib import Path
@@ -33,14 +34,24 @@ class JsonNotes:
     """Notes from one JSON file: ``{session: {patient: note}}``, as ``samples/notes.json``.
 
     The file holds each note as signed in the end; before ``signed_at`` it is given out unsigned.
+    A file that has been changed is read again before the next note is given out.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
+        self._as_of = _state(path)
         self._notes = _load(path)
 
     async def read(
         self, session: Reference, patient: Reference, at: datetime
     ) -> ProgressNote | None:
+        state = _state(self._path)
+        if state != self._as_of:
+            try:
+                self._notes = await asyncio.to_thread(_load, self._path)
+            except ValueError as error:  # half written, or not notes: no answer is given
+                raise OSError(f"the changed notes cannot be read: {_reason(error)}") from None
+            self._as_of = state
         note = self._notes.get(session, {}).get(patient)
         if note is None or note.signed_at is None:
             return note
@@ -50,6 +61,16 @@ class JsonNotes:
         if note.signed_at is None or note.signed_at <= at:
             return note
         return note.model_copy(update={"signed_by": None, "signed_at": None})
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _reason(error: ValueError) -> str:
+    """Why, without a word of any note."""
+    return "; ".join(error.problems) if isinstance(error, InputRefused) else "no JSON"
 
 
 def _load(path: Path) -> dict[str, dict[str, ProgressNote]]:

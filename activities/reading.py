@@ -5,6 +5,8 @@ And what a note or a session is looked at beside: the rest of the room, earlier 
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from zoneinfo import ZoneInfo
@@ -12,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 
 from activities.outside import Outside
+from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.patient import Patient
 from groupclaim.model.session import Attendance, GroupSession, ProgressNote
@@ -23,6 +26,9 @@ from groupclaim.store.schema import group_session, note, participant, patient
 
 EARLIER_NOTES = 8
 """So many of the patient's own earlier notes are compared: two months of a weekly group."""
+
+_READ_AT_ONCE = 10
+"""Notes asked of the record system at the same time, before a batch is sent."""
 
 
 async def read_note(
@@ -75,6 +81,45 @@ async def changed_since_signature(
         and seen.digest is not None
         and seen.signed_at == signed_at(progress_note, facts)
         and seen.digest != digest(progress_note)
+    )
+
+
+async def changed_since_made(
+    outside: Outside, made: Sequence[tuple[ClaimFacts, ClaimVersion]], now: datetime
+) -> frozenset[str]:
+    """The claims whose note no longer has the text that was checked and that the version was made
+    with, whatever its signature says now, or is gone. Raises OSError when the record system does
+    not answer: nothing goes out unread."""
+    if not made:
+        return frozenset()
+    async with outside.database.transaction() as tx:
+        read = [(facts.claim_number, {"purpose": "before sending"}) for facts, _ in made]
+        await audit.record_all(tx, now, "groupclaim", "read_note", read)
+    async with outside.database.reading() as reading:
+        rows = await reading.rows(
+            select(participant.c.claim_number, note.c.digest)
+            .join(
+                note,
+                (note.c.session_id == participant.c.session_id)
+                & (note.c.patient_id == participant.c.patient_id),
+            )
+            .where(participant.c.claim_number.in_([facts.claim_number for facts, _ in made]))
+        )
+    checked = {row.claim_number: row.digest for row in rows}
+    limit = asyncio.Semaphore(_READ_AT_ONCE)
+
+    async def changed(facts: ClaimFacts, version: ClaimVersion) -> bool:
+        async with limit:
+            found = await outside.notes.read(
+                facts.session.ref, facts.patient.ref, _there(facts, now)
+            )
+        # A signature that was only reported has no digest yet: then the version's own is all.
+        known = {checked.get(facts.claim_number), version.note_digest} - {None}
+        return found is None or bool(known - {digest(found)})
+
+    answers = await asyncio.gather(*(changed(*one) for one in made))
+    return frozenset(
+        facts.claim_number for (facts, _), is_so in zip(made, answers, strict=True) if is_so
     )
 
 

@@ -17,6 +17,7 @@ from activities.disclosure import record_disclosure
 from activities.messages import Messages
 from activities.on_file import later, outage
 from activities.outside import Outside, performs
+from activities.reading import changed_since_made
 from groupclaim import x12
 from groupclaim.clearinghouse.port import (
     DUPLICATE,
@@ -30,6 +31,7 @@ from groupclaim.lifecycle.events import Acknowledged, FactLearned, OutsideEvent,
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.claim import VOID, ClaimVersion
+from groupclaim.model.facts import ClaimFacts
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.rules.deadlines import told_before
 from groupclaim.rules.denials import CLAIM_REFUSED
@@ -86,14 +88,25 @@ class Submission:
         async with self._outside.database.reading() as reading:
             connection = await practice.read_connection(reading, batch.connection_id)
             billing = await practice.read_practice(reading)
+            now = await practice_now(reading)
             items = await batches.batch_claims(reading, batch.batch_id)
+            rest_on_notes = []
             for item in items:
                 version = await claims.read_version(reading, item.claim_number, item.version)
-                gone = await _no_longer_stands(reading, version)
+                facts = await practice.claim_facts(reading, item.claim_number)
+                gone = await _no_longer_stands(reading, version, facts, now)
                 if gone:
                     lapsed[item.control_number] = gone
-                else:
-                    found[item.control_number] = composing.professional_claim(version, billing)
+                    continue
+                found[item.control_number] = composing.professional_claim(version, billing)
+                # What a later payer gets follows from what the first decided, not from the note.
+                if version.frequency != VOID and version.payer_sequence == 1:
+                    rest_on_notes.append((facts, version))
+        changed = await changed_since_made(self._outside, rest_on_notes, now)
+        for item in items:
+            if item.control_number in found and item.claim_number in changed:
+                del found[item.control_number]
+                lapsed[item.control_number] = (_note_changed(item.claim_number),)
         numbers = {item.control_number: item.claim_number for item in items}
 
         def written(some: Sequence[str]) -> bytes:
@@ -464,15 +477,16 @@ class _Composed:
         return {**self.refused, **self.lapsed}
 
 
-async def _no_longer_stands(reading: Reading, version: ClaimVersion) -> tuple[Finding, ...]:
+async def _no_longer_stands(
+    reading: Reading, version: ClaimVersion, facts: ClaimFacts, now: datetime
+) -> tuple[Finding, ...]:
     """What has changed since the claim was made, so that it may not leave like this: consent under
     42 CFR Part 2 withdrawn or ended, a waiver that has ended, a review opened beside it, somebody
     who was not there after all. One that takes an earlier claim back tells the payer nothing new:
     it stands."""
     if version.frequency == VOID:
         return ()
-    number, now = version.claim_number, await practice_now(reading)
-    facts = await practice.claim_facts(reading, number)
+    number = version.claim_number
     facts = facts.model_copy(update={"payer": version.parties.payer})
     zone = ZoneInfo(facts.practice.time_zone)
     found = [*check_consent(facts, now.astimezone(zone).date())]
@@ -526,6 +540,17 @@ async def _no_longer_stands(reading: Reading, version: ClaimVersion) -> tuple[Fi
             )
         )
     return tuple(found)
+
+
+def _note_changed(claim_number: str) -> Finding:
+    return Finding(
+        rule="note_changed_since_made",
+        severity=Severity.BLOCK,
+        sentence="The note is not the text that was checked and that the claim was made with.",
+        fix="The note is checked anew; a text changed under its signature is signed again.",
+        evidence=(claim_number,),
+        hold="NOTE_UNSIGNED",
+    )
 
 
 _Why = tuple[str, str, str]

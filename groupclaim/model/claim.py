@@ -131,7 +131,8 @@ class ClaimVersion(Record):
 
     ``payer_sequence``: 1 where the payer is billed first, 2 where after one other; ``prior`` are
     the decisions of those before it, the first payer's first. ``attachments`` went to the payer
-    apart from the claim. ``made_by`` is the number of the claim's step that made it.
+    apart from the claim. ``made_by`` is the number of the claim's step that made it,
+    ``note_digest`` tells which text of the note it was made with.
     """
 
     claim_number: str
@@ -149,6 +150,7 @@ class ClaimVersion(Record):
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=10)] = ()
     lines: Annotated[tuple[ClaimLine, ...], Field(min_length=1, max_length=50)]
     made_by: Annotated[int, Field(ge=0)] = 0
+    note_digest: str | None = None
 
     @model_validator(mode="after")
     def _refers_to_what_it_replaces(self) -> ClaimVersion:

@@ -58,3 +58,30 @@ def test_every_fault_of_the_file_is_named_without_its_content(tmp_path: Path) ->
     assert len(caught.value.problems) == 3
     assert "secret" not in str(caught.value)
     assert "sessions[0].notes[0].attended" in str(caught.value)
+
+
+async def test_a_changed_file_is_read_again_and_a_half_written_one_gives_no_answer(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, {"S1": {"P01": {"topic": "first"}}})
+    notes = JsonNotes(path)
+
+    async def topic() -> str | None:
+        note = await notes.read("S1", "P01", SIGNED_AT)
+        return note.topic if note else None
+
+    assert await topic() == "first"
+    written(tmp_path, {"S1": {"P01": {"topic": "second"}}})
+    assert await topic() == "second"
+    path.write_text('{"S1": {"P01": {"topic": "thi')
+    for _ in range(2):
+        with pytest.raises(OSError, match="no JSON"):
+            await topic()
+    written(tmp_path, {"S1": {"P01": {"secret": "fourth"}}})
+    with pytest.raises(OSError, match=r"sessions\[0\].notes\[0\].secret"):
+        await topic()
+    written(tmp_path, {"S1": {"P01": {"topic": "fifth"}}})
+    assert await topic() == "fifth"
+    path.unlink()
+    with pytest.raises(OSError, match="No such file"):
+        await topic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from groupclaim.clearinghouse.port import DUPLICATE, NotTaken
 from groupclaim.lifecycle.events import Acknowledged, FactLearned, HoldReleased, Submitted
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.identity import control_number
-from groupclaim.store import batches, claims, files, practice
+from groupclaim.model.session import ProgressNote
+from groupclaim.store import audit, batches, claims, files, practice
 from groupclaim.store.schema import claim_version, patient
-from tests.activities.house import House, Killed
+from tests.activities.house import KEYRING, House, Killed
 
 ROSTER = {"S1": ("P01", "P04")}
 
@@ -203,6 +204,97 @@ async def test_a_review_of_copied_notes_keeps_a_ready_claim_out_of_the_batch(hou
     await house.send(again)
     assert house.states[number].stage == "submitted"
     assert [number.encode() in content for content in arrived(house)] == [False, True]
+
+
+class Rewritten:
+    """The record system of a house; a test changes its notes."""
+
+    def __init__(self, house: House) -> None:
+        self._notes = house.outside.notes
+        self.changes: dict[str, dict[str, Any] | None] = {}
+        object.__setattr__(house.outside, "notes", self)
+
+    async def read(self, session: str, patient: str, at: datetime) -> ProgressNote | None:
+        found = await self._notes.read(session, patient, at)
+        changes = self.changes.get(patient, {})
+        return None if found is None or changes is None else found.model_copy(update=changes)
+
+
+OTHER_TEXT = {"progress": "Wrote three more pages and read them to a friend."}
+SIGNED_AGAIN = datetime.fromisoformat("2026-02-04T16:30:00-06:00")
+
+
+@pytest.mark.parametrize("when", ["before the cut", "after the cut"])
+@pytest.mark.parametrize("signature", ["the same", "reported anew"])
+async def test_a_note_changed_while_its_claim_was_ready_is_checked_again_and_not_sent(
+    house: House, when: str, signature: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Under the signature it had, it is held until it is signed again; whatever anybody reported
+    of a signature meanwhile, nothing goes out that was not checked."""
+    notes, number = Rewritten(house), await house.claim_of("S1", "P04")
+    if when == "before the cut":
+        notes.changes["P04"] = OTHER_TEXT
+    if signature == "reported anew":
+        async with house.quietly() as tx:
+            await practice.record_note_signed(
+                tx, house.sessions["S1"], KEYRING.patient_id("P04"), SIGNED_AGAIN, None
+            )
+    cut = await cut_one(house)
+    notes.changes["P04"] = OTHER_TEXT
+    await _sent_without(house, cut, number)
+    record_property("tries", 1)
+    assert arrived(house)[0].count(b"CLM*") == 1
+    if signature == "the same":
+        hold = house.states[number].hold
+        assert hold is not None
+        assert (hold.code, hold.releasable) == ("NOTE_UNSIGNED", False)
+        rules = await house.rows(text("SELECT rule FROM finding WHERE hold = 'NOTE_UNSIGNED'"))
+        assert {row.rule for row in rules} == {
+            "note_changed_since_made",
+            "note_edited_after_signature",
+        }
+        assert await house.cut("2") is None
+        notes.changes["P04"] = {**OTHER_TEXT, "signed_at": SIGNED_AGAIN}
+        await house.happens(number, FactLearned(at=SIGNED_AGAIN, key="signed", fact=Fact.NOTE))
+    again = await house.cut("3")
+    assert again is not None
+    await house.send(again)
+    assert (house.states[number].stage, house.states[number].hold) == ("submitted", None)
+    assert [number.encode() in content for content in arrived(house)] == [False, True]
+
+
+async def test_a_note_that_is_gone_when_the_batch_is_made_keeps_its_claim(house: House) -> None:
+    notes, number = Rewritten(house), await house.claim_of("S1", "P04")
+    notes.changes["P04"] = None
+    await _sent_without(house, await cut_one(house), number)
+    hold = house.states[number].hold
+    assert hold is not None
+    assert hold.code == "NOTE_UNSIGNED"
+
+
+async def test_nothing_is_sent_while_the_record_system_does_not_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = await cut_one(house)
+
+    async def silent(session: str, patient: str, at: datetime) -> ProgressNote | None:
+        raise OSError("no answer")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(house.outside.notes, "read", silent)
+        with pytest.raises(OSError, match="no answer"):
+            await house.perform(steps.BUILD_BATCH, cut)
+        assert (await stored(house, cut)).state == "cut"
+    assert (await house.perform(steps.BUILD_BATCH, cut)).claims == 2
+
+
+async def test_each_note_read_before_sending_is_noted(house: House) -> None:
+    await house.perform(steps.BUILD_BATCH, await cut_one(house))
+    for who in ROSTER["S1"]:
+        number = await house.claim_of("S1", who)
+        async with house.database.reading() as reading:
+            entries = await audit.entries(reading, number)
+        assert {"purpose": "before sending"} in [entry.detail for entry in entries]
 
 
 def arrived(house: House) -> list[bytes]:
