@@ -22,14 +22,14 @@ from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    import workflows.denial as denials
+    import workflows.search as search
     from activities import steps
     from groupclaim.lifecycle import events
     from groupclaim.lifecycle.holds import HOLDS
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
     from groupclaim.lifecycle.transition import look_again_refused, opened, transition
     from groupclaim.lifecycle.why import Why, why
-    from workflows import denial as denials
-    from workflows import search
     from workflows.messages import ClaimEnd as ClaimEnd
     from workflows.messages import ClaimStanding as ClaimStanding
     from workflows.messages import ClaimStart as ClaimStart

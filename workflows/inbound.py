@@ -18,8 +18,8 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    import workflows.remittance as remittance
     from activities import steps
-    from workflows import remittance
     from workflows.perform import perform
 
 NAME = "InboundFileWorkflow"

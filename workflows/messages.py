@@ -1,7 +1,9 @@
 """What workflows are started with, told and answer.
 
 In a module of its own because the sandbox executes a workflow's module anew for each workflow, and
-making these records is the longest part of that; this one is passed through.
+making these records is the longest part of that; this one is passed through. Modules of this
+package are passed through where their full name is imported: ``import workflows.denial as
+denials``, never ``from workflows import denial``, which executes that one anew as well.
 """
 
 from __future__ import annotations

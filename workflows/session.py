@@ -20,8 +20,8 @@ from temporalio.exceptions import (
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
+    import workflows.claim as claims
     from activities import steps
-    from workflows import claim as claims
     from workflows.messages import SessionEnd as SessionEnd
     from workflows.messages import SessionStanding as SessionStanding
     from workflows.messages import SessionStart as SessionStart

@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -50,15 +50,38 @@ _ATTEMPTS = 3
 _CONNECTIONS = 24
 _MIGRATION_LOCK = 90853
 
+_KEPT_OPEN = 1_024
+"""Documents that stay opened: what all claims share, and those of the claims worked on just now."""
+
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Documents:
+    """Encrypted documents, opened. The same bytes are the same record, which never changes, so one
+    that was opened a short while ago is neither decrypted nor validated again."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._record = lru_cache(_KEPT_OPEN)(self._opened)
+
+    def open(self, column: str, document: bytes, record: type[Model]) -> Model:
+        opened = self._record(column, document, record)
+        assert isinstance(opened, record)
+        return opened
+
+    def _opened(self, column: str, document: bytes, record: type[BaseModel]) -> BaseModel:
+        return record.model_validate_json(self._keyring.fields.open(column, document))
 
 
 class Reading:
     """An open transaction that only reads: one consistent view of everything."""
 
-    def __init__(self, connection: AsyncConnection, keyring: Keyring) -> None:
+    def __init__(
+        self, connection: AsyncConnection, keyring: Keyring, documents: _Documents
+    ) -> None:
         self.connection = connection
         self.keyring = keyring
+        self._documents = documents
         self.read: dict[str, Any] = {}
         """What does not change while this is open and was read once."""
 
@@ -78,9 +101,7 @@ class Reading:
 
     def unseal(self, table: Table, document: bytes, record: type[Model]) -> Model:
         """The record kept in an encrypted ``document`` of ``table``."""
-        return record.model_validate_json(
-            self.keyring.fields.open(f"{table.name}.document", document)
-        )
+        return self._documents.open(f"{table.name}.document", document, record)
 
 
 @cache
@@ -146,6 +167,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, keyring: Keyring) -> None:
         self._engine = engine
         self.keyring = keyring
+        self._documents = _Documents(keyring)
         self._sqlite = engine.dialect.name == "sqlite"
         # Writers of one process queue here, in order, instead of polling SQLite's one lock.
         self._writer: AbstractAsyncContextManager[Any] = (
@@ -186,7 +208,7 @@ class Database:
         async with self._writer:
             connection = await self._begin_writing()
             try:
-                yield Transaction(connection, self.keyring)
+                yield Transaction(connection, self.keyring, self._documents)
                 await connection.commit()
             finally:
                 await connection.close()
@@ -197,7 +219,7 @@ class Database:
         async with self._writer:
             connection = await self._begin_writing()
             try:
-                yield Transaction(connection, self.keyring)
+                yield Transaction(connection, self.keyring, self._documents)
             finally:
                 await connection.rollback()
                 await connection.close()
@@ -228,7 +250,7 @@ class Database:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            yield Reading(connection, self.keyring)
+            yield Reading(connection, self.keyring, self._documents)
 
 
 _BEGIN = "groupclaim_begin"

@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
 
     from tests.bench.shape import Move, Shape, recorded
 
-    SHAPE: Shape = recorded()
+SHAPE: Shape = recorded()
 
 NAME = "BareClaim"
 STEP = "bare_step"

@@ -10,6 +10,7 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,8 +72,9 @@ class Shape:
         return tuple(move.name for move in self.moves if move.kind == "wait")
 
 
+@cache
 def recorded(path: Path = FIRST_PASS) -> Shape:
-    """The shape of the recorded history at ``path``."""
+    """The shape of the recorded history at ``path``, read once a process."""
     events = json.loads(path.read_text())["events"]
     first, last = _said(events[0]), _said(events[-1])
     kinds = Counter(event["eventType"].removeprefix("EVENT_TYPE_") for event in events)

@@ -13,10 +13,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from groupclaim import store
 from groupclaim.store import audit, claims, ledger
+from groupclaim.store.audit import Head
 from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.keys import Keyring, Undecipherable
 from groupclaim.store.practice import UnknownRecord, claim_facts, read_practice
-from groupclaim.store.schema import APPEND_ONLY, counter, metadata, transfer
+from groupclaim.store.schema import APPEND_ONLY, audit_seal, counter, metadata, transfer
 from tests.store.world import NOW, PLANTED, World, attended, send_all
 
 
@@ -243,3 +244,19 @@ async def test_unknown_ids_are_named(database: Database) -> None:
             await claim_facts(reading, "GC1")
         with pytest.raises(UnknownRecord, match="practice"):
             await read_practice(reading)
+
+
+async def test_a_document_once_opened_is_the_same_record_but_of_its_own_column_only(
+    world: World,
+) -> None:
+    given = Head(number=7, digest="d", head="h")
+    async with world.database.transaction() as tx:
+        document = tx.seal(audit_seal, given)
+    records = []
+    for _ in range(2):
+        async with world.database.reading() as reading:
+            records.append(reading.unseal(audit_seal, document, Head))
+            with pytest.raises(Undecipherable, match=r"counter\.document: changed, or not of this"):
+                reading.unseal(counter, document, Head)
+    assert records[0] == given
+    assert records[1] is records[0]
