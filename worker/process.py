@@ -24,6 +24,7 @@ from activities.schedules import schedule_mailboxes
 from activities.steps import TASK_QUEUE
 from groupclaim import __version__
 from groupclaim.cards.stripe import StripeCards
+from groupclaim.clearinghouse.circuit import GuardedClearinghouse
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import Clearinghouse, SeparateWays
 from groupclaim.clearinghouse.sftp import LoginRefused, SftpFiles, SftpLogin
@@ -37,6 +38,7 @@ from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit
 from groupclaim.store.clock import practice_now
+from groupclaim.store.connection_down import ConnectionDiary
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.key_use import missing_keys
 from groupclaim.store.keys import Keyring
@@ -228,7 +230,8 @@ async def run_worker(settings: Settings) -> None:
     if settings.metrics_port:
         telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
     cards = open_cards(settings)
-    outside = open_outside(settings, database, client, clearinghouse, cards)
+    guarded = GuardedClearinghouse(clearinghouse, ConnectionDiary(database))
+    outside = open_outside(settings, database, client, guarded, cards)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, or_, select
 
 from groupclaim.lifecycle.state import ENDED, Stage
-from groupclaim.store import audit, authorizations, ledger, people
+from groupclaim.store import audit, authorizations, connection_down, ledger, people
 from groupclaim.store.database import Reading
 from groupclaim.store.key_use import missing_keys
 from groupclaim.store.schema import (
@@ -161,6 +161,11 @@ DENIAL_RECOVERED = Family(
     "What payers have paid on denied claims as things stand, counted with a claim's last denial.",
     ("payer", "category"),
 )
+CONNECTIONS_DOWN = Family(
+    "groupclaim_connections_down",
+    "Ways to the payers that do not answer: inquiries or files; no row while a way answers.",
+    ("way",),
+)
 EMERGENCIES = Family("groupclaim_emergency_accesses", "Emergency accesses at the console open now.")
 UNSEALED_AGE = Family(
     "groupclaim_audit_oldest_unsealed_age_seconds",
@@ -185,8 +190,8 @@ FAMILIES = (
     READY_AGE, BATCHES, UNACKNOWLEDGED, ACKNOWLEDGMENT_OVERDUE, FILE_PROBLEMS, DECISIONS,
     CLAIM_DOLLARS, SUSPENDED, SUSPENDED_DOLLARS, SUSPENSE_AGE, UNAPPLIED, UNAPPLIED_DOLLARS,
     UNDERPAID_LINES, UNDERPAID_DOLLARS, DISPUTES, DENIALS, DENIALS_BY_CAUSE, DENIED_DOLLARS,
-    DENIALS_OVERTURNED, DENIAL_RECOVERED, EMERGENCIES, UNSEALED_AGE, AUTHORIZATIONS,
-    KEYS_MISSING, AUDIT_INTACT,
+    DENIALS_OVERTURNED, DENIAL_RECOVERED, CONNECTIONS_DOWN, EMERGENCIES, UNSEALED_AGE,
+    AUTHORIZATIONS, KEYS_MISSING, AUDIT_INTACT,
 )  # fmt: skip
 
 _SENT = (Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED)
@@ -345,6 +350,9 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
             ).group_by(dispute_case.c.payer_key, dispute_case.c.kind, dispute_case.c.state),
         ),
         **await _denials(reading),
+        CONNECTIONS_DOWN: {
+            (way,): float(items > 0) for way, items in (await connection_down.down(reading)).items()
+        },
         EMERGENCIES: {(): float(await people.emergencies(reading, now))},
         UNSEALED_AGE: await _unsealed(reading, now),
     }

@@ -130,6 +130,11 @@ FAULTS = [
         "1m", "2m", {},
     ),
     Fault(
+        "ConnectionDown",
+        {f'groupclaim_connections_down{{{MAIN},way="files"}}': "1x400"},
+        "", "0m", {"practice": "main", "way": "files"},
+    ),
+    Fault(
         "PayerUnreachable",
         {f'groupclaim_claims{{{PAYER},stage="held",hold_code="PAYER_UNREACHABLE"}}': "1x400"},
         "4m", "5m", {"practice": "main", "payer": "p1"},
