@@ -549,7 +549,14 @@ async def _refusal(
     if decision is Decision.WRITE_OFF:
         cents = max(cents, int((await ledger.balance(tx, row.claim_number)).payer_open))
     return await approvals.refusal(
-        tx, decision, cents, row.claim_number, now, by=choice.by, second=choice.second
+        tx,
+        decision,
+        cents,
+        row.claim_number,
+        now,
+        by=choice.by,
+        second=choice.second,
+        request=choice.request,
     )
 
 

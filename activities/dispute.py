@@ -67,6 +67,7 @@ class DisputeDesk:
                     now,
                     by=decision.by,
                     second=decision.second,
+                    request=decision.request,
                 )
                 if refused is not None:
                     standing = await self._standing(tx, case.id, case.follow_ups, now)

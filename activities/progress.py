@@ -122,5 +122,12 @@ async def _refusal(tx: Transaction, decision: steps.ClaimDecision, now: datetime
     left = abs(state.hold.payer_open or 0) if state.hold is not None else 0
     cents = max(left, int(await disputes.at_stake(tx, number)))
     return await approvals.refusal(
-        tx, Decision.REVIEW_RELEASE, cents, number, now, by=decision.by, second=decision.second
+        tx,
+        Decision.REVIEW_RELEASE,
+        cents,
+        number,
+        now,
+        by=decision.by,
+        second=decision.second,
+        request=decision.request,
     )

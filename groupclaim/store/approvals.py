@@ -6,6 +6,7 @@ the command line, the console and what workflows are told obey alike.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,8 @@ from groupclaim.rules import approval
 from groupclaim.rules.approval import Deciding
 from groupclaim.store import audit, people, practice
 from groupclaim.store.database import Reading, Transaction
+
+_REFUSED = "approval_refused"
 
 
 async def refusal(
@@ -26,19 +29,37 @@ async def refusal(
     *,
     by: str,
     second: str | None,
+    request: str | None = None,
 ) -> str | None:
     """Why these people may not decide this about ``cents`` now, and who may; None when they may.
 
-    A refusal is in the audit log, under who asked for it.
+    A refusal is in the audit log, under who asked for it; with a ``request``, the same when the
+    same click comes twice, it stands there once.
     """
     other = await _deciding(tx, second) if second and second.strip() else None
     why = approval.refusal(
         decision, await _limit(tx, decision, at), cents, await _deciding(tx, by), other
     )
     if why is not None:
-        detail = {"decision": decision.value, "cents": cents, "second": second}
-        await audit.record(tx, at, by, "approval_refused", subject, detail)
+        detail: dict[str, str | int | None] = {
+            "decision": decision.value,
+            "cents": cents,
+            "second": second,
+        }
+        if request is not None:
+            detail["request"] = request
+        if request is None or not await _is_noted(tx, by, subject, detail):
+            await audit.record(tx, at, by, _REFUSED, subject, detail)
     return why
+
+
+async def _is_noted(
+    reading: Reading, by: str, subject: str, detail: Mapping[str, str | int | None]
+) -> bool:
+    return any(
+        (entry.action, entry.actor, entry.detail) == (_REFUSED, by, detail)
+        for entry in await audit.entries(reading, subject)
+    )
 
 
 async def people_needed(reading: Reading, decision: Decision, cents: int, at: datetime) -> int:

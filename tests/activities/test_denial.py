@@ -401,6 +401,26 @@ async def test_granted_after_the_service_the_claim_is_sent_again(late_asker: Hou
     assert [item.number for item in facts.authorizations] == ["PLCLATE7"]
 
 
+async def test_whoever_asks_and_dies_anywhere_asks_once(late_asker: House) -> None:
+    """A request that may have left is first asked after; one that has not goes after the grace."""
+    reviewer = Reviewer(late_asker, x12.Decision("A1", "PLCLATE7"))
+    (number,) = await denied(late_asker)
+    for look in range(5):
+        planned = await plan(late_asker, number, news=look)
+        if planned.next == "conclude":
+            break
+        if planned.next == "ask":
+            await late_asker.perform(steps.ASK_AFTERWARDS, await ref_of(number))
+        elif planned.due_at is not None:
+            await late_asker.move_to(planned.due_at)
+    assert len(reviewer.requests) == 1
+    async with late_asker.database.reading() as reading:
+        row = await denials.read_denial(reading, number, 1)
+        facts = await practice.claim_facts(reading, number)
+    assert (row.outcome, row.correction) == ("corrected", "add_authorization")
+    assert [item.number for item in facts.authorizations] == ["PLCLATE7"]
+
+
 async def test_pended_it_is_asked_after_and_refused_it_is_appealed(late_asker: House) -> None:
     reviewer = Reviewer(late_asker, x12.Decision("A4"))
     (number,) = await denied(late_asker)

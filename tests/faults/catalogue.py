@@ -45,8 +45,7 @@ FAULTS = (
             "a_letter_leaves_once_and_what_is_lost_is_written_off_once",
             "a_card_is_announced_and_charged_once",
         ),
-        "single commits are enumerated for a claim's way, its session's and webhooks; for denials, "
-        "disputes, letters and cards they are drawn from seeds",
+        "single commits are not enumerated for voids",
     ),
     Fault(
         2,
@@ -98,8 +97,13 @@ FAULTS = (
             "activities/test_outage",
             "a_payer_that_cannot_be_reached_is_told_after_half_an_hour",
             "it_is_asked_again_by_itself_and_goes_on_once_it_answers",
+        )
+        + _in(
+            "faults/test_circuit",
+            "the_circuit_opens_the_owner_is_told_and_all_goes_on",
+            "a_worker_that_finds_an_answer_resolves_what_another_said",
+            "who_says_that_it_is_done_is_told_again",
         ),
-        "there is no circuit breaker; people are told after 30 minutes, not 5",
     ),
     Fault(
         7,

@@ -1,7 +1,8 @@
 """A worker that dies at every point there is, once: a plugin for the tests of the steps.
 
 ``pytest -p tests.faults.dying tests/activities/...`` runs them with each step dying once before it
-begins, before and after each of its commits, requests and signals, and after it has ended. What the
+begins, before and after each of its commits, requests, letters, charges and signals, and after it
+has ended. What the
 tests expect stays what it was. The points died at are written to the file named by
 ``GROUPCLAIM_DEATHS``, one a line.
 """
@@ -17,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from groupclaim.cards.stripe import StripeCards
+from groupclaim.delivery.folder import PickUpFolder
 from groupclaim.store.database import Database, Transaction
 from tests.activities.house import House, Killed
 
@@ -87,7 +90,7 @@ class _Deaths:
         database.transaction = struck  # type: ignore[method-assign]
 
 
-def _haunt(house: House) -> None:
+def _haunt(house: House) -> _Deaths:
     deaths = _Deaths()
     deaths.around_commits(house.database)
     for name in _REQUESTS:
@@ -108,16 +111,39 @@ def _haunt(house: House) -> None:
             deaths.end()
 
     house._environment.run = dying_run  # type: ignore[method-assign]
+    return deaths
+
+
+def _haunt_sender(owner: type, name: str, haunting: list[_Deaths], patch: Any) -> None:
+    """Whoever takes letters or charges is made by tests of their own, so the class is haunted."""
+    method = getattr(owner, name)
+
+    async def struck(*args: Any, **options: Any) -> Any:
+        if not haunting:
+            return await method(*args, **options)
+        return await haunting[-1].around(method, name)(*args, **options)
+
+    patch.setattr(owner, name, struck)
 
 
 @pytest.fixture(autouse=True)
 def dying(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every house of a test is haunted."""
+    from tests.activities.test_cards import Letters  # by now its asserts have been rewritten
+
     enter = House.__aenter__
+    haunting: list[_Deaths] = []
+    for owner, name in (
+        (PickUpFolder, "deliver"),
+        (Letters, "deliver"),
+        (StripeCards, "charge"),
+        (StripeCards, "find"),
+    ):
+        _haunt_sender(owner, name, haunting, monkeypatch)
 
     async def entered(self: House) -> House:
         house = await enter(self)
-        _haunt(house)
+        haunting.append(_haunt(house))
         return house
 
     monkeypatch.setattr(House, "__aenter__", entered)

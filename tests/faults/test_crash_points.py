@@ -1,7 +1,8 @@
 """Every point at which a worker can die is died at, once each: no step is left out.
 
-From a claim's session to its closed account each step dies before it begins, before and after each
-of its commits, requests and signals, and when it has ended and nobody knows. The outcome worked out
+From a claim's session to its closed account, and in denials, disputes, letters, interest and cards
+beside it, each step dies before it begins, before and after each of its commits, requests, letters,
+charges and signals, and when it has ended and nobody knows. The outcome worked out
 by hand must hold all the same. The engine's own part is in ``tests/system/test_crash_points.py``.
 """
 
@@ -32,13 +33,31 @@ STEPS = {step.name for step in vars(steps).values() if isinstance(step, steps.St
 _HERE = "tests/faults/test_crash_points.py"
 _STEPS = "tests/activities"
 
-IN_PART = (f"{_HERE}::test_a_session_is_kept", f"{_HERE}::test_what_has_happened_is_told")
+IN_PART = (
+    f"{_HERE}::test_a_session_is_kept",
+    f"{_HERE}::test_what_has_happened_is_told",
+    f"{_STEPS}/test_denial.py::test_a_packet_is_picked_up_once_and_sent_means_received",
+    f"{_STEPS}/test_dispute.py::test_an_overpayment_is_refunded_in_sixty_days_and_booked",
+    f"{_STEPS}/test_cards.py::test_a_letter_names_amount_and_day_and_the_charge_waits_for_it",
+)
 
 WHOLE = (
     *IN_PART,
+    *(f"{_STEPS}/test_{name}.py" for name in ("denial", "dispute", "interest", "cards")),
     f"{_STEPS}/test_sample_practice.py::test_each_kind_of_claim_ends_as_worked_out_by_hand",
 )
 """The life of each kind of claim from its session to the closed account, and what is beside it."""
+
+OTHERWISE = tuple(
+    f"{_STEPS}/test_denial.py::test_{name}"
+    for name in (
+        "granted_after_the_service_the_claim_is_sent_again",
+        "pended_it_is_asked_after_and_refused_it_is_appealed",
+    )
+)
+"""These say when things happen while nobody dies: a request that may have left with a dead worker
+is asked after half an hour later. ``test_whoever_asks_and_dies_anywhere_asks_once`` stands for
+them."""
 
 
 @pytest.fixture
@@ -82,6 +101,7 @@ def test_a_worker_that_dies_at_every_point_changes_nothing(
         [
             sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider",
             "-p", "tests.faults.dying", *(WHOLE if whole() else IN_PART),
+            *(f"--deselect={name}" for name in OTHERWISE),
         ],
         cwd=CHECKOUT,
         env={**os.environ, VARIABLE: str(tmp_path / "places")},
