@@ -19,7 +19,12 @@ from groupclaim.policy.calendar import BusinessCalendar
 from groupclaim.policy.payer import NoPolicy, PolicyBook
 from groupclaim.rules.deadlines import Deadline, Deadlines
 from groupclaim.store import ledger, practice, waiting
-from groupclaim.store.claims import load_state, read_findings, read_version
+from groupclaim.store.claims import (
+    load_state,
+    read_findings,
+    read_version,
+    rules_of_version,
+)
 from groupclaim.store.database import Database, Reading
 from groupclaim.store.practice import claim_facts
 from workflows import claim
@@ -264,15 +269,19 @@ async def claim_page(database: Database, number: str) -> dict[str, Any]:
         state = await load_state(reading, number)
         return {
             "claim": state.model_dump(mode="json", exclude={"seen"}),
-            "versions": await _dicts(
-                reading,
-                """SELECT version, control_number, frequency, charge_cents, created_at
-                     FROM claim_version WHERE claim_number = :claim ORDER BY version""",
-                claim=number,
-            ),
+            "versions": [
+                {**row, "rules": await rules_of_version(reading, number, row["version"])}
+                for row in await _dicts(
+                    reading,
+                    """SELECT version, control_number, frequency, charge_cents, created_at
+                         FROM claim_version WHERE claim_number = :claim ORDER BY version""",
+                    claim=number,
+                )
+            ],
             "findings": await _dicts(
                 reading,
-                """SELECT step, rule, severity, sentence, fix, hold, source_policy, source_verified
+                """SELECT step, rule, severity, sentence, fix, hold, source_policy, source_version,
+                          source_verified
                      FROM finding WHERE claim_number = :claim ORDER BY id""",
                 claim=number,
             ),

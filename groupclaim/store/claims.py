@@ -252,6 +252,13 @@ async def read_version(reading: Reading, claim_number: str, version: int) -> Cla
     return reading.unseal(claim_version, document, ClaimVersion)
 
 
+async def rules_of_version(reading: Reading, claim_number: str, version: int) -> str:
+    """Name and version of the payer's policy that a version of a claim was made by: a hash of what
+    it said then, whatever its file says now."""
+    parties = (await read_version(reading, claim_number, version)).parties
+    return f"{parties.payer.policy} {parties.policy_version}"
+
+
 _VERSION = select(claim_version.c.document).where(
     claim_version.c.claim_number == bindparam("number"),
     claim_version.c.version == bindparam("place"),

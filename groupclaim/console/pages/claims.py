@@ -91,6 +91,10 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
             .where(claim_version.c.claim_number == number)
             .order_by(claim_version.c.version)
         )
+        rules = {
+            row.version: await claims.rules_of_version(reading, number, row.version)
+            for row in versions
+        }
         answers = await reading.rows(
             select(
                 acknowledgment.c.kind,
@@ -145,6 +149,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         findings=found,
         events=list(reversed(events)),
         versions=versions,
+        rules=rules,
         answers=answers,
         money=money,
         bar=_bar(money),
