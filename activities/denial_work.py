@@ -20,6 +20,7 @@ from activities.messages import Messages
 from activities.on_file import LOOK_AGAIN, OnFile, invalid
 from activities.outside import Outside, performs
 from activities.reading import company_of, digest, read_note
+from activities.work_items import standings
 from groupclaim.delivery.port import NotDelivered
 from groupclaim.documents.appeal import packet, text_of
 from groupclaim.lifecycle.events import DenialAdvanced, Held
@@ -81,9 +82,9 @@ class DenialWork:
             row = await denials.read_denial(tx, ref.claim_number, ref.denial)
             workflow_id = workflow.workflow_id(row.claim_number, row.number)
             if row.outcome is not None or look.billed is None:
-                await _follow_work(tx, row, None, now)
+                items = await _follow_work(tx, row, None, now)
                 await sleep_until(tx, workflow_id, None)
-                return steps.DenialPlan(at=now, next="conclude")
+                return steps.DenialPlan(at=now, next="conclude", items=items)
             decision = decide_denial(
                 denied, look.found.facts, look.billed.policy, self._outside.playbook
             )
@@ -94,9 +95,9 @@ class DenialWork:
                     correction=decision.correction, restart=decision.restart,
                     frequency=decision.frequency,
                 )  # fmt: skip
-                await _follow_work(tx, row, None, now)
+                items = await _follow_work(tx, row, None, now)
                 await sleep_until(tx, workflow_id, None)
-                return steps.DenialPlan(at=now, next="conclude")
+                return steps.DenialPlan(at=now, next="conclude", items=items)
             people = await approvals.people_needed(tx, Decision.WRITE_OFF, row.cents, now)
             plan = self._planned(row, decision, letters[-1] if letters else None, look, now, people)
             limit = _limit(look, decision)
@@ -107,7 +108,7 @@ class DenialWork:
                     else {}
                 )
                 await sleep_until(tx, workflow_id, plan.due_at)
-            await _follow_work(tx, row, plan, now)
+            items = await _follow_work(tx, row, plan, now)
             await denials.record_plan(
                 tx,
                 row,
@@ -122,7 +123,7 @@ class DenialWork:
             await claims.replace_findings(
                 tx, row.claim_number, steps.DECIDE_DENIAL.name, decision.findings, now
             )
-        return plan
+        return plan.model_copy(update={"items": items})
 
     def _planned(
         self,
@@ -504,9 +505,9 @@ class DenialWork:
 
 async def _follow_work(
     tx: Transaction, row: denials.Denial, plan: steps.DenialPlan | None, now: datetime
-) -> None:
+) -> tuple[steps.ItemStanding, ...]:
     """What a person has to do next about a denial is on the work list for as long as it is next;
-    what the payer has to do is not."""
+    what the payer has to do is not. What its items are then comes back."""
     subject = f"{row.claim_number}/{row.number}"
     kept = None
     if plan is not None and plan.next in ("person", "wait") and plan.who != "payer":
@@ -527,6 +528,7 @@ async def _follow_work(
         )
         kept = await work.open_item(tx, task, now)
     await work.close_items(tx, "denial", subject, now, keeping=kept)
+    return await standings(tx, "denial", subject)
 
 
 _APPROVED = {"approve": Decision.LETTER, "write_off": Decision.WRITE_OFF}

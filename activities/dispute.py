@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from activities import steps
 from activities.messages import Messages
 from activities.outside import Outside, performs
+from activities.work_items import standings
 from groupclaim.model.approval import Decision
 from groupclaim.policy.payer import PayerPolicy
 from groupclaim.rules.deadlines import DISPUTE_ALERTS
@@ -138,7 +139,7 @@ class DisputeDesk:
             due_at = await self._next_look(tx, case, now)
             await disputes.look_again(tx, case.id, due_at, follow_ups)
         await sleep_until(tx, dispute.workflow_id(case.id), due_at)
-        await _follow_work(tx, case, follow_ups, now)
+        items = await _follow_work(tx, case, follow_ups, now)
         return steps.DisputeStanding(
             state=case.state,
             kind=case.kind,
@@ -148,6 +149,7 @@ class DisputeDesk:
             recovered=case.recovered,
             due_at=due_at,
             timer_seconds=await timer_seconds(tx, due_at) if due_at else None,
+            items=items,
         )
 
     async def _next_look(self, tx: Reading, case: Case, now: datetime) -> datetime:
@@ -165,9 +167,11 @@ class DisputeDesk:
         return min((alert for alert in alerts if alert > now), default=now + every)
 
 
-async def _follow_work(tx: Transaction, case: Case, follow_ups: int, now: datetime) -> None:
+async def _follow_work(
+    tx: Transaction, case: Case, follow_ups: int, now: datetime
+) -> tuple[steps.ItemStanding, ...]:
     """A letter that waits for its approval, and a payer that does not answer one, are work of the
-    contract owner, until the last day to act on the first line."""
+    contract owner, until the last day to act on the first line. What its items are comes back."""
     code = {"to_approve": "DISPUTE_TO_APPROVE"}.get(case.state)
     if case.state == "told" and follow_ups:
         code = "DISPUTE_UNANSWERED"
@@ -189,6 +193,7 @@ async def _follow_work(tx: Transaction, case: Case, follow_ups: int, now: dateti
         )
         kept = await work.open_item(tx, task, now)
     await work.close_items(tx, "dispute", str(case.id), now, keeping=kept)
+    return await standings(tx, "dispute", str(case.id))
 
 
 async def policy_of(outside: Outside, reading: Reading, case: Case, now: datetime) -> PayerPolicy:

@@ -15,12 +15,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities import steps
+from activities import steps, work_items
 from activities.claims_told import known_claims
 from activities.messages import Messages
 from activities.schedules import schedule_mailboxes
@@ -46,9 +46,9 @@ from groupclaim.store import (
     work,
     work_undo,
 )
-from groupclaim.store.clock import PracticeClock
+from groupclaim.store.clock import PracticeClock, practice_now
 from groupclaim.store.database import Database, Transaction
-from workflows import claim, denial, dispute, session
+from workflows import acting, claim, denial, dispute, session
 
 
 class Refused(Exception):
@@ -638,37 +638,68 @@ class FrontDesk:
         self, item_id: str, act: WorkAct, by: str, together: str | None = None
     ) -> work.WorkItem:
         """Take, put off, put back, finish or comment one item. ``together``: names what is done to
-        several at once, and undone at once; None: this alone.
+        several at once, and undone at once, and is the same when it is asked for again; None: this
+        alone.
 
-        Raises :class:`work.ChangedMeanwhile` when somebody else was first, InputRefused, and
+        It goes through the workflow of what the item is about, as long as that one runs. Raises
+        :class:`work.ChangedMeanwhile` when somebody else was first, InputRefused, and
         UnknownRecord.
         """
+        if act.kind == "comment":
+            return await self._comment(item_id, act.text, by)
+        async with self._database.reading() as reading:
+            seen = await work.read_item(reading, item_id)
+        request = self._database.keyring.opaque("work_act", f"{by}|{together or uuid.uuid4().hex}")
+        given = steps.ItemAct(
+            item=item_id,
+            workflow_id=work_items.workflow_id(seen),
+            kind=act.kind,
+            revision=seen.revision if act.revision is None else act.revision,
+            by=by,
+            request=request,
+            to=act.to,
+            until=act.until,
+            text=act.text,
+        )
+        if not given.workflow_id or not await self._acted_there(given):
+            async with self._database.transaction() as tx:
+                await work_items.carry_out(tx, given, await practice_now(tx))
+        async with self._database.reading() as reading:
+            return await work.read_item(reading, item_id)
+
+    async def _acted_there(self, given: steps.ItemAct) -> bool:
+        """Whether the item's workflow runs, and has taken the act. Raises as it refuses."""
+        try:
+            await self._client.get_workflow_handle(given.workflow_id).execute_update(
+                acting.UPDATE,
+                given,
+                result_type=steps.ItemStanding,
+                id=f"{acting.UPDATE}:{given.item}:{given.request}",
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        except WorkflowUpdateFailedError as error:
+            refused = error.cause
+            if isinstance(refused, ApplicationError):
+                if refused.type == acting.CHANGED_MEANWHILE:
+                    raise work.ChangedMeanwhile(refused.message) from None
+                if refused.type == acting.INPUT_REFUSED:
+                    problems = [str(problem) for problem in refused.details]
+                    raise InputRefused(given.kind, problems or [refused.message]) from None
+            raise
+        return True
+
+    async def _comment(self, item_id: str, text: str, by: str) -> work.WorkItem:
+        """Words beside an item change nothing of it: any number of people may write some."""
+        if not text:
+            raise InputRefused("comment", ["text: say why, or what was found"])
         now = await self._clock.now()
         async with self._database.transaction() as tx:
-            before = item = await work.read_item(tx, item_id)
-            revision = item.revision if act.revision is None else act.revision
-            match act.kind:
-                case "assign":
-                    item = await work.assign(tx, item_id, act.to, revision)
-                case "pend":
-                    if act.until is None:
-                        raise InputRefused("pend", ["until: by when to look again"])
-                    item = await work.pend(tx, item_id, act.until, revision, now)
-                case "reopen":
-                    item = await work.resume(tx, item_id, revision)
-                case "resolve":
-                    item = await work.resolve(tx, item_id, by, revision, now)
-                case "comment":
-                    pass
-            if act.text:
-                await work.comment(tx, item_id, act.text, by, now)
-            elif act.kind in ("comment", "pend", "resolve"):
-                raise InputRefused(act.kind, ["text: say why, or what was found"])
-            if act.kind in work_undo.UNDONE:
-                named = together or uuid.uuid4().hex
-                await work_undo.note(tx, before, item, act=named, kind=act.kind, by=by, at=now)
-            detail = {"to": act.to, "until": act.until.isoformat() if act.until else None}
-            await audit.record(tx, now, by, f"work_{act.kind}", item.subject, detail)
+            item = await work.read_item(tx, item_id)
+            await work.comment(tx, item_id, text, by, now)
+            await audit.record(tx, now, by, "work_comment", item.subject, {})
         return item
 
     async def undo_last(self, by: str) -> work_undo.Undone:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from activities import steps
 from activities.outside import Outside, performs
+from activities.work_items import standings
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.model.approval import Decision
 from groupclaim.store import (
@@ -61,12 +62,15 @@ class Progress:
                 at_stake = await practice.usual_charge(tx, state.claim_number)
             else:
                 at_stake = left.payer_open + left.patient_open
+            items: tuple[steps.ItemStanding, ...] = ()
             if kept.hold is not None or before.hold is not None:
                 await work.follow_hold(tx, kept, abs(at_stake), now)
+                items = await standings(tx, "hold", state.claim_number)
             return steps.Recorded(
                 timer_seconds=await timer_seconds(tx, state.due_at) if state.due_at else None,
                 billed=left.charge,
                 open=left.payer_open + left.patient_open,
+                items=items,
             )
 
     @performs(steps.RECORD_DECISION)

@@ -30,6 +30,7 @@ from activities.status import ClaimStatus
 from activities.submission import Submission
 from activities.voids import VoidDesk
 from activities.webhooks import WebhookDesk
+from activities.work_items import WorkDesk
 
 
 def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]]:
@@ -58,5 +59,6 @@ def every_activity(outside: Outside) -> list[Callable[..., Awaitable[BaseModel]]
         Progress(outside),
         Sampling(outside),
         WebhookDesk(outside),
+        WorkDesk(outside),
     )
     return [activity for desk in desks for activity in performed_by(desk)]

@@ -19,6 +19,7 @@ from groupclaim.lifecycle.state import Step as ClaimStepName
 from groupclaim.model.base import Instant, Message
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance, RemotePart
+from groupclaim.model.work import changed_meanwhile
 
 TASK_QUEUE = "groupclaim"
 """Where all workflows and steps are done."""
@@ -82,6 +83,52 @@ class Step(Generic[Input, Output]):
     patience: Patience
 
 
+# --- work items
+
+
+class ItemAct(Message):
+    """What a person does with a work item that they saw at ``revision``.
+
+    ``workflow_id``: of the claim, denial or dispute that the item is about; empty where it is about
+    none. ``request`` is the same when the same click comes twice, and for all items that are
+    changed together.
+    """
+
+    item: str
+    workflow_id: str = ""
+    kind: Literal["assign", "pend", "reopen", "resolve"]
+    revision: int
+    by: str
+    request: str
+    to: str | None = None
+    until: Instant | None = None
+    text: str = ""
+
+
+class ItemStanding(Message):
+    """What a work item is; ``revision`` grows with every change of it."""
+
+    item: str
+    revision: int
+    state: Literal["open", "pended", "resolved"]
+    assignee: str | None = None
+
+    def changed(self) -> str:
+        """What who saw an earlier revision is told."""
+        return changed_meanwhile(self.state, self.assignee)
+
+
+class ItemActed(Message):
+    """``standing``: what the item is now. ``changed``: it was another already, so nothing was done;
+    ``problems``: why what was asked for cannot be done with it."""
+
+    standing: ItemStanding
+    changed: bool = False
+    problems: tuple[str, ...] = ()
+
+
+ACT_ON_ITEM = Step("act_on_item", ItemAct, ItemActed, DATABASE)
+
 # --- one claim
 
 
@@ -109,11 +156,13 @@ class ClaimProgress(Message):
 class Recorded(Message):
     """``timer_seconds``: how long to sleep until the deadline; None when there is none, or when the
     practice clock is not the wall clock and whoever moves it will wake the workflow. The amounts
-    are in cents: charged so far, and still open with payer and patient."""
+    are in cents: charged so far, and still open with payer and patient. ``items``: what the work
+    items of its holds are."""
 
     timer_seconds: float | None = None
     billed: int = 0
     open: int = 0
+    items: tuple[ItemStanding, ...] = ()
 
 
 class ClaimRef(Message):
@@ -287,7 +336,8 @@ class DenialPlan(Message):
     authorization to be asked for after the service (``ask``), a person acts (``person``), somebody
     else answers (``wait``), or it has ended (``conclude``). A person may take each
     of ``choices``; ``people`` must agree to a letter or a bill, and ``people_to_write_off`` to
-    giving it up. ``due_at`` is when somebody is told of it next.
+    giving it up. ``due_at`` is when somebody is told of it next. ``items``: what became of those on
+    the work list about it.
     """
 
     at: Instant
@@ -301,6 +351,7 @@ class DenialPlan(Message):
     due_at: Instant | None = None
     timer_seconds: float | None = None
     otherwise: str = ""
+    items: tuple[ItemStanding, ...] = ()
 
 
 class DenialChoice(Message):
@@ -497,7 +548,8 @@ class DisputeDecision(Message):
 
 class DisputeStanding(Message):
     """Where a case stands. The amounts are in cents; ``due_at`` is when it is looked at next.
-    ``refused``: why what a person has just decided was not theirs to decide."""
+    ``refused``: why what a person has just decided was not theirs to decide; ``items``: what its
+    work items are."""
 
     state: Literal["gathering", "to_approve", "told", "closed"]
     kind: Literal["underpayment", "overpayment"]
@@ -508,6 +560,7 @@ class DisputeStanding(Message):
     due_at: Instant | None = None
     timer_seconds: float | None = None
     refused: str | None = None
+    items: tuple[ItemStanding, ...] = ()
 
 
 class DisputeRef(Message):

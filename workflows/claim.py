@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
     from groupclaim.lifecycle.transition import look_again_refused, opened, transition
     from groupclaim.lifecycle.why import Why, why
+    from workflows.acting import ActedOn
     from workflows.messages import ClaimEnd as ClaimEnd
     from workflows.messages import ClaimStanding as ClaimStanding
     from workflows.messages import ClaimStart as ClaimStart
@@ -45,9 +46,10 @@ def workflow_id(claim_number: str) -> str:
 
 
 @workflow.defn(name=NAME)
-class ClaimWorkflow:
+class ClaimWorkflow(ActedOn):
     @workflow.init
     def __init__(self, start: ClaimStart) -> None:
+        super().__init__()
         self._payer_key = start.payer_key
         self._state = start.state or ClaimState(claim_number=start.claim_number)
         self._inbox: deque[events.OutsideEvent] = deque(start.inbox)
@@ -113,6 +115,7 @@ class ClaimWorkflow:
         """Keep the state in the store and show it in Temporal's own pages."""
         state = self._state
         recorded = await perform_here(steps.RECORD_PROGRESS, steps.ClaimProgress(state=state))
+        self._stand(recorded.items)
         hold_code = state.hold.code if state.hold else "none"
         work_queue = HOLDS[hold_code].waits_for.split(":")[0] if state.hold else "none"
         updates: list[SearchAttributeUpdate[Any]] = [

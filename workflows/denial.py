@@ -13,6 +13,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities import steps
+    from workflows.acting import ActedOn
     from workflows.messages import DenialStart as DenialStart
     from workflows.perform import Alarm, Wake, not_approved, perform
 
@@ -28,9 +29,10 @@ def workflow_id(claim_number: str, denial: int) -> str:
 
 
 @workflow.defn(name=NAME)
-class DenialWorkflow:
+class DenialWorkflow(ActedOn):
     @workflow.init
     def __init__(self, start: DenialStart) -> None:
+        super().__init__()
         self._claim_number, self._denial = start.claim_number, start.denial
         self._news, self._follow_ups = start.news, start.follow_ups
         self._seen = list(start.seen)
@@ -71,6 +73,7 @@ class DenialWorkflow:
         """The playbook's next rung; the claim is told where its denial stands."""
         plan = await perform(steps.PLAN_DENIAL, self._ref(news), "what the playbook says")
         self._plan, self._planned = plan, news
+        self._stand(plan.items)
         workflow.set_current_details(_told(plan))
         if plan.next not in ("draft", "send", "ask"):
             await perform(steps.ANNOUNCE_DENIAL, self._ref(news), "tell the claim")

@@ -13,6 +13,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities import steps
     from groupclaim.model.money import Cents
+    from workflows.acting import ActedOn
     from workflows.messages import Approve as Approve
     from workflows.messages import Close as Close
     from workflows.messages import DisputeStart as DisputeStart
@@ -34,9 +35,10 @@ def workflow_id(case_id: int) -> str:
 
 
 @workflow.defn(name=NAME)
-class DisputeWorkflow:
+class DisputeWorkflow(ActedOn):
     @workflow.init
     def __init__(self, start: DisputeStart) -> None:
+        super().__init__()
         self._case_id = start.case_id
         self._follow_ups = start.follow_ups
         self._news = False
@@ -71,6 +73,7 @@ class DisputeWorkflow:
 
     def _show(self, standing: steps.DisputeStanding) -> None:
         self._standing = standing
+        self._stand(standing.items)
         due = f" Looked at again {standing.due_at:%Y-%m-%d}." if standing.due_at else ""
         workflow.set_current_details(
             f"{standing.kind}, {standing.outcome or standing.state.replace('_', ' ')}: "

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState
 from groupclaim.model.base import InputRefused, Record
+from groupclaim.model.work import changed_meanwhile
 from groupclaim.store import ledger, webhooks
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.practice import UnknownRecord
@@ -26,6 +27,8 @@ from groupclaim.store.schema import claim, work_item, work_note
 
 _MONEY = "money"
 _DENIAL_HOLDS = ("DENIED", "APPEALED")
+
+_FEW = 3
 
 BY_ITSELF = "groupclaim"
 """Who resolved an item whose cause has ended."""
@@ -459,8 +462,7 @@ async def _change(
     )
     item = await read_item(tx, item_id)
     if changed.rowcount == 0:
-        whose = f" by {item.assignee}" if item.assignee else ""
-        raise ChangedMeanwhile(f"changed meanwhile{whose}: it is {item.state.value} now")
+        raise ChangedMeanwhile(changed_meanwhile(item.state.value, item.assignee))
     return item
 
 
@@ -488,6 +490,23 @@ async def read_item(reading: Reading, item_id: str) -> WorkItem:
     if row is None:
         raise UnknownRecord("a work item of that id")
     return _item(row)
+
+
+async def lock_item(tx: Transaction, item_id: str) -> WorkItem:
+    """One item, which nobody else changes until ``tx`` ends. Raises :class:`UnknownRecord`."""
+    await tx.execute(select(work_item.c.id).where(work_item.c.id == item_id).with_for_update())
+    return await read_item(tx, item_id)
+
+
+async def newest(reading: Reading, kind: str, subject: str) -> tuple[WorkItem, ...]:
+    """The last few items of a kind about ``subject``, in whatever state."""
+    rows = await reading.rows(
+        select(work_item)
+        .where(work_item.c.kind == kind, work_item.c.subject == subject)
+        .order_by(work_item.c.opened_at.desc(), work_item.c.id)
+        .limit(_FEW)
+    )
+    return tuple(_item(row) for row in rows)
 
 
 def _item(row: Row[Any]) -> WorkItem:

@@ -1,4 +1,5 @@
-"""What a person did last with work items, perhaps with many at once, and how it is undone.
+"""What people did with work items, perhaps with many at once: known again when it is asked for
+twice, and how the last of it is undone.
 
 Only what changes nothing but the list can be undone: who an item is given to, and when it is looked
 at. An item that has changed since stays as it is.
@@ -66,11 +67,17 @@ async def note(
     )
 
 
+async def was_done(reading: Reading, act: str, item_id: str) -> bool:
+    """Whether ``act`` has been done to the item before: asked for again, it changes nothing."""
+    wanted = select(work_change.c.id).filter_by(act=act, work_item_id=item_id)
+    return await reading.scalar(wanted) is not None
+
+
 async def last_act(reading: Reading, by: str) -> LastAct | None:
     """What ``by`` did last, unless it was undone; None where there is nothing to undo."""
     row = await reading.first(
         select(work_change)
-        .where(work_change.c.actor == by)
+        .where(work_change.c.actor == by, work_change.c.kind.in_(UNDONE))
         .order_by(work_change.c.id.desc())
         .limit(1)
     )

@@ -26,7 +26,7 @@ from groupclaim.lifecycle.events import HoldReleased, LookAgainAsked, OutsideEve
 from groupclaim.store import people
 from tests.activities.house import SMALL, House
 from tests.activities.test_sample_practice import run_to_the_end
-from workflows import claim, dispute, session
+from workflows import acting, claim, dispute, session
 from workflows.perform import not_approved
 
 people._hasher = cache(lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -127,6 +127,8 @@ class _AtOnce:
         await self._house.settle()
 
     async def execute_update(self, name: str, what: BaseModel, **options: Any) -> BaseModel:
+        if isinstance(what, steps.ItemAct):
+            return await acted(self._house, what)
         if isinstance(what, steps.DenialChoice):
             recorded = await self._house.perform(steps.RECORD_DENIAL_CHOICE, what)
             self._check(recorded.refused)
@@ -173,6 +175,15 @@ class _AtOnce:
     def _check(refused: str | None) -> None:
         if refused is not None:
             raise WorkflowUpdateFailedError(not_approved(refused))
+
+
+async def acted(house: House, act: steps.ItemAct) -> steps.ItemStanding:
+    """What a workflow answers to an act on one of its items, carried out at once."""
+    done: steps.ItemActed = await house.perform(steps.ACT_ON_ITEM, act)
+    refused = acting.refusal(done)
+    if refused is not None:
+        raise WorkflowUpdateFailedError(refused)
+    return done.standing
 
 
 class Practice:

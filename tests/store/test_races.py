@@ -11,8 +11,19 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import func, select
 
+from activities import steps, work_items
 from groupclaim.model.patient import Authorization
-from groupclaim.store import authorizations, batches, claims, files, ledger, practice, remittances
+from groupclaim.store import (
+    audit,
+    authorizations,
+    batches,
+    claims,
+    files,
+    ledger,
+    practice,
+    remittances,
+    work,
+)
 from groupclaim.store.authorizations import Units
 from groupclaim.store.database import Database, Transaction
 from groupclaim.store.keys import Keyring
@@ -164,3 +175,29 @@ async def test_one_batch_is_cut_sent_and_charged_once(
         charged = await reading.rows(select(transfer.c.claim_number, transfer.c.cents))
         assert sorted(map(tuple, charged)) == sorted((n, CHARGE) for n in world.claims)
         assert await ledger.verify(reading) == ()
+
+
+async def test_one_work_item_is_taken_by_one_of_twenty_people_and_each_click_counts_once(
+    world: World, workers: list[Database]
+) -> None:
+    async with world.database.transaction() as tx:
+        task = work.Task("money", "unapplied/1", "1", "UNAPPLIED_CASH", "biller")
+        item_id = await work.open_item(tx, task, NOW)
+
+    async def take(place: int, tx: Transaction) -> str | None:
+        by = f"person {place % 10}"  # each clicks twice
+        act = steps.ItemAct(
+            item=item_id, kind="assign", revision=0, by=by, request=f"click of {by}", to=by
+        )
+        try:
+            return (await work_items.carry_out(tx, act, NOW)).assignee
+        except work.ChangedMeanwhile:
+            return None
+
+    took = Counter(await at_once(workers, take))
+    ((by, times),) = [(by, times) for by, times in took.items() if by is not None]
+    assert (times, took[None]) == (2, WORKERS - 2)
+    async with world.database.reading() as reading:
+        item = await work.read_item(reading, item_id)
+        acts = await audit.entries(reading, item.subject)
+    assert (item.assignee, item.revision, [one.actor for one in acts]) == (by, 1, [by])

@@ -42,6 +42,7 @@ class Outside:
         self.wall_clock = wall_clock
         self.calls: list[tuple[str, Any]] = []
         self.states: dict[str, ClaimState] = {}
+        self.items: dict[str, steps.ItemStanding] = {}
         self._answers: dict[str, deque[Answer]] = defaultdict(deque)
         self._recorded = asyncio.Condition()
 
@@ -150,6 +151,18 @@ class Outside:
 
     def _record_decision(self, decision: steps.ClaimDecision) -> steps.DecisionRecorded:
         return steps.DecisionRecorded(at=self.now)
+
+    def _act_on_item(self, act: steps.ItemAct) -> steps.ItemActed:
+        """As the store does: the revision that was seen is the one that is changed."""
+        now = self.items.get(act.item) or steps.ItemStanding(
+            item=act.item, revision=0, state="open"
+        )
+        if now.revision != act.revision:
+            return steps.ItemActed(standing=now, changed=True)
+        self.items[act.item] = now.model_copy(
+            update={"revision": now.revision + 1, "assignee": act.to}
+        )
+        return steps.ItemActed(standing=self.items[act.item])
 
     def _load_claim(self, claim: steps.ClaimRef) -> steps.Kept:
         fresh = ClaimState(claim_number=claim.claim_number)

@@ -20,7 +20,7 @@ from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import claim, denial, dispute, sampling, session, submission, webhook
+from workflows import acting, claim, denial, dispute, sampling, session, submission, webhook
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -291,6 +291,23 @@ async def claim_continued(scene: Scene, name: str) -> Handles:
     await handle.result()
     last = scene.client.get_workflow_handle(handle.id, result_type=claim.ClaimEnd)
     return {"claim_continued_first": first, "claim_continued_last": last}
+
+
+async def claim_acted_on(scene: Scene, name: str) -> Handles:
+    """A work item about a claim is taken and put back by people, once each."""
+    handle = await scene.claim(name)
+    await scene.outside.rests(name, Stage.ATTENDANCE)
+    await settled(handle)
+    for revision, to in enumerate(("biller-1", None)):
+        act = steps.ItemAct(
+            item="0123456789abcdef", workflow_id=handle.id, kind="assign", revision=revision,
+            by="biller-1", request=f"click-{revision}", to=to,
+        )  # fmt: skip
+        await handle.execute_update(acting.UPDATE, act, result_type=steps.ItemStanding)
+        await settled(handle)
+    await scene.not_attended(handle)
+    await handle.result()
+    return {"claim_acted_on": handle}
 
 
 # --- a session
@@ -635,6 +652,7 @@ PATHS: tuple[Path, ...] = (
     claim_not_billable,
     claim_voided,
     claim_woken,
+    claim_acted_on,
     session_of_three,
     session_amended,
     batch_cut,

@@ -387,6 +387,7 @@ async def act(
         item_id,
         WorkAct(act.kind, to=act.to, until=act.until, text=act.text, revision=act.revision),
         caller.name,
+        f"{caller.key.id}|{idempotency_key}",
     )
     return _item(done)
 

@@ -19,7 +19,7 @@ from groupclaim.console.api.door import scope_of
 from groupclaim.store import api_keys, audit, work
 from tests.activities.house import SAMPLES, House
 from tests.console.test_claim_page import held_as, held_by_two
-from tests.console.visitor import ORIGIN, Practice, practice_at
+from tests.console.visitor import ORIGIN, Practice, acted, practice_at
 from tests.model.test_fhir import appointment, bundle
 
 API = "/api/v1"
@@ -38,11 +38,25 @@ class Written:
     def __init__(self, house: House) -> None:
         self._house = house
         self.start_workflow = house.switchboard.start_workflow
-        self.get_workflow_handle = house.switchboard.get_workflow_handle
+
+    def get_workflow_handle(self, workflow_id: str) -> _Written:
+        return _Written(self._house, workflow_id)
 
     async def execute_update_with_start_workflow(self, name: str, what: Any, **_: Any) -> Any:
         assert name == "record_attendance"
         return await self._house.perform(steps.RECORD_ATTENDANCE, what)
+
+
+class _Written:
+    def __init__(self, house: House, workflow_id: str) -> None:
+        self._house = house
+        self._told = house.switchboard.get_workflow_handle(workflow_id)
+        self.signal = self._told.signal
+
+    async def execute_update(self, name: str, what: Any, **options: Any) -> Any:
+        if isinstance(what, steps.ItemAct):
+            return await acted(self._house, what)
+        return await self._told.execute_update(name, what, **options)
 
 
 class System:
