@@ -47,7 +47,7 @@ from groupclaim.store import (
     work_undo,
 )
 from groupclaim.store.clock import PracticeClock, practice_now
-from groupclaim.store.database import Database, Transaction
+from groupclaim.store.database import Database, Reading, Transaction
 from workflows import acting, claim, denial, dispute, session
 
 
@@ -66,6 +66,9 @@ class WorkAct:
     revision: int | None = None
 
 
+PAYER_REFUND = "payer_refund"
+"""How the fact is named that money went back to a payer, before its cents and receipt."""
+
 _OTHER_AMOUNT = "receipt: recorded before with another amount"
 
 _LONGEST_RECEIPT = 80
@@ -74,7 +77,7 @@ _LATE_COVERAGE = timedelta(days=366)
 """No payer on file takes a claim longer after its day of service."""
 
 
-async def _check_receipt(tx: Transaction, number: str, cents: Cents, receipt: str) -> None:
+async def _check_receipt(tx: Reading, number: str, cents: Cents, receipt: str) -> None:
     """Raises InputRefused, and UnknownRecord for a claim that is not ours."""
     problems = []
     if cents <= 0:
@@ -385,43 +388,33 @@ class FrontDesk:
         await self._tell(number, "patient_paid", PatientPaid(at=now, key=f"refund:{receipt}"))
         return new
 
-    async def refund_payer(self, number: str, cents: Cents, receipt: str, by: str) -> bool:
+    async def refund_payer(
+        self, number: str, cents: Cents, receipt: str, *, by: str, second: str | None = None
+    ) -> bool:
         """Book that a payer's money for a claim that is taken back was returned to it, whole; the
         same receipt is taken once. True when it is new.
 
         Raises UnknownRecord, InputRefused, and Refused where nothing of a payer is to be returned,
-        or another amount.
+        or another amount, and for who may not decide it.
         """
         now = await self._clock.now()
+        async with self._database.reading() as reading:
+            await _check_receipt(reading, number, cents, receipt)
+        await require_approval(
+            self._database.transaction, Decision.REFUND, cents, number, now, by=by, second=second
+        )
         async with self._database.transaction() as tx:
-            await _check_receipt(tx, number, cents, receipt)
             await ledger.lock_claim(tx, number)
-            done = next((one for one in await voids.of_claim(tx, number) if one.receipt == receipt),
-                        None)  # fmt: skip
-            if done is not None and done.cents != cents:
-                raise Refused(_OTHER_AMOUNT)
-            if done is None:
-                await self._book_refund(tx, number, cents, receipt, now)
-                await audit.record(tx, now, by, "payer_refund", number, {"receipt": receipt})
-        fact = FactLearned(at=now, key=f"payer_refund:{receipt}", fact=Fact.REFUND)
-        await self._tell(number, "fact", fact)
-        return done is None
-
-    async def _book_refund(
-        self, tx: Transaction, number: str, cents: Cents, receipt: str, now: datetime
-    ) -> None:
-        due = [one for one in await voids.of_claim(tx, number) if one.outcome is None]
-        held = {one.place: one for one in await voids.held_by_payers(tx, number)}
-        fitting = [one for one in due if one.cents == cents and held[one.payer_sequence].decision]
-        if not fitting:
-            owed = ", ".join(str(one.cents) for one in due) or "nothing"
-            raise Refused(f"{owed} of a payer's money is to be returned for this claim")
-        one = fitting[-1]
-        decision = held[one.payer_sequence].decision
-        if decision is None:
-            raise AssertionError("just looked at")
-        await voids.take_back(tx, number, decision, ledger.Account.PAYER_REFUND, now)
-        await voids.close_overpayment(tx, one, "refunded", now, receipt)
+            try:
+                new = await voids.book_refund(tx, number, cents, receipt, now)
+            except voids.RefundRefused as error:
+                raise Refused(str(error)) from None
+            if new:
+                detail = {"receipt": receipt, "second": second}
+                await audit.record(tx, now, by, "payer_refund", number, detail)
+        key = f"{PAYER_REFUND}:{int(cents)}:{receipt}"
+        await self._tell(number, "fact", FactLearned(at=now, key=key, fact=Fact.REFUND))
+        return new
 
     async def withdraw_note(self, session_ref: str, patient_ref: str, reason: str, by: str) -> bool:
         """Note that a participant's note does not support the claim any more: it is as if it had

@@ -430,7 +430,8 @@ def note_withdraw(
             return {"new": await front.withdraw_note(session, patient, reason, by)}
 
     answer = run(work())
-    show(as_json, answer, lambda console: console.print("withdrawn"))
+    said = "withdrawn" if answer["new"] else "withdrawn before"
+    show(as_json, answer, lambda console: console.print(said))
 
 
 @note.command("sign")

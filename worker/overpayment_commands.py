@@ -52,14 +52,22 @@ def overpayment_refund(
     claim_number: str,
     cents: int,
     receipt: Annotated[str, typer.Option("--receipt", help="number of the cheque or form")],
-    by: By = "command line",
+    by: By,
+    second: Annotated[
+        str | None, typer.Option("--second", help="who else agrees, where the amount takes two")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record that a payer's money for a claim went back to it, whole; a receipt counts once."""
+    """Record that a payer's money for a claim went back to it, whole; a receipt counts once.
+
+    By who may pay so much back: `groupclaim user limits`.
+    """
 
     async def work() -> bool:
         async with desk() as front:
-            return await front.refund_payer(claim_number, Cents(cents), receipt, by)
+            return await front.refund_payer(
+                claim_number, Cents(cents), receipt, by=by, second=second
+            )
 
     new = run(work())
     said = "recorded" if new else "recorded before"

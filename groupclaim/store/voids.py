@@ -326,6 +326,33 @@ async def take_back(
     )
 
 
+class RefundRefused(Exception):
+    """What is said to have gone back to a payer is not what has to; the text says why."""
+
+
+async def book_refund(
+    tx: Transaction, claim_number: str, cents: Cents, receipt: str, at: datetime
+) -> bool:
+    """Book that an overpayment was sent back to its payer, whole; the same receipt counts once.
+    True when it is new. The claim is locked by the caller. Raises :class:`RefundRefused`."""
+    found = await of_claim(tx, claim_number)
+    done = next((one for one in found if one.receipt == receipt), None)
+    if done is not None and done.cents != cents:
+        raise RefundRefused("receipt: recorded before with another amount")
+    if done is not None:
+        return False
+    due = [one for one in found if one.outcome is None]
+    decisions = {one.place: one.decision for one in await held_by_payers(tx, claim_number)}
+    for one in reversed(due):
+        decision = decisions.get(one.payer_sequence)
+        if one.cents == cents and decision is not None:
+            await take_back(tx, claim_number, decision, Account.PAYER_REFUND, at)
+            await close_overpayment(tx, one, "refunded", at, receipt)
+            return True
+    owed = ", ".join(str(one.cents) for one in due) or "nothing"
+    raise RefundRefused(f"{owed} of a payer's money is to be returned for this claim")
+
+
 async def close_account(tx: Transaction, claim_number: str, at: datetime) -> None:
     """Nothing of the claim is with any payer: what was charged is charged no longer, and what the
     patient has paid for it is held for them."""

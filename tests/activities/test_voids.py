@@ -308,11 +308,11 @@ async def test_medicare_takes_no_void_its_money_is_returned_by_us(tmp_path: Path
         assert [one.frequency for one in _sent(house, claim)] == ["1"]
         desk = _desk(house)
         with pytest.raises(Refused, match=r"24\.19 of a payer's money"):
-            await desk.refund_payer(claim, Cents(2400), "CHQ-1", "A. Biller")
-        assert await desk.refund_payer(claim, Cents(2419), "CHQ-1", "A. Biller")
-        assert not await desk.refund_payer(claim, Cents(2419), "CHQ-1", "A. Biller")
+            await desk.refund_payer(claim, Cents(2400), "CHQ-1", by="R. Lee")
+        assert await desk.refund_payer(claim, Cents(2419), "CHQ-1", by="R. Lee")
+        assert not await desk.refund_payer(claim, Cents(2419), "CHQ-1", by="R. Lee")
         with pytest.raises(Refused, match="another amount"):
-            await desk.refund_payer(claim, Cents(2400), "CHQ-1", "A. Biller")
+            await desk.refund_payer(claim, Cents(2400), "CHQ-1", by="R. Lee")
         await house.settle()
         assert _stands(house, claim) == ("not_billable", None, "NO_SHOW")
         # 24.19 came and went back by cheque; nothing else is left of the claim.
@@ -521,7 +521,7 @@ async def test_after_a_second_payer_has_paid_both_are_paid_back_the_last_first(
             (2419, "NO_SHOW", None),
             (101, "NO_SHOW", "reversed"),
         ]
-        assert await _desk(house).refund_payer(claim, Cents(2419), "CHQ-2", "A. Biller")
+        assert await _desk(house).refund_payer(claim, Cents(2419), "CHQ-2", by="R. Lee")
         await house.settle()
         assert _stands(house, claim) == ("not_billable", None, "NO_SHOW")
         assert await _books(house, claim) == {"clearing": 2419, "payer_refund": -2419}
