@@ -133,7 +133,8 @@ ACT_ON_ITEM = Step("act_on_item", ItemAct, ItemActed, DATABASE)
 
 
 class ClaimStep(Message):
-    """What a claim's step needs to know beyond the store. ``sequence`` makes its effects unique."""
+    """What a claim's step needs to know beyond the store. ``sequence`` makes its effects unique;
+    ``since``: when the claim came to its stage, told where a term runs from that day."""
 
     claim_number: str
     sequence: int
@@ -145,6 +146,7 @@ class ClaimStep(Message):
     corrections: tuple[str, ...] = ()
     consent: Consent | None = None
     follow_ups: int = 0
+    since: Instant | None = None
 
 
 class ClaimProgress(Message):

@@ -98,7 +98,8 @@ class VoidDesk:
         approved = bool({ATTENDANCE_CHANGED, *APPROVALS.values()}.intersection(step.waivers))
         while True:
             payers = await self._payers(tx, step, found)
-            limits = await self._clock(tx, number, found, reason, payers)
+            known_on = _known_on(step, found)
+            limits = await self._clock(tx, number, found, reason, payers, known_on)
             plan = plan_void(
                 reason is not None, [one.facts for one in payers], step.waivers, approved
             )
@@ -200,6 +201,7 @@ class VoidDesk:
         found: OnFile,
         reason: str | None,
         payers: Sequence[_Payer],
+        known_on: date,
     ) -> dict[int, Deadline]:
         """By when the money of each payer must be back, by its place. An overpayment is on file
         from the day it is known; one that is back, or was none, is closed."""
@@ -217,7 +219,7 @@ class VoidDesk:
             if reason is None and known is not None and not told:
                 await voids.close_overpayment(tx, known, "stands", found.now)
                 continue
-            identified = known.identified_on if known else today(found)
+            identified = known.identified_on if known else known_on
             limit = refund_deadline(
                 one.policy, one.deadlines, identified, decision.paid_on or identified
             )
@@ -282,6 +284,15 @@ class VoidDesk:
                 {**here, "restart": Step.DECIDE_DENIAL, "cause": cause}
             )
         return VoidPlanned.model_validate({**here, "restart": Step.AUDIT_PAYMENT})
+
+
+def _known_on(step: steps.ClaimStep, found: OnFile) -> date:
+    """The day on which it became known that the claim is not true, however late this is looked at,
+    or looked at once more: the law's sixty days begin with it."""
+    if step.since is None:
+        return today(found)
+    zone = ZoneInfo(found.facts.practice.time_zone)
+    return min(step.since.astimezone(zone).date(), today(found))
 
 
 def _look_at(one: _Payer, plan: Plan, limit: Deadline | None, found: OnFile) -> datetime:

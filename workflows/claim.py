@@ -107,6 +107,7 @@ class ClaimWorkflow(ActedOn):
                 corrections=state.corrections,
                 consent=state.consent,
                 follow_ups=state.follow_ups,
+                since=state.since if step is Step.PLAN_VOID else None,
             ),
         )
         return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -537,6 +537,14 @@ class House:
             return await next_wakeup(reading)
 
     # --- what people do
+
+    async def acts(self, act: Callable[..., Awaitable[Any]], *given: Any, **more: Any) -> Any:
+        """What a person asks for; once more after each death of whoever serves them."""
+        while True:
+            try:
+                return await act(*given, **more)
+            except Killed:
+                continue
 
     async def from_outside(self, item: dict[str, Any]) -> None:
         """One event of samples/outside.json."""

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, text
@@ -317,6 +318,79 @@ async def test_medicare_takes_no_void_its_money_is_returned_by_us(tmp_path: Path
         assert _stands(house, claim) == ("not_billable", None, "NO_SHOW")
         # 24.19 came and went back by cheque; nothing else is left of the claim.
         assert await _books(house, claim) == {"clearing": 2419, "payer_refund": -2419}
+
+
+async def test_of_one_room_one_claim_is_voided_and_one_paid_back(tmp_path: Path) -> None:
+    """P01 was not there: Medicare gets its 24.19 by cheque. P04's note is not valid: Texas Medicaid
+    gets a void and takes its 25.20 back. P06 was there, with P04: nothing of it moves."""
+    async with _house(tmp_path) as house:
+        claims_of = {patient: await house.claim_of("S1", patient) for patient in ROOM}
+        await _until(house, "2026-03-02", lambda: all(
+            house.states[one].stage in (Stage.CLOSED, Stage.PATIENT_BALANCE)
+            and house.states[one].hold is None for one in claims_of.values()
+        ))  # fmt: skip
+        absent, unsupported, untouched = (claims_of[patient] for patient in ROOM)
+        before = await _books(house, untouched)
+        known = (await house.clock.now()).astimezone(ZoneInfo("America/Chicago")).date()
+        desk = _desk(house)
+        await _correct(house, P01="no_show")
+        await house.acts(desk.withdraw_note, "S1", "P04", "another patient's", "C. Clinician")
+        await house.settle()
+        assert _stands(house, absent) == ("void", "PAYER_REFUND_DUE", "NO_SHOW")
+        assert _stands(house, unsupported) == ("void", "DOCUMENTATION_CHANGED", "NOTE_WITHDRAWN")
+        await _release(house, "P04", "DOCUMENTATION_CHANGED")
+        await house.acts(desk.refund_payer, absent, Cents(2419), "CHQ-3", by="R. Lee")
+        await house.settle()
+        await _until(house, "2026-04-20", lambda: house.states[unsupported].ended)
+        assert _stands(house, absent) == ("not_billable", None, "NO_SHOW")
+        assert _stands(house, unsupported) == ("not_billable", None, "NOTE_WITHDRAWN")
+        assert await _books(house, absent) == {"clearing": 2419, "payer_refund": -2419}
+        assert await _books(house, unsupported) == {}
+        assert await _books(house, untouched) == before
+        assert [
+            [(one.version, one.frequency) for one in _sent(house, claims_of[patient])]
+            for patient in ROOM
+        ] == [[("A", "1")], [("A", "1"), ("B", "8")], [("A", "1")]]
+        async with house.database.reading() as reading:
+            closed = await voids.overpayments(reading, closed=True)
+            assert await voids.overpayments(reading) == ()
+        assert {
+            (one.claim_number, int(one.cents), one.outcome, one.receipt, one.identified_on)
+            for one in closed
+        } == {
+            (absent, 2419, "refunded", "CHQ-3", known),
+            (unsupported, 2520, "reversed", None, known),
+        }
+
+
+async def test_the_sixty_days_begin_when_it_was_known_and_not_when_it_was_looked_at(
+    tmp_path: Path,
+) -> None:
+    """Known on 11 February; the step is carried out nine days later, as after an outage or in a
+    restored copy of the database."""
+    async with _house(tmp_path) as house:
+        claim = await house.claim_of("S1", "P04")
+        await _until(house, "2026-03-02", _at(house, claim, Stage.CLOSED))
+        known = await house.clock.now()
+        state = house.states[claim]
+        async with house.quietly() as tx:
+            await tx.execute(
+                text(f"UPDATE participant SET not_billable = 'NO_SHOW'"
+                     f" WHERE claim_number = '{claim}'")
+            )  # fmt: skip
+        await house.move_to(known + timedelta(days=9))
+        step = steps.ClaimStep(
+            claim_number=claim, sequence=state.sequence, version=state.version, since=known
+        )
+        await house.perform(steps.PLAN_VOID, step)
+        async with house.database.reading() as reading:
+            (owed,) = await voids.overpayments(reading)
+        day = known.astimezone(ZoneInfo("America/Chicago")).date()
+        # Sixty days after 11 February are Sunday, 12 April: the Friday before it is the last day.
+        assert (f"{owed.identified_on}", f"{day}") == ("2026-02-11", "2026-02-11")
+        assert owed.refund_by is not None
+        last = owed.refund_by.astimezone(ZoneInfo("America/Chicago")).date()
+        assert f"{last}" == "2026-04-10"
 
 
 async def _alerts(house: House, claim: str) -> list[Any]:

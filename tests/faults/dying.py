@@ -111,6 +111,21 @@ def _haunt(house: House) -> _Deaths:
             deaths.end()
 
     house._environment.run = dying_run  # type: ignore[method-assign]
+
+    async def dying_act(act: Callable[..., Any], *given: Any, **more: Any) -> Any:
+        while True:
+            deaths.begin(act.__name__)
+            try:
+                deaths.strike(BEFORE)
+                result = await act(*given, **more)
+                deaths.strike(AFTER)
+                return result
+            except Killed:
+                continue
+            finally:
+                deaths.end()
+
+    house.acts = dying_act  # type: ignore[method-assign]
     return deaths
 
 

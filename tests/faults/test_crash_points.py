@@ -1,9 +1,10 @@
 """Every point at which a worker can die is died at, once each: no step is left out.
 
-From a claim's session to its closed account, and in denials, disputes, letters, interest and cards
-beside it, each step dies before it begins, before and after each of its commits, requests, letters,
-charges and signals, and when it has ended and nobody knows. The outcome worked out
-by hand must hold all the same. The engine's own part is in ``tests/system/test_crash_points.py``.
+From a claim's session to its closed account, and back again where it was not true, and in denials,
+disputes, letters, interest and cards beside it, each step dies before it begins, before and after
+each of its commits, requests, letters, charges and signals, and when it has ended and nobody knows.
+The outcome worked out by hand must hold all the same. The engine's own part is in
+``tests/system/test_crash_points.py``.
 """
 
 from __future__ import annotations
@@ -39,14 +40,19 @@ IN_PART = (
     f"{_STEPS}/test_denial.py::test_a_packet_is_picked_up_once_and_sent_means_received",
     f"{_STEPS}/test_dispute.py::test_an_overpayment_is_refunded_in_sixty_days_and_booked",
     f"{_STEPS}/test_cards.py::test_a_letter_names_amount_and_day_and_the_charge_waits_for_it",
+    f"{_STEPS}/test_voids.py::test_of_one_room_one_claim_is_voided_and_one_paid_back",
 )
 
 WHOLE = (
     *IN_PART,
-    *(f"{_STEPS}/test_{name}.py" for name in ("denial", "dispute", "interest", "cards")),
+    *(f"{_STEPS}/test_{name}.py" for name in ("denial", "dispute", "interest", "cards", "voids")),
     f"{_STEPS}/test_sample_practice.py::test_each_kind_of_claim_ends_as_worked_out_by_hand",
 )
-"""The life of each kind of claim from its session to the closed account, and what is beside it."""
+"""The life of each kind of claim from its session to the closed account, and back from there where
+it was not true; and what is beside it."""
+
+PEOPLE = {"refund_payer", "withdraw_note"}
+"""What people ask for and no step does: whoever serves them dies too, and they ask again."""
 
 OTHERWISE = tuple(
     f"{_STEPS}/test_denial.py::test_{name}"
@@ -115,7 +121,8 @@ def test_a_worker_that_dies_at_every_point_changes_nothing(
     died = {place.partition(":")[0] for place in places}
     assert {f"{name}: {moment} 1" for name in died for moment in (BEFORE, AFTER)} <= set(places)
     assert {place for place in places if "commit" in place}
-    assert died <= STEPS
+    assert died <= STEPS | PEOPLE
+    assert died >= {*PEOPLE, steps.PLAN_VOID.name, steps.RECORD_ATTENDANCE.name}
 
 
 def test_no_step_is_without_a_test_of_its_own() -> None:
