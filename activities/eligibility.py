@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from sqlalchemy import select
 from temporalio.exceptions import ApplicationError
 
 from activities import composing, steps
 from activities.disclosure import record_disclosure
+from activities.estimates_owed import estimate_owed, open_estimate
 from activities.inquiries import control_number
 from activities.on_file import OUTAGE, OnFile, connection_of, later, on_file, outage, today
 from activities.outside import Outside, performs
@@ -21,8 +19,6 @@ from groupclaim.lifecycle.events import EligibilityChecked
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.finding import Finding, Severity, blocking
 from groupclaim.model.practice import Payer
-from groupclaim.policy.calendar import BusinessCalendar
-from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, main_code
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.eligibility import (
@@ -35,11 +31,9 @@ from groupclaim.rules.eligibility import (
 )
 from groupclaim.rules.holding import held
 from groupclaim.rules.part2 import check_consent, is_part2
-from groupclaim.rules.patient_account import estimate_due
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import claims, files, practice, work
-from groupclaim.store.database import Reading, Transaction
-from groupclaim.store.schema import claim
+from groupclaim.store import claims, files, practice
+from groupclaim.store.database import Reading
 
 ASK_AGAIN = timedelta(hours=2)
 """When a payer that cannot be reached is asked again, and people are told once more."""
@@ -108,11 +102,13 @@ class Eligibility:
                 tx, step.claim_number, steps.CHECK_ELIGIBILITY.name, findings, found.now
             )
             if step.sequence <= 1:
-                await _estimate_told(tx, found)
+                await open_estimate(tx, found)
+            estimate = await estimate_owed(tx, found)
         hold = held(findings)
-        due_at = attendance_deadline(facts.session.ends_at).at
+        due_at = found.look_again() if hold else attendance_deadline(facts.session.ends_at).at
+        alert = estimate.next_alert(found.now) if estimate else None
         return EligibilityChecked(
-            at=found.now, held=hold, self_pay=True, due_at=found.look_again() if hold else due_at
+            at=found.now, held=hold, self_pay=True, due_at=min(due_at, alert or due_at)
         )
 
     async def _ask_administrator(
@@ -259,25 +255,3 @@ def _unwritable(found: OnFile, where: str) -> Finding:
         evidence=(found.facts.claim_number, found.facts.patient_id),
         hold="COVERAGE_UNKNOWN",
     )
-
-
-async def _estimate_told(tx: Transaction, found: OnFile) -> None:
-    """Who pays alone is owed an estimate of what a year's sessions cost, in good time once the
-    first of them is scheduled; until it is written, that is the front desk's work."""
-    facts, zone = found.facts, ZoneInfo(found.facts.practice.time_zone)
-    due = estimate_due(
-        patient_rights(),
-        BusinessCalendar(),
-        asked_on=today(found),
-        first_session=facts.service_date,
-        reason="scheduled",
-    )
-    if due is None:
-        return
-    by = datetime.combine(due.by, time(23, 59, 59), zone)
-    task = work.estimate_task(facts.patient_id, facts.service_date.year)
-    session_id = await tx.scalar(
-        select(claim.c.session_id).filter_by(claim_number=facts.claim_number)
-    )
-    known = replace(task, due_at=by, claim_number=facts.claim_number, session_id=session_id)
-    await work.open_once(tx, known, found.now)

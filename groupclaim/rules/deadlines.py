@@ -26,6 +26,7 @@ _ATTENDANCE_EXPECTED_AFTER = timedelta(hours=24)
 _APPEAL_ALERTS = (30, 14, 3, 0)
 _PROMPT_PAY_ALERTS = (3,)
 _REFUND_ALERTS = (7, 1, 0)
+_ESTIMATE_ALERTS = (1, 0)
 DISPUTE_ALERTS = (30, 14, 3, 0)
 """Days before the last one on which people are told of a dispute with a payer."""
 
@@ -80,6 +81,18 @@ def patient_refund(rule: DaysToReturn, known_on: date, zone: ZoneInfo) -> Deadli
         rule="patient refund",
         counted_from=f"the day on which it was known, {known_on}",
         alerts=_mornings_before(last, _REFUND_ALERTS, zone),
+    )
+
+
+def estimate_limit(last: date, zone: ZoneInfo) -> Deadline:
+    """The end of ``last``, the day by which a good-faith estimate is in the patient's hands:
+    :func:`groupclaim.rules.patient_account.estimate_due` says which day that is."""
+    return Deadline(
+        at=datetime.combine(last, _END_OF_DAY, zone),
+        working=f"the day by which the estimate is due: {last}",
+        rule="good-faith estimate",
+        calendar="business days",
+        alerts=_mornings_before(last, _ESTIMATE_ALERTS, zone),
     )
 
 

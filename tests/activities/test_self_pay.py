@@ -18,7 +18,7 @@ from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.store import ledger, practice, work
+from groupclaim.store import claims, ledger, practice, work
 from groupclaim.store.schema import fee
 from tests.activities.house import KEYRING, SAMPLES, House
 
@@ -133,6 +133,19 @@ async def test_an_estimate_is_due_until_it_is_written(tmp_path: Path) -> None:
         assert item.due_at is not None
         zone = item.due_at.astimezone(ZoneInfo("America/Chicago"))
         assert zone.isoformat() == "2026-02-03T23:59:59-06:00"
+        assert await _told_of_estimate(house, number) == []
+        # It is eight on Monday: the next alert is on Tuesday, the last day, at eight; then its end.
+        for due, told in (("2026-02-03T08:00:00-06:00", 1), ("2026-02-03T23:59:59-06:00", 2)):
+            moment = house.states[number].due_at
+            assert moment is not None
+            assert moment == datetime.fromisoformat(due)
+            await house.move_to(moment)
+            await house.happens(number, events.DeadlinePassed(at=moment))
+            assert len(await _told_of_estimate(house, number)) == told
+        # Expired, it is on the list; the claim waits for its session of the 9th.
+        left = house.states[number].due_at
+        assert left is not None
+        assert left.date() == date(2026, 2, 10)
         step = steps.ClaimStep(claim_number=number, sequence=0)
         await house.move_to(await house.clock.now() + timedelta(days=3))
         await house.perform(steps.CHECK_ELIGIBILITY, step)
@@ -151,3 +164,34 @@ async def _estimates(house: House) -> tuple[work.WorkItem, ...]:
     async with house.database.reading() as reading:
         found = work.Wanted(code="ESTIMATE_DUE")
         return await work.items(reading, found, await house.clock.now())
+
+
+async def test_nobody_is_told_of_an_estimate_that_is_written(tmp_path: Path) -> None:
+    async with House(tmp_path, {"S3": ("P17", "P23")}) as house:
+        data = json.loads((SAMPLES / "practice.json").read_text())
+        for patient in data["patients"]:
+            patient["self_pay"] = patient["ref"] == "P17"
+        async with house.quietly() as tx:
+            await practice.load_practice(tx, PracticeFile.model_validate_json(json.dumps(data)))
+        await house.open_sessions()
+        number = await house.claim_of("S3", "P17")
+        (session,) = (one for one in SESSIONS if one["ref"] == "S3")
+        await PatientPapers(house.database).estimate(
+            "P17", session["clinician"], session["location"], date(2026, 2, 9), 10,
+            date(2026, 2, 2), "scheduled", "R. Lee",
+        )  # fmt: skip
+        moment = house.states[number].due_at
+        assert moment == datetime.fromisoformat("2026-02-03T08:00:00-06:00")
+        await house.move_to(moment)
+        await house.happens(number, events.DeadlinePassed(at=moment))
+        assert await _told_of_estimate(house, number) == []
+        later = house.states[number].due_at
+        assert later is not None
+        assert later.date() == date(2026, 2, 10)
+
+
+async def _told_of_estimate(house: House, number: str) -> list[datetime]:
+    async with house.database.reading() as reading:
+        happened = await claims.timeline(reading, number)
+    assert all(one.detail.get("deadline") for one in happened if one.kind == "alert")
+    return [one.at for one in happened if one.kind == "alert"]

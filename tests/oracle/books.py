@@ -18,16 +18,25 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 from urllib.parse import quote
 from uuid import UUID
 
-from .deadlines import ClaimDate, Item, Moment, Reminder, Told, WorkedDenial
+from .deadlines import (
+    ClaimDate,
+    Day,
+    Dispute,
+    DisputedLine,
+    Item,
+    Moment,
+    Note,
+    Reminder,
+    Request,
+    Told,
+    WorkedDenial,
+)
 
 Identifier = NewType("Identifier", str)
 """A key of the product's own choice: text, whole number or UUID; compared as text."""
 
 Instant = NewType("Instant", str)
 """A moment, as text or in the database's own type; only its presence counts here."""
-
-Day = NewType("Day", str)
-"""A date as YYYY-MM-DD, or the database's own date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,10 @@ def read_books(database: str) -> Books:
             items=_rows(connection, "work_item", Item, books),
             denials=_rows(connection, "denial", WorkedDenial, books),
             claims=_rows(connection, "claim", ClaimDate, books),
+            disputes=_rows(connection, "dispute_case", Dispute, books),
+            lines=_rows(connection, "audited_line", DisputedLine, books),
+            notes=_rows(connection, "audit_entry", Note, books, "action = 'dispute_alert'"),
+            requests=_rows(connection, "authorization_request", Request, books),
         )
     return books
 
@@ -202,12 +215,15 @@ def _connect(database: str) -> Any:
     return sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True)
 
 
-def _rows(connection: Any, table: str, kind: type[Row], books: Books) -> list[Row]:
+def _rows(
+    connection: Any, table: str, kind: type[Row], books: Books, wanted: str = ""
+) -> list[Row]:
     hints = get_type_hints(kind)
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     cursor = connection.cursor()
     try:
-        cursor.execute(f"SELECT {', '.join(names)} FROM {table}")
+        where = f" WHERE {wanted}" if wanted else ""
+        cursor.execute(f"SELECT {', '.join(names)} FROM {table}{where}")
         raw = cursor.fetchall()
     except Exception as problem:  # a missing table or column, named differently by each driver
         found = f"{type(problem).__name__}: {str(problem).strip()}"

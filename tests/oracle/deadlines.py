@@ -2,15 +2,16 @@
 
 How long payers let a claim be filed, and the law lets them decide, stands here by hand from the
 rule table (domain.md section 9.2); the other deadlines and who was told when are read from the
-product's tables. An alert is a reminder on a claim's timeline or an item on the work list that
-stands open while its deadline comes near: one resolved long before has told nobody of it.
+product's tables. An alert is a reminder on a claim's timeline, a note in the audit log about a
+dispute, or an item on the work list that stands open while its deadline comes near: one resolved
+long before has told nobody of it.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NewType
@@ -18,6 +19,9 @@ from zoneinfo import ZoneInfo
 
 Moment = NewType("Moment", datetime)
 """An instant, as ISO 8601 text with an offset or in the database's own type."""
+
+Day = NewType("Day", str)
+"""A date as YYYY-MM-DD, or the database's own date."""
 
 _ZONE = ZoneInfo("America/Chicago")
 _END_OF_DAY = time(23, 59, 59)
@@ -42,6 +46,9 @@ _DECIDED_WITHIN = {"SIMMB": timedelta(days=30)}
 
 _NEAR = timedelta(days=62)
 """Whoever was last told longer before a deadline than this was not told of it."""
+
+_UNDECIDED = ("new", "asking", "pended")
+"""States of a request for authorization that no answer has ended."""
 
 _SOON = timedelta(days=1)
 """By when something that was due when it arose is told, and a date that passed is looked at."""
@@ -83,6 +90,43 @@ class ClaimDate:
     due_at: Moment | None
 
 
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    id: int
+    kind: str
+    told_at: Moment | None
+    closed_at: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisputedLine:
+    """``limit_on``: the last day to act on what the payer got wrong with it."""
+
+    case_id: int | None
+    limit_on: Day
+    audited_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the audit log."""
+
+    subject: str
+    at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prior authorization that was asked for; ``decide_by``: by when the payer should have
+    decided."""
+
+    trace: str
+    patient_id: str
+    state: str
+    asked_at: Moment | None
+    decide_by: Moment | None
+
+
 @dataclass(slots=True)
 class Told:
     """The tables about deadlines, and who was told."""
@@ -91,6 +135,10 @@ class Told:
     items: list[Item] = field(default_factory=list)
     denials: list[WorkedDenial] = field(default_factory=list)
     claims: list[ClaimDate] = field(default_factory=list)
+    disputes: list[Dispute] = field(default_factory=list)
+    lines: list[DisputedLine] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
     def latest(self) -> datetime | None:
         """The last moment that anything here speaks of as past."""
@@ -98,6 +146,7 @@ class Told:
             *(one.at for one in self.reminders),
             *(one.opened_at for one in self.items),
             *(one.resolved_at for one in self.items if one.resolved_at is not None),
+            *(one.at for one in self.notes),
         ]
         return max(moments, default=None)
 
@@ -116,13 +165,27 @@ class Filing:
     decided: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One person of the roster: their claims, and when payers decided on what was asked for them
+    before the service."""
+
+    claim_numbers: frozenset[str]
+    decided: tuple[datetime, ...]
+
+
 Disagree = Callable[[str, str, object, object], None]
 """Told the row, the column, what was expected and what was found."""
 
 
 def check_deadlines(
-    told: Told, filings: list[Filing], last_on_wire: datetime, disagree: Disagree
+    told: Told,
+    filings: list[Filing],
+    patients: Mapping[str, Patient],
+    last_on_wire: datetime,
+    disagree: Disagree,
 ) -> None:
+    """``patients``: by the product's id of each."""
     now = max(last_on_wire, told.latest() or last_on_wire)
     alerts = _Alerts(told)
     for filing in filings:
@@ -142,6 +205,19 @@ def check_deadlines(
         # What had passed before it arose is told when it arises.
         by = max(limit, worked.opened_at + _SOON)
         alerts.expect(worked.claim_number, by, name, "limit", disagree)
+    _check_disputes(told, now, alerts, disagree)
+    for request in told.requests:
+        by = request.decide_by
+        patient = patients.get(request.patient_id)
+        if by is None or by >= now or patient is None:
+            continue
+        since = request.asked_at or by
+        decided = min((at for at in patient.decided if at >= since), default=None)
+        # What ended without a decision on the wire, as one that only answers calls, ended in time.
+        late = decided is not None and decided > by + _SOON
+        if request.state in _UNDECIDED or late:
+            row = f"request {request.trace} ({request.state})"
+            alerts.expect_any(patient.claim_numbers, by, row, "decide_by", disagree)
     for item in told.items:
         if item.due_at is not None and item.opened_at > item.due_at + _SOON:
             row = f"item {item.kind} {item.code} {item.subject}"
@@ -152,7 +228,29 @@ def check_deadlines(
             disagree(row, "due_at", f"looked at again soon after {one.due_at}", "nothing since")
 
 
+def _check_disputes(told: Told, now: datetime, alerts: _Alerts, disagree: Disagree) -> None:
+    """A payer is told that it paid too little, and what it paid too much goes back, by the limit of
+    the first line; else somebody knew that it was coming."""
+    lines: dict[int, list[DisputedLine]] = defaultdict(list)
+    for line in told.lines:
+        if line.case_id is not None:
+            lines[line.case_id].append(line)
+    for case in told.disputes:
+        if case.id not in lines:
+            continue
+        first = min(lines[case.id], key=lambda line: line.limit_on)
+        limit = datetime.combine(date.fromisoformat(first.limit_on), _END_OF_DAY, _ZONE)
+        ends = [case.closed_at, case.told_at if case.kind == "underpayment" else None]
+        acted = min((end for end in ends if end is not None), default=now)
+        if limit < now and acted > limit:
+            # What had passed before it was found is told when it is found.
+            by = max(limit, first.audited_at + _SOON)
+            alerts.expect(f"dispute/{case.id}", by, f"dispute {case.id}", "limit", disagree)
+
+
 class _Alerts:
+    """Who was told, by claim number or ``dispute/`` and the number of the case."""
+
     def __init__(self, told: Told) -> None:
         self._spans: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
         for one in told.reminders:
@@ -162,16 +260,23 @@ class _Alerts:
             if item.claim_number is not None:
                 ends = item.resolved_at or datetime.max.replace(tzinfo=UTC)
                 self._spans[item.claim_number].append((item.opened_at, ends))
+            elif item.kind == "dispute":
+                ends = item.resolved_at or datetime.max.replace(tzinfo=UTC)
+                self._spans[f"dispute/{item.subject}"].append((item.opened_at, ends))
+        for note in told.notes:
+            self._spans[note.subject].append((note.at, note.at))
 
-    def expect(
-        self, claim_number: str, by: datetime, row: str, column: str, disagree: Disagree
+    def expect(self, subject: str, by: datetime, row: str, column: str, disagree: Disagree) -> None:
+        """An alert about ``subject`` before ``by``, and not long before."""
+        self.expect_any((subject,), by, row, column, disagree)
+
+    def expect_any(
+        self, subjects: Iterable[str], by: datetime, row: str, column: str, disagree: Disagree
     ) -> None:
-        """An alert of this claim before ``by``, and not long before."""
-        if not any(begins <= by and ends >= by - _NEAR for begins, ends in self._of(claim_number)):
+        """The same about one of them."""
+        spans = [span for subject in subjects for span in self._spans.get(subject, ())]
+        if not any(begins <= by and ends >= by - _NEAR for begins, ends in spans):
             disagree(row, column, f"an alert before {by}", "none")
-
-    def _of(self, claim_number: str) -> Iterator[tuple[datetime, datetime]]:
-        yield from self._spans.get(claim_number, ())
 
 
 def _filing_limit(filing: Filing) -> datetime | None:

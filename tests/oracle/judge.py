@@ -28,7 +28,7 @@ from .books import (
     Transfer,
     read_books,
 )
-from .deadlines import Filing, check_deadlines
+from .deadlines import Filing, Patient, check_deadlines
 from .intake import AMOUNTS, GROUP_SOFT_LIMIT, Intake, RosterRow, read_intake
 from .wire import (
     Inquiry,
@@ -87,6 +87,9 @@ _BACK = ("payer_refund", "takeback")
 _GRANTED = frozenset({"A1", "A2", "A6"})
 """HCR01 of a request granted in whole, in part or changed (domain.md section 5.4)."""
 
+_PENDED = "A4"
+"""HCR01 of one that will be decided later (same place)."""
+
 _REMOTE_MODIFIERS = frozenset({"93", "95", "FQ", "GQ", "GT"})
 """What says that somebody took part from elsewhere (domain.md section 3)."""
 
@@ -105,6 +108,10 @@ _TABLE_TOUCHES: dict[str, tuple[str, ...]] = {
     "work_item": ("I6",),
     "denial": ("I6",),
     "claim": ("I6",),
+    "dispute_case": ("I6",),
+    "audited_line": ("I6",),
+    "audit_entry": ("I6",),
+    "authorization_request": ("I6",),
 }
 
 
@@ -1008,9 +1015,35 @@ def _check_deadlines(case: Case) -> None:
     check_deadlines(
         case.books.told,
         filings,
+        _patients(case),
         max(entry.at for entry in case.log),
         lambda row, column, expected, found: case.disagree("I6", row, column, expected, found),
     )
+
+
+def _patients(case: Case) -> dict[str, Patient]:
+    """Whose requests for authorization the payers decided when, by the product's ids."""
+    whose: dict[str, str] = {
+        standing.claim_number: standing.patient_id
+        for standing in case.books.standings
+        if standing.claim_number is not None
+    }
+    numbers: dict[str, set[str]] = defaultdict(set)
+    decided: dict[str, list[datetime]] = defaultdict(list)
+    for number, patient_id in whose.items():
+        numbers[patient_id].add(number)
+    rows = {whose.get(case.claim_number_of(row) or ""): row for row in case.intake.roster}
+    for patient_id, row in rows.items():
+        if patient_id is not None:
+            decided[patient_id] += [
+                answer.at
+                for answer in case.reviews_answered
+                if answer.decision not in ("", _PENDED) and _is_about(answer, row)
+            ]
+    return {
+        patient_id: Patient(frozenset(claims), tuple(decided[patient_id]))
+        for patient_id, claims in numbers.items()
+    }
 
 
 # --- I10 ---------------------------------------------------------------------------------------

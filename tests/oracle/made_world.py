@@ -46,6 +46,10 @@ _TABLES = {
     "work_item": "id, kind, subject, claim_number, code, opened_at, due_at, resolved_at",
     "denial": "claim_number, number, opened_at, limit_at, concluded_at",
     "claim": "claim_number, stage, hold_code, due_at",
+    "dispute_case": "id, kind, told_at, closed_at",
+    "audited_line": "case_id, limit_on, audited_at",
+    "audit_entry": "subject, at, action",
+    "authorization_request": "trace, patient_id, state, asked_at, decide_by",
 }
 
 

@@ -9,10 +9,16 @@ import pytest
 
 from .deadlines import (
     ClaimDate,
+    Day,
+    Dispute,
+    DisputedLine,
     Filing,
     Item,
     Moment,
+    Note,
+    Patient,
     Reminder,
+    Request,
     Told,
     WorkedDenial,
     check_deadlines,
@@ -48,8 +54,9 @@ def alert(at: str, kind: str = "alert") -> Reminder:
 
 def found(
     *filings: Filing,
-    told: tuple[Reminder | Item | WorkedDenial | ClaimDate, ...] = (),
+    told: tuple[Any, ...] = (),
     end: datetime = END,
+    decided: tuple[str, ...] = (),
 ) -> list[str]:
     """What the judge says is wrong, by column."""
     said: list[str] = []
@@ -59,8 +66,13 @@ def found(
             [one for one in told if isinstance(one, Item)],
             [one for one in told if isinstance(one, WorkedDenial)],
             [one for one in told if isinstance(one, ClaimDate)],
+            [one for one in told if isinstance(one, Dispute)],
+            [one for one in told if isinstance(one, DisputedLine)],
+            [one for one in told if isinstance(one, Note)],
+            [one for one in told if isinstance(one, Request)],
         ),
         list(filings),
+        {"p1": Patient(frozenset({NUMBER}), tuple(moment(at) for at in decided))},
         end,
         lambda row, column, expected, found: said.append(column),
     )
@@ -134,3 +146,84 @@ def test_no_item_is_opened_after_its_own_deadline_and_no_claim_is_forgotten() ->
     assert found(told=(forgotten,)) == ["due_at"]
     waiting = ClaimDate(NUMBER, "accepted", None, Moment(END + timedelta(days=2)))
     assert found(told=(waiting,)) == []
+
+
+def disputed(kind: str, told_at: str | None = None, closed_at: str | None = None) -> Dispute:
+    return Dispute(
+        7, kind, moment(told_at) if told_at else None, moment(closed_at) if closed_at else None
+    )
+
+
+# Two lines of one case: the first one's last day counts.
+LINES = (
+    DisputedLine(7, Day("2026-06-01"), moment("2026-03-01")),
+    DisputedLine(7, Day("2026-07-01"), moment("2026-04-01")),
+    DisputedLine(None, Day("2026-04-01"), moment("2026-03-01")),
+)
+
+
+def letter(opened: str, resolved: str | None = None, case: str = "7") -> Item:
+    return Item(
+        "i2", "dispute", case, None, "DISPUTE_TO_APPROVE", moment(opened), moment("2026-06-01"),
+        moment(resolved) if resolved else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ((disputed("underpayment"),), ["limit"]),
+        ((disputed("underpayment", "2026-06-01"),), []),
+        ((disputed("underpayment", "2026-06-03"),), ["limit"]),
+        ((disputed("underpayment", None, "2026-05-30"),), []),
+        # That a payer has been told of it returns nothing.
+        ((disputed("overpayment", "2026-05-01"),), ["limit"]),
+        ((disputed("overpayment", "2026-05-01", "2026-05-30"),), []),
+        ((disputed("underpayment"), Note("dispute/7", moment("2026-05-02"))), []),
+        ((disputed("underpayment"), Note("dispute/8", moment("2026-05-02"))), ["limit"]),
+        ((disputed("underpayment"), Note("dispute/7", moment("2026-06-03"))), ["limit"]),
+        ((disputed("underpayment"), letter("2026-05-02")), []),
+        ((disputed("underpayment"), letter("2026-05-02", case="8")), ["limit"]),
+        ((disputed("underpayment"), letter("2026-03-02", "2026-03-20")), ["limit"]),
+    ],
+)
+def test_a_dispute_whose_last_day_passed_was_told_of(told: Any, said: list[str]) -> None:
+    assert found(told=(*LINES, *told)) == said
+
+
+def test_a_dispute_whose_last_day_is_to_come_needs_no_alert() -> None:
+    before = datetime(2026, 6, 1, 20, tzinfo=UTC)
+    assert found(told=(*LINES, disputed("underpayment")), end=before) == []
+
+
+def test_a_line_found_after_its_last_day_is_told_of_soon() -> None:
+    late = DisputedLine(7, Day("2026-03-01"), moment("2026-03-09"))
+    case = disputed("underpayment")
+    assert found(told=(late, case)) == ["limit"]
+    assert found(told=(late, case, Note("dispute/7", moment("2026-03-09T20:00")))) == []
+    assert found(told=(late, case, Note("dispute/7", moment("2026-03-12")))) == ["limit"]
+
+
+def asked(state: str) -> Request:
+    return Request("T1", "p1", state, moment("2026-02-02"), moment("2026-02-16"))
+
+
+@pytest.mark.parametrize(
+    ("state", "decided", "said"),
+    [
+        ("pended", (), ["decide_by"]),
+        ("certified", ("2026-02-12",), []),
+        ("certified", ("2026-02-20",), ["decide_by"]),
+        # A decision before it was asked for was about something else.
+        ("certified", ("2026-01-12", "2026-02-20"), ["decide_by"]),
+        ("call", (), []),
+    ],
+)
+def test_an_authorization_that_is_decided_late_was_told_of(
+    state: str, decided: tuple[str, ...], said: list[str]
+) -> None:
+    request = asked(state)
+    assert found(told=(request,), decided=decided) == said
+    assert found(told=(request, alert("2026-02-15")), decided=decided) == []
+    assert found(told=(request, alert("2026-02-17")), decided=decided) == said
+    assert found(told=(request,), end=datetime(2026, 2, 10, tzinfo=UTC)) == []
