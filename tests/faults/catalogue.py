@@ -240,7 +240,6 @@ FAULTS = (
             "the_long_run_in_short",
             "what_once_broke_a_reader",
         ),
-        "the long run is `make fuzz`",
     ),
     Fault(
         19,
@@ -260,16 +259,22 @@ FAULTS = (
         + _in(
             "activities/test_sent_versions",
             "a_batch_cut_before_the_coverage_changed_goes_as_it_was_made",
-        ),
-        "no test changes a policy file under a running session",
+        )
+        + _in("faults/test_rules_changed", "each_claim_shows_the_rules_it_was_made_by"),
     ),
     Fault(
         21,
         "clock set back, other time zones, year ends",
         _in("store/test_clock", "it_never_goes_back", "of_many_movers_the_latest_instant_wins")
         + _in("policy/test_calendar", "the_cutoff_is_local_to_the_clearinghouse")
-        + _in("rules/test_deadlines", "days_are_the_practices_own"),
-        "no test sets the machine's clock or zone wrong, or crosses both changes of summer time",
+        + _in("rules/test_deadlines", "days_are_the_practices_own")
+        + _in(
+            "faults/test_clock_wrong",
+            "deadlines_are_those_of_the_table_wherever_the_machine_believes_to_be",
+            "a_practice_played_in_a_wrong_zone_is_the_same_to_the_second",
+            "a_clock_that_jumps_by_two_hours_changes_no_outcome_and_no_limit",
+        ),
+        "timers ring early and late, but the clock of Temporal's server itself is not set wrong",
     ),
     Fault(
         22,
@@ -357,8 +362,14 @@ FAULTS = (
         + _in(
             "activities/test_submission",
             "a_review_of_copied_notes_keeps_a_ready_claim_out_of_the_batch",
+            "a_note_changed_while_its_claim_was_ready_is_checked_again_and_not_sent",
+            "a_note_that_is_gone_when_the_batch_is_made_keeps_its_claim",
+            "nothing_is_sent_while_the_record_system_does_not_answer",
+        )
+        + _in(
+            "activities/test_notes",
+            "a_changed_file_is_read_again_and_a_half_written_one_gives_no_answer",
         ),
-        "a text changed between ready and the cut, with the same signature, is not tried",
     ),
     Fault(
         30,
@@ -384,8 +395,8 @@ FAULTS = (
             "workflows/test_continue_as_new",
             "state_goes_along",
             "a_release_under_way_is_not_cut_off",
-        ),
-        "the size of the history after 50 inquiries is not measured",
+        )
+        + _in("faults/test_long_open", "fifty_inquiries_in_half_a_year_leave_a_small_history"),
     ),
     Fault(
         33,
