@@ -11,7 +11,7 @@ from activities import composing, steps
 from activities.coordination import draft_for_next
 from activities.on_file import Billed, OnFile, connection_of, on_file
 from activities.outside import Outside, performs
-from activities.reading import digest, read_note, sessions_of_the_day
+from activities.reading import audit_reading, audited_note, digest, sessions_of_the_day
 from groupclaim import x12
 from groupclaim.lifecycle.events import ClaimBuilt
 from groupclaim.model.base import Record
@@ -84,16 +84,17 @@ class ClaimBuild:
             )
             sent_at = await batches.first_unanswered_sending(reading, step.claim_number)
             elsewhere = await sessions_of_the_day(reading, found.facts)
+        billed, coverage = found.billed, found.facts.coverage
         async with outside.database.transaction() as tx:
             number = await claims.begin_version(
                 tx, step.claim_number, step.version, step.sequence, found.now
             )
-        billed, coverage = found.billed, found.facts.coverage
+            if billed is not None and coverage is not None:
+                _, connection = await connection_of(tx, billed.payer)
+                await audit_reading(tx, found.facts, "claim build", found.now)
         if billed is None or coverage is None:
             return await self._held(step, found, found.lacks)
-        async with outside.database.reading() as reading:
-            _, connection = await connection_of(reading, billed.payer)
-        note = await read_note(outside, found.facts, "claim build", found.now)
+        note = await audited_note(outside, found.facts, found.now)
         coded = code_claim(
             found.facts,
             billed.policy,

@@ -69,8 +69,8 @@ class Denial:
             await claims.replace_findings(
                 tx, step.claim_number, steps.DECIDE_DENIAL.name, decision.findings, look.found.now
             )
-            if is_denial(step.cause) and look.found.decided_on is not None and step.version:
-                number = await _register(tx, step, look, decision, look.found.decided_on)
+            if is_denial(step.cause) and look.found.facts.decided_on is not None and step.version:
+                number = await _register(tx, step, look, decision, look.found.facts.decided_on)
         # A release asks for another decision, it never waives the denial itself.
         hold = held(decision.findings)
         return DenialDecided(
@@ -255,14 +255,14 @@ def _asks_for_coding(playbook: Playbook, denied: Denied) -> bool:
 def _days_left(found: OnFile, appeals: int) -> tuple[int | None, int | None]:
     """Days until the limits to correct and to appeal the payer's last decision; None before there
     is one, or where no further level is."""
-    if found.decided_on is None or found.billed is None:
+    if found.facts.decided_on is None or found.billed is None:
         return None, None
     deadlines, day = found.billed.deadlines, found.facts.service_date
     today = found.now.astimezone(ZoneInfo(found.facts.practice.time_zone)).date()
-    to_correct = deadlines.correction_limit(found.decided_on, day).days_left(today)
+    to_correct = deadlines.correction_limit(found.facts.decided_on, day).days_left(today)
     if appeals >= len(found.billed.policy.appeal_limit.levels):
         return to_correct, None
-    return to_correct, deadlines.appeal_limit(found.decided_on, appeals + 1).days_left(today)
+    return to_correct, deadlines.appeal_limit(found.facts.decided_on, appeals + 1).days_left(today)
 
 
 def member_id(facts: ClaimFacts) -> str | None:
@@ -283,6 +283,6 @@ def evidence_on_file(found: OnFile, sent: ClaimVersion | None) -> tuple[Evidence
         "coverage": facts.eligibility is not None,
         "acknowledgments": sent is not None,
         "contract": bool(facts.contracts),
-        "remittance": found.decided_on is not None,
+        "remittance": found.facts.decided_on is not None,
     }
     return tuple(name for name, is_there in there.items() if is_there)

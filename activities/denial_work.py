@@ -630,9 +630,9 @@ def _today(found: OnFile) -> date:
 
 def _limit(look: Look, decision: DenialDecision) -> Deadline | None:
     """The deadline that the next rung must keep: of the appeal, or of a correction."""
-    if look.billed is None or look.found.decided_on is None:
+    if look.billed is None or look.found.facts.decided_on is None:
         return None
-    deadlines, decided_on = look.billed.deadlines, look.found.decided_on
+    deadlines, decided_on = look.billed.deadlines, look.found.facts.decided_on
     levels = len(look.billed.policy.appeal_limit.levels)
     level = decision.level or look.denied.appeals + 1
     if decision.action in ("appeal", "write_off") and level <= levels:

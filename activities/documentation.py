@@ -77,6 +77,8 @@ class Documentation:
         looked at before is told, once for each text."""
         room = {item.claim_number for item in company.notes if not item.same_patient}
         numbers = [number for number in copied_claims(findings) if number in room]
+        if not numbers:
+            return
         async with self._outside.database.reading() as reading:
             known = await known_claims(reading, numbers)
         for number in numbers:

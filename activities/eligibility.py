@@ -191,7 +191,7 @@ class Eligibility:
         self, found: OnFile, payer: Payer, trace: str, question: bytes, answered: bytes
     ) -> None:
         async with self._outside.database.transaction() as tx:
-            connection_id, _ = await connection_of(tx, payer)
+            connection_id = tx.keyring.connection_id(payer.connection)
             await files.keep_file(
                 tx, connection_id, "outbound", "270", f"270-{trace}.edi", question, found.now
             )

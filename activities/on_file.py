@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, func, select
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -24,7 +23,6 @@ from groupclaim.rules.eligibility import coverage_on_file
 from groupclaim.store import claims, practice
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading
-from groupclaim.store.schema import remittance, remittance_claim
 
 OUTAGE = timedelta(minutes=30)
 """How long something outside may fail to answer before people are told: groupclaim's choice."""
@@ -48,15 +46,11 @@ class Billed:
 @dataclass(frozen=True, slots=True)
 class OnFile:
     """One claim as on file at ``now``; ``billed`` is None when ``lacks`` says what is missing: a
-    coverage of the day, or a policy of its payer.
-
-    ``decided_on`` is the date of the payer's last decision that stands.
-    """
+    coverage of the day, or a policy of its payer."""
 
     facts: ClaimFacts
     billed: Billed | None
     lacks: tuple[Finding, ...]
-    decided_on: date | None
     now: datetime
 
     def look_again(self) -> datetime:
@@ -69,8 +63,8 @@ class OnFile:
         filing = deadlines.next_filing_alert(self.facts.service_date, self.now)
         if filing is not None:
             alerts.append(filing.at)
-        if self.decided_on is not None:
-            appeal = deadlines.appeal_limit(self.decided_on)
+        if self.facts.decided_on is not None:
+            appeal = deadlines.appeal_limit(self.facts.decided_on)
             alerts += [*appeal.alerts, appeal.at]
         return min((alert for alert in alerts if alert > self.now), default=self.now + LOOK_AGAIN)
 
@@ -88,15 +82,14 @@ async def on_file(
         parties = (await claims.read_version(reading, claim_number, version)).parties
     facts = await practice.claim_facts(reading, claim_number, parties)
     now = await practice_now(reading)
-    decided_on = (await reading.execute(_DECIDED_ON, {"number": claim_number})).scalar()
     if facts.payer is None:
-        return OnFile(facts, None, coverage_on_file(facts), decided_on, now)
+        return OnFile(facts, None, coverage_on_file(facts), now)
     try:
         policy = outside.policies.policy(facts.payer.policy, facts.service_date)
     except NoPolicy as error:
-        return OnFile(facts, None, (no_policy(facts, error),), decided_on, now)
+        return OnFile(facts, None, (no_policy(facts, error),), now)
     deadlines = Deadlines(policy, outside.calendar, facts.practice.time_zone)
-    return OnFile(facts, Billed(facts.payer, policy, deadlines), (), decided_on, now)
+    return OnFile(facts, Billed(facts.payer, policy, deadlines), (), now)
 
 
 def refund_deadline(found: OnFile, since: datetime) -> Deadline:
@@ -104,17 +97,6 @@ def refund_deadline(found: OnFile, since: datetime) -> Deadline:
     zone = ZoneInfo(found.facts.practice.time_zone)
     rule = patient_rights().refund(found.facts.location.address.state)
     return patient_refund(rule, since.astimezone(zone).date(), zone)
-
-
-_DECIDED_ON = (
-    select(func.max(remittance.c.payment_date))
-    .join(remittance_claim, remittance_claim.c.remittance_id == remittance.c.id)
-    .where(
-        remittance_claim.c.claim_number == bindparam("number"),
-        remittance_claim.c.posting.in_(("applied", "denied")),
-        remittance_claim.c.reversed_by.is_(None),
-    )
-)
 
 
 def no_policy(facts: ClaimFacts, error: NoPolicy) -> Finding:

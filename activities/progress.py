@@ -51,8 +51,8 @@ class Progress:
         """Keep the state with its deadline; one older than the state kept changes nothing."""
         state = progress.state
         async with self._outside.database.transaction() as tx:
-            now = await practice_now(tx)
             before = await claims.locked_state(tx, state.claim_number)
+            now = await practice_now(tx)
             if await claims.record_progress(tx, state, now, before=before):
                 await _tell_systems(tx, before, state, now)
             kept = state if before.sequence <= state.sequence else before

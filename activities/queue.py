@@ -12,6 +12,7 @@ from activities.on_file import connection_of
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import ClaimQueued
 from groupclaim.model.claim import VOID, ClaimVersion
+from groupclaim.model.practice import Connection
 from groupclaim.rules.authorization import fitting_authorization
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import batches, claims, practice
@@ -60,9 +61,9 @@ class Queue:
                 await batches.withdraw(tx, step.claim_number, now)
                 if await batches.sent_claim(tx, version.control_number) is None:
                     return ClaimQueued(at=now, stale=True)
-            connection_id, _ = await connection_of(tx, version.parties.payer)
+            connection_id, connection = await connection_of(tx, version.parties.payer)
             await batches.queue_claim(tx, step.claim_number, step.version, connection_id, now)
-            cutoff = await self._cutoff(tx, connection_id, now)
+            cutoff = self._cutoff(connection, now)
         await self._messages.tell_ready(connection_id)
         return ClaimQueued(at=now, due_at=cutoff + _TAKEN_AFTER_CUTOFF)
 
@@ -71,7 +72,8 @@ class Queue:
         """When ready claims are next cut into a batch."""
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
-            due_at = await self._cutoff(tx, connection.connection_id, now)
+            through = await practice.read_connection(tx, connection.connection_id)
+            due_at = self._cutoff(through, now)
             await sleep_until(tx, batch.workflow_id(connection.connection_id), due_at)
             return steps.NextLook(due_at=due_at, timer_seconds=await timer_seconds(tx, due_at))
 
@@ -94,8 +96,7 @@ class Queue:
             return steps.CutBatch(batch_id=None, claims=0)
         return steps.CutBatch(batch_id=cut.batch_id, claims=cut.claims)
 
-    async def _cutoff(self, reading: Reading, connection_id: str, now: datetime) -> datetime:
-        connection = await practice.read_connection(reading, connection_id)
+    def _cutoff(self, connection: Connection, now: datetime) -> datetime:
         return self._outside.calendar.next_cutoff(
             now, connection.cutoff_local, connection.time_zone
         )

@@ -21,7 +21,7 @@ from groupclaim.model.session import Attendance, GroupSession, ProgressNote
 from groupclaim.rules.documentation import Company, OtherNote
 from groupclaim.rules.room import Engagement, service_of
 from groupclaim.store import audit
-from groupclaim.store.database import Reading
+from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import group_session, note, participant, patient
 
 EARLIER_NOTES = 8
@@ -37,9 +37,17 @@ async def read_note(
     """One patient's note of one session as it stands, or None; ``purpose`` says what for. One that
     was withdrawn and not signed since counts as unsigned."""
     async with outside.database.transaction() as tx:
-        await audit.record(
-            tx, now, "groupclaim", "read_note", facts.claim_number, {"purpose": purpose}
-        )
+        await audit_reading(tx, facts, purpose, now)
+    return await audited_note(outside, facts, now)
+
+
+async def audit_reading(tx: Transaction, facts: ClaimFacts, purpose: str, now: datetime) -> None:
+    """Note in the audit log that a claim's note is about to be read."""
+    await audit.record(tx, now, "groupclaim", "read_note", facts.claim_number, {"purpose": purpose})
+
+
+async def audited_note(outside: Outside, facts: ClaimFacts, now: datetime) -> ProgressNote | None:
+    """As :func:`read_note`, once :func:`audit_reading` stands in the store."""
     read = await outside.notes.read(facts.session.ref, facts.patient.ref, _there(facts, now))
     withdrawn = facts.note_withdrawn_at
     at = signed_at(read, facts) if read is not None else None
@@ -130,8 +138,8 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
     A note counts as signed once it has been recorded as such. Whoever records their own before they
     ask here is seen by everyone who asks later, so that no two notes miss each other.
     """
-    async with outside.database.reading() as reading:
-        room = await reading.rows(
+    async with outside.database.transaction() as tx:
+        room = await tx.rows(
             select(participant.c.claim_number, patient.c.document, note.c.signed_at)
             .join(patient, patient.c.id == participant.c.patient_id)
             .outerjoin(
@@ -146,8 +154,8 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
             )
             .order_by(participant.c.claim_number)
         )
-        members = [reading.unseal(patient, row.document, Patient) for row in room]
-        earlier = await reading.rows(
+        members = [tx.unseal(patient, row.document, Patient) for row in room]
+        earlier = await tx.rows(
             select(participant.c.claim_number, group_session.c.document)
             .join(group_session, group_session.c.id == participant.c.session_id)
             .join(
@@ -163,20 +171,18 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
             .limit(EARLIER_NOTES)
         )
         before = [
-            (row.claim_number, reading.unseal(group_session, row.document, GroupSession).ref)
+            (row.claim_number, tx.unseal(group_session, row.document, GroupSession).ref)
             for row in earlier
         ]
-    wanted = [
-        (row.claim_number, facts.session.ref, member.ref, False)
-        for row, member in zip(room, members, strict=True)
-        if row.signed_at is not None
-    ]
-    wanted += [(number, session, facts.patient.ref, True) for number, session in before]
-    if wanted:
-        async with outside.database.transaction() as tx:
-            detail = {"purpose": "compared with another note", "for": facts.claim_number}
-            read = [(number, detail) for number, _, _, _ in wanted]
-            await audit.record_all(tx, now, "groupclaim", "read_note", read)
+        wanted = [
+            (row.claim_number, facts.session.ref, member.ref, False)
+            for row, member in zip(room, members, strict=True)
+            if row.signed_at is not None
+        ]
+        wanted += [(number, session, facts.patient.ref, True) for number, session in before]
+        detail = {"purpose": "compared with another note", "for": facts.claim_number}
+        read = [(number, detail) for number, _, _, _ in wanted]
+        await audit.record_all(tx, now, "groupclaim", "read_note", read)
     notes = []
     for number, session, whose, same_patient in wanted:
         found = await outside.notes.read(session, whose, _there(facts, now))

@@ -68,7 +68,8 @@ class ClaimFacts(Record):
     final attendance, where that differs from the session. ``supervisor`` is the clinician's, where
     the clinician has one. ``authorizations`` are all the patient's, whose ``used`` counts units
     that other claims hold. ``other_session_days`` are the days of the patient's other attended
-    group sessions of the same calendar year, one entry a session.
+    group sessions of the same calendar year, one entry a session. ``decided_on`` is the date of
+    the payer's last decision that stands.
     """
 
     claim_number: str
@@ -97,6 +98,7 @@ class ClaimFacts(Record):
     supervisor: Clinician | None = None
     coverage_calls: tuple[CoverageCall, ...] = ()
     other_session_days: tuple[date, ...] = ()
+    decided_on: date | None = None
 
     @property
     def taken_part_remotely(self) -> RemotePart | None:

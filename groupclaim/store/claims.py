@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import Executable, bindparam, case, delete, select, update
 
 from groupclaim.lifecycle.state import ENDED, ClaimState
 from groupclaim.model.base import InputRefused
@@ -18,6 +18,7 @@ from groupclaim.model.patient import Patient
 from groupclaim.model.session import Attendance, GroupSession, RemotePart
 from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.store import authorizations
+from groupclaim.store.clock import CLOCK, clock_read
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_copay
 from groupclaim.store.practice import UnknownRecord, add_participant, has_left, remote_part
@@ -39,21 +40,23 @@ NOTHING = Cents(0)
 
 async def load_state(reading: Reading, claim_number: str) -> ClaimState:
     """The claim's last recorded state. Raises :class:`UnknownRecord`."""
-    text = (await reading.execute(_STATE, {"number": claim_number})).scalar()
-    if text is None:
-        raise UnknownRecord(f"claim {claim_number}")
-    return ClaimState.model_validate_json(text)
+    return await _state(reading, _STATE, claim_number)
 
 
 async def locked_state(tx: Transaction, claim_number: str) -> ClaimState:
     """As :func:`load_state`, of a claim that nobody else changes until the end of ``tx``."""
-    text = (await tx.execute(_LOCKED_STATE, {"number": claim_number})).scalar()
-    if text is None:
+    return await _state(tx, _LOCKED_STATE, claim_number)
+
+
+async def _state(reading: Reading, statement: Executable, claim_number: str) -> ClaimState:
+    row = (await reading.execute(statement, {"number": claim_number})).first()
+    if row is None:
         raise UnknownRecord(f"claim {claim_number}")
-    return ClaimState.model_validate_json(text)
+    clock_read(reading, row.clock)
+    return ClaimState.model_validate_json(row.state)
 
 
-_STATE = select(claim.c.state).where(claim.c.claim_number == bindparam("number"))
+_STATE = select(claim.c.state, CLOCK).where(claim.c.claim_number == bindparam("number"))
 _LOCKED_STATE = _STATE.with_for_update(key_share=True)
 
 

@@ -66,11 +66,20 @@ async def timer_seconds(reading: Reading, due: datetime) -> float | None:
 
 _INSTANT = select(practice_clock.c.instant)
 
+CLOCK = _INSTANT.scalar_subquery().label("clock")
+"""A column for a statement that a transaction often begins with; what it says goes to
+:func:`clock_read`, and the clock needs no statement of its own."""
+
+
+def clock_read(reading: Reading, instant: datetime | None) -> None:
+    """Note what :data:`CLOCK` said, unless the clock was read before."""
+    reading.read.setdefault("clock", instant)
+
 
 async def _stored(reading: Reading) -> datetime | None:
     """Read once: within one transaction the clock stands."""
     if "clock" not in reading.read:
-        reading.read["clock"] = await reading.scalar(_INSTANT)
+        clock_read(reading, await reading.scalar(_INSTANT))
     instant: datetime | None = reading.read["clock"]
     return instant
 

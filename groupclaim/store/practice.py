@@ -58,6 +58,7 @@ from groupclaim.model.roster_file import OnFile
 from groupclaim.model.session import Attendance, GroupSession, OtherService, RemotePart
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY
 from groupclaim.store import authorizations
+from groupclaim.store.clock import CLOCK, clock_read
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
     acknowledgment,
@@ -81,6 +82,8 @@ from groupclaim.store.schema import (
     payer,
     practice,
     ready_claim,
+    remittance,
+    remittance_claim,
     treatment_plan,
 )
 
@@ -823,6 +826,7 @@ async def claim_facts(
     row = (await reading.execute(_ONE_CLAIM, {"number": claim_number})).first()
     if row is None:
         raise UnknownRecord(f"claim {claim_number}")
+    clock_read(reading, row.clock)
     day, patient_id = row.day, row.patient_id
     place = reading.unseal(location, row.location, Location)
     person = reading.unseal(clinician, row.clinician, Clinician)
@@ -887,6 +891,7 @@ async def claim_facts(
         supervisor=of_patient.one(clinician, Clinician, supervisor_id) if supervisor_id else None,
         coverage_calls=of_patient.all(coverage_call, CoverageCall),
         other_session_days=await _other_session_days(reading, patient_id, row.session_id, day),
+        decided_on=row.decided_on,
     )
 
 
@@ -916,6 +921,16 @@ _ONE_CLAIM = (
         .where(authorization.c.patient_id == participant.c.patient_id)
         .exists()
         .label("authorized"),
+        select(func.max(remittance.c.payment_date))
+        .join(remittance_claim, remittance_claim.c.remittance_id == remittance.c.id)
+        .where(
+            remittance_claim.c.claim_number == participant.c.claim_number,
+            remittance_claim.c.posting.in_(("applied", "denied")),
+            remittance_claim.c.reversed_by.is_(None),
+        )
+        .scalar_subquery()
+        .label("decided_on"),
+        CLOCK,
     )
     .join(group_session, group_session.c.id == participant.c.session_id)
     .join(claim, claim.c.claim_number == participant.c.claim_number)
