@@ -162,7 +162,7 @@ async def at_once(doing: Iterable[Awaitable[object]]) -> None:
 async def until(reached: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not await reached():  # noqa: ASYNC110 - what is waited for stands in a database
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
 
 
 @contextmanager
