@@ -160,8 +160,8 @@ _on_file: dict[bytes, bytes] = {}
 _NOBODYS = b""
 
 
-def _connect(url: str) -> Database:
-    """What is written here need not outlive the test, so no disk is waited for."""
+def connect(url: str) -> Database:
+    """A SQLite database that need not outlive the test, so that no disk is waited for."""
     database = Database.connect(url, KEYRING, short=True)
 
     @event.listens_for(database._engine.sync_engine, "connect")
@@ -180,7 +180,7 @@ async def _practice_on_file(folder: Path, samples: Path) -> bytes:
             migrate(f"sqlite:///{path}")
             _on_file[_NOBODYS] = path.read_bytes()
         path.write_bytes(_on_file[_NOBODYS])
-        database = _connect(f"sqlite:///{path}")
+        database = connect(f"sqlite:///{path}")
         file = PracticeFile.model_validate_json(content)
         async with database.transaction() as tx:
             await practice.load_practice(tx, file)
@@ -223,10 +223,10 @@ class House:
         path = self._folder / "groupclaim.db"
         path.write_bytes(await _practice_on_file(self._folder, self._samples))
         url = f"sqlite:///{path}"
-        self.database = _connect(url)
+        self.database = connect(url)
         # Those who move the clock, pay or put something on file do not die with a worker.
         self.quietly = self.database.transaction
-        self.clock = PracticeClock(_connect(url))
+        self.clock = PracticeClock(connect(url))
         await self.clock.set_stored(START)
         self.payers_clock = DrivenClock(START)
         self.log_path = self._folder / "raw.jsonl"

@@ -2,12 +2,16 @@
 
 To ask every open workflow after each move of the clock costs more than what they do. So whoever
 starts, signals or updates a workflow is written down, clients and workflows alike, and only those
-are asked. They are written down before and after: nobody comes to rest with a message on its way.
+are asked, and only when no step is under way here. They are written down before and after: nobody
+comes to rest with a message on its way.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from threading import RLock
 from typing import Any
 
 import temporalio.client
@@ -22,7 +26,8 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-_LOOK_AGAIN_SECONDS = 0.05
+_CALM_SECONDS = 0.015
+"""Between two steps of a workflow its turn at the server takes about that long."""
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
@@ -30,14 +35,43 @@ class Traffic(temporalio.client.Interceptor, temporalio.worker.Interceptor):
     """Given to the client, it is the worker's too."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[str, int] | None] = {}
-        """By workflow id: its run and length of history when it was last seen at rest."""
+        self._lock = RLock()  # workflows run in threads of their own
+        self._told: set[str] = set()
+        self._moves = 0
+        """How often anything was seen to begin or to end."""
+        self._under_way = 0
+        """Steps being carried out, and messages that are not delivered yet."""
         self.runs: dict[tuple[str, str], int] = {}
         """Events in the history of each run that was seen, by workflow id and run."""
         self._ended: set[tuple[str, str]] = set()
 
-    def note(self, workflow_id: str) -> None:
-        self._told[workflow_id] = None
+    @contextmanager
+    def message(self, workflow_id: str) -> Iterator[None]:
+        """Something is on its way to that workflow."""
+        self._note(workflow_id)
+        try:
+            with self.under_way():
+                yield
+        finally:
+            self._note(workflow_id)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def _note(self, workflow_id: str) -> None:
+        with self._lock:
+            self._told.add(workflow_id)
+            self._moves += 1
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._under_way += more
+            self._moves += 1
 
     def intercept_client(
         self,
@@ -49,49 +83,58 @@ class Traffic(temporalio.client.Interceptor, temporalio.worker.Interceptor):
         self,
         input: temporalio.worker.WorkflowInterceptorClassInput,  # noqa: A002
     ) -> type[temporalio.worker.WorkflowInboundInterceptor]:
-        input.unsafe_extern_functions["note_traffic"] = self.note
+        input.unsafe_extern_functions["message"] = self.message
         return _InWorkflow
 
-    async def rest(self, client: Client) -> None:
-        """Return when all who were told anything only wait: seen twice, and nothing new between."""
-        while self._told:
-            asked = tuple(self._told)
-            for workflow_id, found in zip(
-                asked,
-                await asyncio.gather(*(_describe(client, one) for one in asked)),
-                strict=True,
-            ):
-                self._look(workflow_id, found)
-            if self._told:
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    def intercept_activity(
+        self,
+        next: temporalio.worker.ActivityInboundInterceptor,  # noqa: A002
+    ) -> temporalio.worker.ActivityInboundInterceptor:
+        return _InActivity(next, self)
 
-    def _look(self, workflow_id: str, found: DescribeWorkflowExecutionResponse | None) -> None:
+    async def rest(self, client: Client) -> None:
+        """Return when all who were told anything only wait, with nothing moving while asked."""
+        while self._told:
+            before = await self._calm()
+            asked = tuple(self._told)
+            answers = await asyncio.gather(*(_describe(client, one) for one in asked))
+            resting = {
+                workflow_id
+                for workflow_id, found in zip(asked, answers, strict=True)
+                if not self._at_work(workflow_id, found)
+            }
+            with self._lock:
+                if self._moves == before:
+                    self._told -= resting
+
+    async def _calm(self) -> int:
+        """Return the count of moves when it stands still."""
+        while True:
+            before = self._moves
+            await asyncio.sleep(_CALM_SECONDS)
+            if self._moves == before and not self._under_way:
+                return before
+
+    def _at_work(self, workflow_id: str, found: DescribeWorkflowExecutionResponse | None) -> bool:
         if found is None:
-            seen = ("", 0)
-        else:
-            info = found.workflow_execution_info
-            self.runs[workflow_id, info.execution.run_id] = info.history_length
-            if info.status != _RUNNING:
-                self._ended.add((workflow_id, info.execution.run_id))
-                if info.parent_execution.workflow_id:
-                    self._told.setdefault(info.parent_execution.workflow_id, None)
-            at_work = info.status == _RUNNING and (
-                len(found.pending_activities) > 0
-                or found.HasField("pending_workflow_task")
-                # A child that is not started yet, or whose end is about to be told.
-                or any(
-                    child.run_id == "" or (child.workflow_id, child.run_id) in self._ended
-                    for child in found.pending_children
-                )
+            return False
+        info = found.workflow_execution_info
+        run = (workflow_id, info.execution.run_id)
+        self.runs[run] = info.history_length
+        if info.status != _RUNNING:
+            if info.parent_execution.workflow_id and run not in self._ended:
+                self._note(info.parent_execution.workflow_id)
+            self._ended.add(run)
+            return False
+        return (
+            len(found.pending_activities) > 0
+            or found.HasField("pending_workflow_task")
+            # A child that is not started yet, or whose end is about to be told.
+            or any(
+                child.run_id == "" or (child.workflow_id, child.run_id) in self._ended
+                for child in found.pending_children
             )
-            if at_work:
-                self._told[workflow_id] = None
-                return
-            seen = (info.execution.run_id, info.history_length)
-        if self._told.get(workflow_id) == seen:
-            del self._told[workflow_id]
-        else:
-            self._told[workflow_id] = seen
+        )
 
 
 async def _describe(client: Client, workflow_id: str) -> DescribeWorkflowExecutionResponse | None:
@@ -127,11 +170,20 @@ class _FromClient(temporalio.client.OutboundInterceptor):
         return await self._noted(whom, super().start_update_with_start_workflow(input))
 
     async def _noted(self, workflow_id: str, doing: Any) -> Any:
-        self._traffic.note(workflow_id)
-        try:
+        with self._traffic.message(workflow_id):
             return await doing
-        finally:
-            self._traffic.note(workflow_id)
+
+
+class _InActivity(temporalio.worker.ActivityInboundInterceptor):
+    def __init__(
+        self, following: temporalio.worker.ActivityInboundInterceptor, traffic: Traffic
+    ) -> None:
+        super().__init__(following)
+        self._traffic = traffic
+
+    async def execute_activity(self, input: Any) -> Any:  # noqa: A002
+        with self._traffic.under_way():
+            return await super().execute_activity(input)
 
 
 class _InWorkflow(temporalio.worker.WorkflowInboundInterceptor):
@@ -140,26 +192,20 @@ class _InWorkflow(temporalio.worker.WorkflowInboundInterceptor):
 
 
 class _FromWorkflow(temporalio.worker.WorkflowOutboundInterceptor):
-    def _note(self, workflow_id: str) -> None:
-        temporalio.workflow.extern_functions()["note_traffic"](workflow_id)
+    def _message(self, workflow_id: str) -> AbstractContextManager[None]:
+        message: AbstractContextManager[None] = temporalio.workflow.extern_functions()["message"](
+            workflow_id
+        )
+        return message
 
     async def start_child_workflow(self, input: Any) -> Any:  # noqa: A002
-        self._note(input.id)
-        try:
+        with self._message(input.id):
             return await super().start_child_workflow(input)
-        finally:
-            self._note(input.id)
 
     async def signal_external_workflow(self, input: Any) -> None:  # noqa: A002
-        self._note(input.workflow_id)
-        try:
+        with self._message(input.workflow_id):
             await super().signal_external_workflow(input)
-        finally:
-            self._note(input.workflow_id)
 
     async def signal_child_workflow(self, input: Any) -> None:  # noqa: A002
-        self._note(input.child_workflow_id)
-        try:
+        with self._message(input.child_workflow_id):
             await super().signal_child_workflow(input)
-        finally:
-            self._note(input.child_workflow_id)

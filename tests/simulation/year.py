@@ -44,9 +44,9 @@ from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
 from groupclaim.store import claims, people
 from groupclaim.store.clock import PracticeClock
-from groupclaim.store.database import Database, migrate
+from groupclaim.store.database import migrate
 from groupclaim.store.schema import claim, group_session
-from tests.activities.house import KEYRING
+from tests.activities.house import KEYRING, connect
 from tests.oracle.judge import judge
 from tests.simulation.made_year import MadeYear, make_year
 from tests.simulation.people import PEOPLE, People
@@ -161,7 +161,7 @@ class _Year:
         self = cls(made, folder)
         url = f"sqlite:///{folder / 'groupclaim.db'}"
         migrate(url)
-        self.database = Database.connect(url, KEYRING)
+        self.database = connect(url)
         house.push_async_callback(self.database.close)
         clock = PracticeClock(self.database)
         await clock.set_stored(made.starts_at)
