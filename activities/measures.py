@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import Counter, Histogram
 
 from activities import steps
+from groupclaim.store.refusals import Refusal, refusal_of
 
 STEPS = Counter(
     "groupclaim_steps_total",
@@ -48,8 +49,18 @@ REMITTANCES = Counter(
     "groupclaim_remittances_total", "Payments posted or suspended, by state.", ["state"]
 )
 
+DATABASE_REFUSALS = Counter(
+    "groupclaim_database_refusals_total",
+    "Times the database did not do what it was asked, by why: disk_full, read_only, disk_error, "
+    "damaged or unreachable.",
+    ["cause"],
+)
+for _cause in Refusal:  # known from the start: rates see the first one too
+    DATABASE_REFUSALS.labels(_cause.value)
+
 MEASURES = (
     STEPS, STEP_RETRIES, STEP_SECONDS, CLAIM_HOLDS, BATCH_CLAIMS, SENDINGS, X12_FILES, REMITTANCES,
+    DATABASE_REFUSALS,
 )  # fmt: skip
 
 
@@ -59,6 +70,14 @@ def count_attempt(step: str, attempt: int, outcome: str, seconds: float) -> None
     if attempt > 1:
         STEP_RETRIES.labels(step).inc()
     STEP_SECONDS.labels(step).observe(seconds)
+
+
+def count_refusal(error: BaseException) -> Refusal | None:
+    """Counts an error whose cause is the database or its disk, and says which it is."""
+    cause = refusal_of(error)
+    if cause is not None:
+        DATABASE_REFUSALS.labels(cause.value).inc()
+    return cause
 
 
 def count_result(result: Any) -> None:

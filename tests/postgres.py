@@ -24,58 +24,89 @@ class NoPostgres(Exception):
     """There are no PostgreSQL binaries here, or nobody who may run them."""
 
 
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """Run a server on a free port of the loopback interface; yields its ``postgresql://`` URL.
+class PostgresServer:
+    """A server of its own; its data lives in ``folder/data`` and is never synced to disk.
 
-    Its data lives in a temporary folder and is never synced to disk; the server is stopped by its
-    own process id at the end. PostgreSQL refuses to run as root, so root runs it as ``postgres`` or
-    ``nobody``. Raises :class:`NoPostgres`.
+    PostgreSQL refuses to run as root, so root runs it as ``postgres`` or ``nobody``. Raises
+    :class:`NoPostgres`.
     """
-    initdb, postgres = _binary("initdb"), _binary("postgres")
-    user = _user()
-    folder = Path(tempfile.mkdtemp(prefix="groupclaim-postgres-"))
-    try:
-        if user is not None:
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        data = folder / "data"
+
+    def __init__(self, folder: Path, wal_segment_megabytes: int = 16) -> None:
+        self._folder = folder
+        self._user = _user()
+        self._postgres = _binary("postgres")
+        self._server: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         _check(
             subprocess.run(
-                [initdb, "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync"],
+                [
+                    *(_binary("initdb"), "-D", folder / "data", "-U", "test", "-A", "trust"),
+                    *("-E", "UTF8", "--no-sync", f"--wal-segsize={wal_segment_megabytes}"),
+                ],
                 capture_output=True,
                 text=True,
                 check=False,
                 cwd=folder,
-                **_as(user),
+                **_as(self._user),
             )
         )
-        port = _free_port()
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
+        self._port = _free_port()
+        self.url = f"postgresql://test@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "log"
+
+    def start(self) -> None:
+        """Start, again too, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._server = subprocess.Popen(
                 [
-                    *(postgres, "-D", data, "-p", str(port), "-k", ""),
-                    *("-c", "listen_addresses=127.0.0.1"),
+                    *(self._postgres, "-D", self._folder / "data", "-p", str(self._port)),
+                    *("-k", "", "-c", "listen_addresses=127.0.0.1"),
                     *("-c", "fsync=off", "-c", "synchronous_commit=off"),
                     *("-c", "full_page_writes=off", "-c", "max_connections=200"),
                 ],
                 stdout=log,
                 stderr=log,
-                cwd=folder,
-                **_as(user),
+                cwd=self._folder,
+                **_as(self._user),
             )
+        _await(self.url, self._server, self.log)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """By its own process id. SIGINT: clients are disconnected; SIGQUIT: at once, as a crash."""
+        if self._server is None or self._server.poll() is not None:
+            return
+        self._server.send_signal(how)
         try:
-            url = f"postgresql://test@127.0.0.1:{port}/postgres"
-            _await(url, server, folder / "log")
-            yield url
+            self._server.wait(timeout=_START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+
+
+@contextmanager
+def postgres_under_control() -> Iterator[PostgresServer]:
+    """A server that has been started; whoever has it may stop and start it."""
+    folder = Path(tempfile.mkdtemp(prefix="groupclaim-postgres-"))
+    try:
+        server = PostgresServer(folder)
+        try:
+            server.start()
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # fast shutdown: clients are disconnected
-            try:
-                server.wait(timeout=_START_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Run a server on a free port of the loopback interface; yields its ``postgresql://`` URL."""
+    with postgres_under_control() as server:
+        yield server.url
 
 
 def _binary(name: str) -> str:

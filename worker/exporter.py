@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from groupclaim.store import watch
@@ -98,6 +101,12 @@ class Exporter:
             "How long the last reading of the database took.",
             registry=self.registry,
         )
+        self._free = Gauge(
+            "groupclaim_exporter_disk_free_ratio",
+            "Free share of the disk that holds the folder of state or the SQLite database.",
+            ["holds"],
+            registry=self.registry,
+        )
         self._failures = Counter(
             "groupclaim_exporter_failures_total",
             "Readings of the database that failed.",
@@ -112,6 +121,7 @@ class Exporter:
     async def read(self, *, everything: bool) -> bool:
         """Read anew, with ``everything`` also what takes long; False where that failed."""
         began = time.perf_counter()
+        self._look_at_disks()
         try:
             database = self._database
             if database is None or everything:
@@ -128,6 +138,17 @@ class Exporter:
         self._took.set(time.perf_counter() - began)
         self._last = time.time()
         return True
+
+    def _look_at_disks(self) -> None:
+        """Of what lies on this machine; a PostgreSQL server's disk is watched where it is."""
+        held = {"state": self._settings.state}
+        file = make_url(self._settings.database_url)
+        if file.get_backend_name() == "sqlite" and file.database:
+            held["database"] = Path(file.database).parent
+        for name, folder in held.items():
+            with contextlib.suppress(OSError):
+                disk = shutil.disk_usage(folder)
+                self._free.labels(name).set(disk.free / disk.total if disk.total else 0.0)
 
     async def _open(self) -> Database:
         """With the keys as they are now: a rotation needs no restart here. Without any the figures

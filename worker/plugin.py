@@ -16,7 +16,7 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from activities.measures import count_attempt, count_result
+from activities.measures import count_attempt, count_refusal, count_result
 from worker.codec import data_converter
 from workflows.batch import BatchWorkflow
 from workflows.claim import ClaimWorkflow
@@ -62,6 +62,9 @@ class _Attempt(ActivityInboundInterceptor):
         try:
             result = await super().execute_activity(input)
             outcome = "done"
+        except Exception as error:
+            count_refusal(error)
+            raise
         finally:
             beating.cancel()
             took = time.perf_counter() - began

@@ -12,11 +12,13 @@ from typing import Any
 
 import structlog
 from pydantic import SecretStr
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import TLSConfig
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.measures import count_refusal
 from activities.notes import JsonNotes
 from activities.outside import Outside
 from activities.registry import every_activity
@@ -246,8 +248,17 @@ async def run_worker(settings: Settings) -> None:
             await schedule_mailboxes(client, database)
             log.info("worker started", temporal=settings.temporal)
             while not stop.is_set():
-                await check_keys(database, settings.keys_file)
-                await _seal_audit_log(database, settings.audit_head)
+                try:
+                    await check_keys(database, settings.keys_file)
+                    await _seal_audit_log(database, settings.audit_head)
+                except SQLAlchemyError as error:
+                    # Steps come again by themselves: a worker that ended would only be late.
+                    cause = count_refusal(error)
+                    log.error(
+                        "the database refuses",
+                        state=cause.value if cause else None,
+                        exception_type=type(error).__name__,
+                    )
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), SEAL_INTERVAL.total_seconds())
             log.info("worker stopping")

@@ -51,7 +51,7 @@ def catalogue() -> tuple[Metric, ...]:
         Metric(
             f"{item.name}_total" if item.type == "counter" else item.name,
             item.type,
-            (),
+            ("holds",) if item.name.endswith("_disk_free_ratio") else (),
             "exporter",
             item.documentation,
         )

@@ -37,6 +37,9 @@ CALM = {
     f'groupclaim_claims{{{PAYER},stage="eligibility",hold_code="COVERAGE_UNKNOWN"}}': "3x400",
     f'groupclaim_batches{{{MAIN},state="accepted"}}': "7x400",
     f"groupclaim_inbound_file_problems{{{MAIN}}}": "0x400",
+    f'groupclaim_database_refusals_total{{{MAIN},cause="disk_full"}}': "3x400",
+    f'groupclaim_database_refusals_total{{{MAIN},cause="unreachable"}}': "3x400",
+    f'groupclaim_exporter_disk_free_ratio{{{MAIN},holds="state"}}': "0.1x400",
 }
 
 
@@ -95,6 +98,21 @@ FAULTS = [
         "WorkerDown",
         {'up{job="groupclaim-worker",practice="main"}': "0x400"},
         "1m", "2m", {},
+    ),
+    Fault(
+        "DatabaseRefuses",
+        {f'groupclaim_database_refusals_total{{{MAIN},cause="disk_full"}}': "0 1x400"},
+        "", "1m", {"practice": "main", "cause": "disk_full"},
+    ),
+    Fault(
+        "DatabaseUnreachable",
+        {f'groupclaim_database_refusals_total{{{MAIN},cause="unreachable"}}': "0+2x400"},
+        "1m", "2m", {"practice": "main"},
+    ),
+    Fault(
+        "DiskNearlyFull",
+        {f'groupclaim_exporter_disk_free_ratio{{{MAIN},holds="state"}}': "0.09x400"},
+        "4m", "5m", {"practice": "main", "holds": "state"},
     ),
     Fault(
         "EncryptionKeyMissing",

@@ -316,15 +316,21 @@ class Playing:
 
 @asynccontextmanager
 async def playing(
-    claims: int, folder: Path, *, database_url: str = "", workers: int = 1
+    claims: int,
+    folder: Path,
+    *,
+    database_url: str = "",
+    workers: int = 1,
+    temporal_folder: Path | None = None,
 ) -> AsyncIterator[Playing]:
-    """A made practice in the empty ``folder``, loaded, its workers asking for work."""
+    """A made practice in the empty ``folder``, loaded, its workers asking for work; Temporal keeps
+    its file in ``temporal_folder`` where that is given."""
     samples, state = folder / "practice", folder / "state"
     samples.mkdir()
     made_practice(claims, samples)
     keyring = Keyring.load_or_generate(state / "keys.json")
     async with AsyncExitStack() as cleanup:
-        server = TemporalServer(state, ui=False)
+        server = TemporalServer(temporal_folder or state, ui=False)
         simulator = Simulator(state, samples / "payers.json", clock=NOW, accept_everything=True)
         settings = simulator.connected(
             Settings(

@@ -207,8 +207,12 @@ FAULTS = (
         + _in(
             "faults/test_connection_lost",
             "a_posting_cut_off_leaves_nothing_and_is_done_whole_later",
+        )
+        + _in(
+            "faults/test_database_stopped",
+            "a_database_that_is_away_delays_work_and_loses_none",
         ),
-        "connections are cut, the server is not stopped for 30 seconds or 10 minutes; no failover",
+        "no failover to another server",
     ),
     Fault(
         16,
@@ -217,8 +221,14 @@ FAULTS = (
             "store/test_disk",
             "a_posting_on_a_full_disk_leaves_nothing_behind",
             "a_posting_on_a_read_only_disk_leaves_nothing_behind",
+        )
+        + _in("faults/test_full_disk", "a_full_disk_is_named_and_leaves_nothing_half_done")
+        + _in("worker/test_exporter", "the_free_share_of_each_disk_is_told")
+        + _in(
+            "deploy/test_alerts",
+            "nothing_fires_on_a_calm_day_and_each_alert_on_its_fault_only",
         ),
-        "a full disk under PostgreSQL or under Temporal; no alarm names the cause",
+        "a full disk under Temporal",
     ),
     Fault(
         17,

@@ -14,6 +14,7 @@ from groupclaim.store import ledger, remittances
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
 from groupclaim.store.ledger import Account
+from groupclaim.store.refusals import Refusal, refusal_of
 from groupclaim.store.schema import remittance, transfer
 from groupclaim.x12.remittance import Payment
 from tests.store.world import NOW, World, paid, payment, register, send_all, trial_balance
@@ -97,8 +98,9 @@ async def test_a_posting_on_a_read_only_disk_leaves_nothing_behind(world: World)
     async with world.database.transaction() as tx:
         (new,) = (await register(tx, world, item)).new
     before = await counted(world.database)
-    with pytest.raises(DBAPIError, match=r"readonly|read-only"):
+    with pytest.raises(DBAPIError, match=r"readonly|read-only") as refused:
         await post_read_only(world, new, item)
+    assert refusal_of(refused.value) is Refusal.READ_ONLY
     assert await counted(world.database) == before
     async with world.database.transaction() as tx:
         await remittances.post(tx, new, item, NOW)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import urllib.request
+from collections import namedtuple
 from pathlib import Path
 
+import pytest
 from prometheus_client import generate_latest
 
 from activities import measures, steps
@@ -155,3 +157,22 @@ def test_no_two_families_share_a_name_and_counters_say_so() -> None:
     assert len(names) == len(set(names))
     for family in watch.FAMILIES:
         assert (family.kind == "counter") == family.name.endswith("_total"), family.name
+
+
+async def test_the_free_share_of_each_disk_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the database itself cannot be read: its disk may be why."""
+    told = namedtuple("told", "total used free")
+    disks = {tmp_path / "state": told(1000, 400, 600), tmp_path / "books": told(1000, 990, 10)}
+    monkeypatch.setattr("shutil.disk_usage", disks.__getitem__)
+    settings = Settings(
+        state=tmp_path / "state", database=f"sqlite:///{tmp_path / 'books' / 'groupclaim.db'}"
+    )
+    exporter = Exporter(settings)
+    assert not await exporter.read(everything=False)
+    assert sorted(lines(exporter, "groupclaim_exporter_disk_free_ratio{")) == [
+        'groupclaim_exporter_disk_free_ratio{holds="database"} 0.01',
+        'groupclaim_exporter_disk_free_ratio{holds="state"} 0.6',
+    ]
+    await exporter.close()
