@@ -78,8 +78,10 @@ FAULTS = (
             "workflows/test_batch",
             "in_doubt_and_received",
             "in_doubt_and_absent_goes_again_as_the_same_batch",
+        )
+        + _in(
+            "faults/test_in_doubt", "what_was_taken_without_a_word_is_found_and_never_sent_twice"
         ),
-        "not repeated 1,000 times",
     ),
     Fault(
         6,
