@@ -13,6 +13,7 @@ from activities.on_file import LOOK_AGAIN, REFUND_DUE, OnFile, on_file, refund_d
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
 from groupclaim.lifecycle.state import Consent
+from groupclaim.model.approval import Decision
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
@@ -21,8 +22,16 @@ from groupclaim.rules.attendance import not_billable_reason
 from groupclaim.rules.coding import main_code
 from groupclaim.rules.coordination import Decided, not_collectible
 from groupclaim.rules.pricing import fee_in_force
-from groupclaim.store import claims, coordination, ledger, remittances, work
-from groupclaim.store.database import Transaction
+from groupclaim.store import (
+    approvals,
+    audit,
+    claims,
+    coordination,
+    ledger,
+    remittances,
+    work,
+)
+from groupclaim.store.database import Reading, Transaction
 
 
 class BalanceDesk:
@@ -66,6 +75,45 @@ class BalanceDesk:
             charge_card=charge_card,
         )
 
+    @performs(steps.RECORD_WRITE_OFF)
+    async def record_write_off(self, decision: steps.ClaimWriteOff) -> steps.DecisionRecorded:
+        """Give up what a payer owes that never decided, once: by who may, when its time has passed.
+        It is the practice's loss; nothing of it becomes the patient's."""
+        number = decision.claim_number
+        async with self._outside.database.transaction() as tx:
+            found = await on_file(self._outside, tx, number, decision.version)
+            key = f"write_off|{number}|{decision.request}"
+            if await claims.has_event(tx, key):
+                return steps.DecisionRecorded(at=found.now)
+            await ledger.lock_claim(tx, number)
+            left = (await ledger.balance(tx, number)).payer_open
+            refused = await _still_decides(tx, decision, found, left)
+            if refused is None:
+                refused = await approvals.refusal(
+                    tx,
+                    Decision.WRITE_OFF,
+                    int(left),
+                    number,
+                    found.now,
+                    by=decision.by,
+                    second=decision.second,
+                    request=decision.request,
+                )
+            if refused is not None:
+                return steps.DecisionRecorded(at=found.now, refused=refused)
+            await claims.append_event(
+                tx, number, key, found.now, "decision", decision.by, {"written_off": int(left)}
+            )
+            await audit.record(
+                tx, found.now, decision.by, "write_off_claim", number,
+                {
+                    "cents": int(left), "reason": decision.reason, "request": decision.request,
+                    "second": decision.second,
+                },
+            )  # fmt: skip
+            await ledger.write_off(tx, number, left, f"undecided|{decision.version}", found.now)
+        return steps.DecisionRecorded(at=found.now)
+
     async def _credit_told(
         self, step: steps.ClaimStep, found: OnFile, left: ledger.Balance
     ) -> datetime:
@@ -87,6 +135,25 @@ class BalanceDesk:
                 tx, step.claim_number, steps.SETTLE_BALANCE.name, (finding,), found.now
             )
         return deadline.next_alert(found.now) or found.now + LOOK_AGAIN
+
+
+async def _still_decides(
+    reading: Reading, decision: steps.ClaimWriteOff, found: OnFile, left: Cents
+) -> str | None:
+    """Why what is open is not to be given up yet; None once the payer's own time has passed. What
+    it said of an earlier version is no decision on this one."""
+    if left <= 0:
+        return "nothing is open with its payer"
+    decided = await remittances.claim_payments(reading, decision.claim_number)
+    if any(payment.version in (None, decision.version) for payment in decided):
+        return "its payer has decided meanwhile"
+    since = (await claims.load_state(reading, decision.claim_number)).since
+    if found.billed is None or since is None:
+        return None
+    expected = found.billed.deadlines.remittance(since)
+    if found.now < expected.at:
+        return f"its payer may still decide until {expected.at:%Y-%m-%d} ({expected.working})"
+    return None
 
 
 async def _charge_alone(tx: Transaction, step: steps.ClaimStep, found: OnFile) -> None:

@@ -515,6 +515,27 @@ class FrontDesk:
         )
         return progress.model_dump(mode="json")
 
+    async def write_off(
+        self,
+        number: str,
+        *,
+        by: str,
+        reason: str,
+        second: str | None = None,
+        request: str | None = None,
+    ) -> dict[str, Any]:
+        """Give up what the payer of a claim owes and never decided; the patient owes nothing of
+        it."""
+        progress: claim.ClaimStanding = await self._update(
+            claim.workflow_id(number),
+            "write_off",
+            claim.WriteOff(
+                by=by, reason=reason, request=request or uuid.uuid4().hex, second=second
+            ),
+            claim.ClaimStanding,
+        )
+        return progress.model_dump(mode="json")
+
     async def propose_waiver(
         self, number: str, *, code: str, by: str, reason: str, until: datetime
     ) -> None:

@@ -190,6 +190,18 @@ class ClaimDecision(Message):
     until: Instant | None = None
 
 
+class ClaimWriteOff(Message):
+    """A person gives up what the payer of ``version`` owes and never decided; ``second`` agreed.
+    ``request`` is the same when the same click comes twice."""
+
+    claim_number: str
+    version: int
+    by: str
+    reason: str
+    request: str
+    second: str | None = None
+
+
 class DecisionRecorded(Message):
     """``refused``: why who decided may not, and who may; nothing was decided then."""
 
@@ -219,6 +231,7 @@ PLAN_VOID = Step(ClaimStepName.PLAN_VOID.value, ClaimStep, events.VoidPlanned, D
 FOLLOW_UP = Step(ClaimStepName.FOLLOW_UP.value, ClaimStep, events.FollowedUp, DATABASE)
 ASK_STATUS = Step(ClaimStepName.ASK_STATUS.value, ClaimStep, events.StatusAsked, GATEWAY)
 RECORD_DECISION = Step("record_decision", ClaimDecision, DecisionRecorded, DATABASE)
+RECORD_WRITE_OFF = Step("record_write_off", ClaimWriteOff, DecisionRecorded, DATABASE)
 LOAD_CLAIM = Step("load_claim", ClaimRef, Kept, DATABASE)
 RECORD_PROGRESS = Step("record_progress", ClaimProgress, Recorded, DATABASE)
 

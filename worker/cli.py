@@ -631,6 +631,29 @@ def claim_release(
     terminal.show(as_json, progress, lambda console: console.print(_line(progress)))
 
 
+@claim.command("write-off")
+def claim_write_off(
+    claim: str,
+    reason: Annotated[str, typer.Option(help="why nothing more is to be had of the payer")],
+    by: Annotated[str, typer.Option(help="who decides")],
+    second: Annotated[str | None, typer.Option(help="who else agrees, above the limit")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give up what a payer owes that never decided a claim, once its own time has passed.
+
+    By whom the practice's approval limits say. It is a loss of the practice: the patient owes
+    nothing of it, and what they have paid goes back. What a payer has denied is given up with
+    `groupclaim denial decide`, what it paid too little with `groupclaim claim release`.
+    """
+
+    async def work() -> dict[str, Any]:
+        async with desk() as front:
+            return await front.write_off(claim, by=by, reason=reason, second=second)
+
+    progress = run(work())
+    terminal.show(as_json, progress, lambda console: console.print(_line(progress)))
+
+
 # --- the books
 
 

@@ -28,7 +28,12 @@ with workflow.unsafe.imports_passed_through():
     from groupclaim.lifecycle import events
     from groupclaim.lifecycle.holds import HOLDS
     from groupclaim.lifecycle.state import ClaimState, Stage, Step
-    from groupclaim.lifecycle.transition import look_again_refused, opened, transition
+    from groupclaim.lifecycle.transition import (
+        look_again_refused,
+        opened,
+        transition,
+        write_off_refused,
+    )
     from groupclaim.lifecycle.why import Why, why
     from workflows.acting import ActedOn
     from workflows.messages import ClaimEnd as ClaimEnd
@@ -36,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import ClaimStart as ClaimStart
     from workflows.messages import LookAgain as LookAgain
     from workflows.messages import ReleaseHold as ReleaseHold
+    from workflows.messages import WriteOff as WriteOff
     from workflows.perform import Alarm, Wake, not_approved, perform, perform_here
 
 NAME = "ClaimWorkflow"
@@ -56,6 +62,7 @@ class ClaimWorkflow(ActedOn):
         self._alarm = Alarm(start.woken_at)
         self._shown: dict[str, Any] = {}
         self._denials: set[int] = set()
+        self._writing_off = False
 
     @workflow.run
     async def run(self, start: ClaimStart) -> ClaimEnd:
@@ -274,6 +281,44 @@ class ClaimWorkflow(ActedOn):
             raise ValueError(f"a waiver of {hold.code} needs a second person who agrees")
         if decision.until is None:
             raise ValueError(f"a waiver of {hold.code} needs an expiry")
+
+    @workflow.update(name="write_off", description="Give up what the payer never decided")
+    async def write_off(self, decision: WriteOff) -> ClaimStanding:
+        key = f"write_off:{decision.request}"
+        if key not in self._state.seen:
+            self._writing_off = True
+            try:
+                recorded = await perform(
+                    steps.RECORD_WRITE_OFF,
+                    steps.ClaimWriteOff(
+                        claim_number=self._state.claim_number,
+                        version=self._state.version,
+                        by=decision.by,
+                        reason=decision.reason,
+                        request=decision.request,
+                        second=decision.second,
+                    ),
+                    summary="give up what the payer never decided",
+                )
+                if recorded.refused is not None:
+                    raise not_approved(recorded.refused)
+                self._inbox.append(events.WrittenOff(at=recorded.at, key=key))
+                await workflow.wait_condition(lambda: key in self._state.seen)
+            finally:
+                self._writing_off = False
+        return self.progress()
+
+    @write_off.validator
+    def _check_write_off(self, decision: WriteOff) -> None:
+        if f"write_off:{decision.request}" in self._state.seen:
+            return
+        if self._writing_off:
+            raise ValueError("somebody else is writing it off just now")
+        refused = write_off_refused(self._state)
+        if refused:
+            raise ValueError(refused)
+        if not decision.by.strip() or not decision.reason.strip():
+            raise ValueError("a write-off needs who decides and a reason")
 
     @workflow.update(name="look_again", description="Run the rules again, or ask the payer")
     async def look_again(self, wish: LookAgain) -> ClaimStanding:

@@ -49,6 +49,16 @@ class ReleaseHold(Message):
     until: Instant | None = None
 
 
+class WriteOff(Message):
+    """A person's word that nothing more is to be had of a payer that never decided; ``second``
+    agrees."""
+
+    by: str
+    reason: str
+    request: str
+    second: str | None = None
+
+
 class LookAgain(Message):
     """A person's wish that the rules are run again, or the payer asked for the claim's status."""
 

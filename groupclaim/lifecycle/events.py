@@ -252,6 +252,12 @@ class LookAgainAsked(Event):
     what: Literal["rules", "status"]
 
 
+class WrittenOff(Event):
+    """A person has given up what a payer that never decided owes; the ledger shows it by then."""
+
+    kind: Literal["written_off"] = "written_off"
+
+
 class DeadlinePassed(Event):
     """``due_at`` of the state has come and nothing else has."""
 
@@ -283,5 +289,6 @@ OutsideEvent = (
     | DenialAdvanced
     | PatientPaid
     | LookAgainAsked
+    | WrittenOff
     | DeadlinePassed
 )

@@ -380,7 +380,7 @@ HOLDS: dict[str, HoldKind] = {
         "biller: the payer says nothing that ends the claim",
         "release to ask by 276 again, or a remittance comes",
         repair="Call the payer with its claim number from the 277CA; send a prompt-pay letter "
-        "where its time by law has passed.",
+        "where its time by law has passed. Where it never decides: `groupclaim claim write-off`.",
     ),
     "TIMELY_FILING": HoldKind(
         Step.BUILD_CLAIM,

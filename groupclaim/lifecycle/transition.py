@@ -46,6 +46,7 @@ from groupclaim.lifecycle.events import (
     StepResult,
     Submitted,
     VoidPlanned,
+    WrittenOff,
 )
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import (
@@ -680,6 +681,25 @@ def _look_again_asked(state: ClaimState, event: LookAgainAsked) -> Answer:
     return state.model_copy(update={"due_at": None, "resume": step, "stage": stage}), (step,)
 
 
+def write_off_refused(state: ClaimState) -> str | None:
+    """Why what the payer owes cannot be given up without its decision, for people; None where it
+    can. What a payer has decided is given up with its denial, or with its shortfall."""
+    if state.resume is not None:
+        return "it is being looked at just now"
+    if state.stage not in _ON_THE_WIRE:
+        return "it does not wait for a payer's decision"
+    if state.payer > 1:
+        return "the payer before has decided on it: what is open is for the next, or the patient"
+    return None
+
+
+def _written_off(state: ClaimState, event: WrittenOff) -> Answer:
+    """What is left then, as a copay that is nobody's due now, is seen in the balance."""
+    if write_off_refused(state) is not None:
+        return _ignored(state, event)
+    return _go(state, Step.SETTLE_BALANCE)
+
+
 def _status_asked(state: ClaimState, event: StatusAsked) -> Answer:
     """The claim goes on waiting for the payer's decision, or for a person."""
     if event.held:
@@ -738,6 +758,7 @@ _HANDLERS: dict[type[Event], Callable[[ClaimState, Any], Answer]] = {
     FactLearned: _fact_learned,
     HoldReleased: _hold_released,
     LookAgainAsked: _look_again_asked,
+    WrittenOff: _written_off,
     DeadlinePassed: _deadline_passed,
     FollowedUp: _followed_up,
     StatusAsked: _status_asked,

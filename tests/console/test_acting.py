@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,26 @@ async def test_a_dispute_shows_what_proves_it_and_ends_by_who_may(tmp_path: Path
         noted = await acts(practice, f"dispute/{case.id}")
         assert ("supervisor", "dispute_letter") in noted
         assert (await biller.get("/disputes/999")).status_code == 404
+
+
+async def test_what_a_payer_never_decides_is_written_off_by_who_may_and_once(
+    sent: Practice,
+) -> None:
+    number = await sent.house.claim_of("S1", "P04")
+    viewer, supervisor = [await sent.signed_in(name) for name in ("viewer", "supervisor")]
+    assert "Write off what" not in await page_of(viewer, f"/claims/{number}")
+    assert "Write off what the payer owes" in await page_of(supervisor, f"/claims/{number}")
+    path, why = f"/claims/{number}/write-off", "three calls, no answer"
+    early = await supervisor.post(path, reason=why)
+    assert (early.status_code, "may still decide until" in early.text) == (409, True)
+    await sent.house.move_to(await sent.house.clock.now() + timedelta(days=31))
+    assert (await viewer.post(path, reason=why)).status_code == 403
+    done = await supervisor.post(path, reason=why)
+    assert done.headers["location"] == f"/claims/{number}?told=written_off"
+    late = await supervisor.post(path, reason=why)
+    assert (late.status_code, "nothing is open" in late.text) == (409, True)
+    assert (await acts(sent, number)).count(("supervisor", "write_off_claim")) == 1
+    async with sent.house.database.reading() as reading:
+        left = await ledger.balance(reading, number)
+    assert left.payer_open == Cents(0)
+    assert left.patient_open <= Cents(0)

@@ -22,7 +22,7 @@ from activities.front_desk import FrontDesk
 from activities.second_look import SecondLook
 from groupclaim.console.app import create_app
 from groupclaim.console.console import Console
-from groupclaim.lifecycle.events import HoldReleased, LookAgainAsked, OutsideEvent
+from groupclaim.lifecycle.events import HoldReleased, LookAgainAsked, OutsideEvent, WrittenOff
 from groupclaim.store import people
 from tests.activities.house import SMALL, House
 from tests.activities.test_sample_practice import run_to_the_end
@@ -147,6 +147,18 @@ class _AtOnce:
         if isinstance(what, claim.LookAgain):
             asked = LookAgainAsked(at=what.at, key=f"look_again:{what.request}", what=what.what)
             return await self._told(number, asked)
+        if isinstance(what, claim.WriteOff):
+            recorded = await self._house.perform(
+                steps.RECORD_WRITE_OFF,
+                steps.ClaimWriteOff(
+                    claim_number=number,
+                    version=self._house.states[number].version,
+                    **what.model_dump(),
+                ),
+            )
+            self._check(recorded.refused)
+            written_off = WrittenOff(at=recorded.at, key=f"write_off:{what.request}")
+            return await self._told(number, written_off)
         assert isinstance(what, claim.ReleaseHold)
         decided = what.model_dump()
         recorded = await self._house.perform(

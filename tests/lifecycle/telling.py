@@ -132,6 +132,9 @@ class Telling:
             )
         )
 
+    def written_off(self) -> list[Step]:
+        return self.happens(events.WrittenOff(at=self._later()))
+
     def patient_paid(self) -> list[Step]:
         return self.happens(events.PatientPaid(at=self._later()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -21,12 +22,21 @@ HOURS = st.integers(min_value=0, max_value=500).map(lambda hours: START + timede
 DUE = st.none() | HOURS
 KEYS = st.sampled_from(["", "", "", "a", "b", "c"])
 VERSIONS = st.integers(min_value=0, max_value=3)
-HELD = st.none() | st.builds(  # a step only holds for something that it or another may redo
-    events.Held,
-    code=st.sampled_from(sorted(code for code, kind in HOLDS.items() if kind.redo)),
-    releasable=st.booleans(),
-    two_people=st.booleans(),
-)
+
+
+def held_by(codes: Iterable[str]) -> st.SearchStrategy[events.Held | None]:
+    return st.none() | st.builds(
+        events.Held,
+        code=st.sampled_from(sorted(codes)),
+        releasable=st.booleans(),
+        two_people=st.booleans(),
+    )
+
+
+# A step only holds for something that it or another may redo; a payer that is asked for a claim's
+# status has been sent it.
+ASKED = {code for code, kind in HOLDS.items() if kind.redo is Step.ASK_STATUS}
+HELD = held_by(code for code, kind in HOLDS.items() if kind.redo and code not in ASKED)
 CAUSES = st.sampled_from(["CO-197", "CO-16", "A7:164"])
 OPEN_CENTS = st.sampled_from([0, 0, 0, -100, 375])
 
@@ -85,7 +95,7 @@ RESULTS: dict[Step, st.SearchStrategy[events.Event]] = {
         cause=st.none() | CAUSES,
     ),
     Step.FOLLOW_UP: st.builds(events.FollowedUp, **COMMON),
-    Step.ASK_STATUS: st.builds(events.StatusAsked, **COMMON, held=HELD),
+    Step.ASK_STATUS: st.builds(events.StatusAsked, **COMMON, held=held_by({*ASKED, "NOT_ON_FILE"})),
 }
 OUTSIDE = st.one_of(
     st.builds(
@@ -130,6 +140,7 @@ OUTSIDE = st.one_of(
     ),
     st.builds(events.PatientPaid, **COMMON),
     st.builds(events.LookAgainAsked, **COMMON, what=st.sampled_from(["rules", "status"])),
+    st.builds(events.WrittenOff, **COMMON),
     st.builds(events.DeadlinePassed, **COMMON),
 )
 
@@ -158,6 +169,7 @@ def test_the_machines_know_every_event() -> None:
         "DenialAdvanced",
         "PatientPaid",
         "LookAgainAsked",
+        "WrittenOff",
         "DeadlinePassed",
     } == {kind.__name__ for kind in get_args(events.OutsideEvent)}
 

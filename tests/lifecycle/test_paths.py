@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Consent, Stage, Step
-from groupclaim.lifecycle.transition import MAX_CORRECTIONS, look_again_refused, opened, transition
+from groupclaim.lifecycle.transition import (
+    MAX_CORRECTIONS,
+    look_again_refused,
+    opened,
+    transition,
+    write_off_refused,
+)
 from groupclaim.lifecycle.why import why
 from tests.lifecycle.telling import DAY, START, Answer, Telling, waiting_for_payment
 
@@ -950,3 +956,34 @@ def test_a_person_has_the_payer_asked_while_it_decides_and_no_other_time() -> No
     assert told.asked_again("status") == [Step.ASK_STATUS]
     assert (told.stage(), told.state.follow_ups) == (Stage.ACCEPTED, asked_by_itself)
     assert told.asked_again("rules") == []
+
+
+def test_what_a_payer_never_decides_is_given_up_while_it_waits_and_no_other_time() -> None:
+    told = Telling()
+    told.attended()
+    assert write_off_refused(told.state) == "it does not wait for a payer's decision"
+    assert told.written_off() == []
+    told.sent_and_accepted()
+    told.held_once(Step.ASK_STATUS, "PAYER_SILENT", releasable=True)
+    told.deadline_passes()
+    assert told.hold_code() == "PAYER_SILENT"
+    assert told.written_off() == [Step.SETTLE_BALANCE]
+    assert (told.stage(), told.hold_code()) == (Stage.CLOSED, None)
+    assert told.written_off() == []
+
+
+def test_a_copay_is_nobody_s_due_once_the_claim_is_given_up() -> None:
+    told = waiting_for_payment()
+    told.once(
+        Step.SETTLE_BALANCE,
+        lambda state, at: events.BalanceSettled(at=at, payer_open=0, patient_open=-1500),
+    )
+    told.written_off()
+    assert (told.stage(), told.hold_code()) == (Stage.PATIENT_BALANCE, "REFUND_DUE")
+
+
+def test_a_payer_after_the_first_is_not_given_up_here() -> None:
+    told = waiting_for_payment()
+    second = told.state.model_copy(update={"payer": 2})
+    assert "for the next, or the patient" in (write_off_refused(second) or "")
+    assert transition(second, events.WrittenOff(at=told.at))[1] == ()

@@ -152,6 +152,9 @@ class Outside:
     def _record_decision(self, decision: steps.ClaimDecision) -> steps.DecisionRecorded:
         return steps.DecisionRecorded(at=self.now)
 
+    def _record_write_off(self, decision: steps.ClaimWriteOff) -> steps.DecisionRecorded:
+        return steps.DecisionRecorded(at=self.now)
+
     def _act_on_item(self, act: steps.ItemAct) -> steps.ItemActed:
         """As the store does: the revision that was seen is the one that is changed."""
         now = self.items.get(act.item) or steps.ItemStanding(

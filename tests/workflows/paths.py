@@ -293,6 +293,20 @@ async def claim_continued(scene: Scene, name: str) -> Handles:
     return {"claim_continued_first": first, "claim_continued_last": last}
 
 
+async def claim_written_off(scene: Scene, name: str) -> Handles:
+    """The payer never decides, and a person gives it up."""
+    handle = await scene.claim(name)
+    await scene.outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await scene.outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await settled(handle)
+    given = claim.WriteOff(by="supervisor-1", reason="three calls, no answer", request="click-1")
+    await handle.execute_update("write_off", given, result_type=claim.ClaimStanding)
+    await handle.result()
+    return {"claim_written_off": handle}
+
+
 async def claim_acted_on(scene: Scene, name: str) -> Handles:
     """A work item about a claim is taken and put back by people, once each."""
     handle = await scene.claim(name)
@@ -653,6 +667,7 @@ PATHS: tuple[Path, ...] = (
     claim_voided,
     claim_woken,
     claim_acted_on,
+    claim_written_off,
     session_of_three,
     session_amended,
     batch_cut,

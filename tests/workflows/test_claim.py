@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from activities import steps
@@ -275,6 +276,63 @@ async def test_the_same_request_acts_once(scene: Scene, number: str) -> None:
     assert len(scene.outside.inputs(steps.CHECK_CODING)) == 2
     assert {item.request for item in scene.outside.inputs(steps.RECORD_DECISION)} == {"click-1"}
     assert len(scene.outside.inputs(steps.RECORD_DECISION)) == decided
+
+
+# --- write-offs
+
+GIVE_UP = claim.WriteOff(by="supervisor-1", reason="three calls, no answer", request="click-1")
+
+
+async def on_its_way(scene: Scene, number: str) -> WorkflowHandle[Any, claim.ClaimEnd]:
+    handle = await scene.claim(number)
+    await scene.outside.rests(number, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await scene.outside.rests(number, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    return handle
+
+
+async def test_of_two_who_write_off_at_once_one_is_told(scene: Scene, number: str) -> None:
+    handle = await on_its_way(scene, number)
+    other = GIVE_UP.model_copy(update={"by": "supervisor-2", "request": "click-2"})
+    answers = await asyncio.gather(
+        *(
+            handle.execute_update("write_off", given, result_type=claim.ClaimStanding)
+            for given in (GIVE_UP, other)
+        ),
+        return_exceptions=True,
+    )
+    (done,) = [one for one in answers if isinstance(one, claim.ClaimStanding)]
+    (told,) = [one for one in answers if isinstance(one, WorkflowUpdateFailedError)]
+    assert "just" in str(told.cause) or "does not wait" in str(told.cause)
+    assert len(scene.outside.inputs(steps.RECORD_WRITE_OFF)) == 1
+    assert done.stage in (Stage.ACCEPTED, Stage.CLOSED)
+    assert (await handle.result()).stage is Stage.CLOSED
+
+
+async def test_a_write_off_that_is_refused_changes_nothing(scene: Scene, number: str) -> None:
+    handle = await scene.claim(number)
+    await scene.outside.rests(number, Stage.ATTENDANCE)
+    with pytest.raises(WorkflowUpdateFailedError) as early:
+        await handle.execute_update("write_off", GIVE_UP)
+    assert "does not wait for a payer's decision" in str(early.value.cause)
+    await scene.attended(handle)
+    await scene.outside.rests(number, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    with pytest.raises(WorkflowUpdateFailedError) as bare:
+        await handle.execute_update("write_off", GIVE_UP.model_copy(update={"reason": " "}))
+    assert "who decides and a reason" in str(bare.value.cause)
+    why = "a write-off of 60.00: beyond what a biller decides"
+    scene.outside.answer(steps.RECORD_WRITE_OFF, steps.DecisionRecorded(at=START, refused=why))
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await handle.execute_update("write_off", GIVE_UP)
+    assert why in getattr(refused.value.cause, "message", "")
+    standing = await handle.query("progress", result_type=claim.ClaimStanding)
+    assert standing.stage is Stage.ACCEPTED
+    # The same by who may is taken.
+    again = GIVE_UP.model_copy(update={"request": "click-2"})
+    await handle.execute_update("write_off", again, result_type=claim.ClaimStanding)
+    assert (await handle.result()).stage is Stage.CLOSED
 
 
 # --- signals

@@ -17,6 +17,7 @@ from groupclaim.console.access import Allow, Permission, Person, sees_all, sessi
 from groupclaim.console.show import dollars, page
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.transition import look_again as look_again_step
+from groupclaim.lifecycle.transition import write_off_refused
 from groupclaim.lifecycle.why import why
 from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit, claims, denials, practice, waiting, work
@@ -162,6 +163,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         people=_people(console.playbook, denied),
         payments=payments,
         whole=sees_all(person),
+        undecided=write_off_refused(state) is None,
         again=[what for what in _AGAIN if look_again_step(state, what) is not None],
     )
 
@@ -347,6 +349,17 @@ async def look_again(
     named = request_key or uuid.uuid4().hex
     await console.second_look.ask(number, what, by=person.name, request=named)
     return _told(number, what)
+
+
+@router.post("/claims/{number}/write-off")
+async def write_off(
+    request: Request, person: Approver, number: str, reason: Text, request_key: Key = ""
+) -> Response:
+    """Give up what the payer owes that never decided. What takes two people is refused here."""
+    console = request.app.state.console
+    await _seen(request, person, number)
+    await console.desk.write_off(number, by=person.name, reason=reason, request=request_key or None)
+    return _told(number, "written_off")
 
 
 @router.post("/claims/{number}/payment")
