@@ -66,6 +66,7 @@ async def test_a_database_that_is_away_delays_work_and_loses_none(
                 server.url,
                 keyring,
                 wire=practice.simulator.raw_log,
+                samples=tmp_path / "practice",
                 logs=(state / "logs").glob("*.log"),
             )
             assert found == []

@@ -1,16 +1,18 @@
-"""The disk under a database is really full: the cause is named, nothing is half done, and with room
-again all goes on."""
+"""The disk under a database, or under Temporal, is really full: the cause is named, nothing is half
+done, and with room again all goes on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy.exc import DBAPIError
+from temporalio.service import RPCError
 
 from activities.measures import count_refusal
 from groupclaim.store import ledger, remittances
@@ -18,16 +20,22 @@ from groupclaim.store.database import migrate
 from groupclaim.store.keys import Keyring
 from groupclaim.store.ledger import Account
 from groupclaim.store.refusals import Refusal
+from tests.faults.burst import Playing, Watch, playing
 from tests.faults.disk import NoDisk, SmallDisk, small_disk
-from tests.faults.invariants import broken
+from tests.faults.invariants import broken, broken_histories
+from tests.faults.wire import accepted_versions
 from tests.postgres import NoPostgres, PostgresServer
 from tests.store.conftest import database, keyring, world
 from tests.store.world import NOW, World, paid, payment, register, send_all, trial_balance
+from worker.exporter import Exporter
+from worker.plugin import groupclaim_plugin
+from worker.process import payload_keys
 
 __all__ = ["database", "keyring", "world"]
 
 PAYMENTS = 40
 MOST_TRIES = 400
+CLAIMS = 10
 
 
 @pytest.fixture
@@ -147,3 +155,57 @@ async def post(world: World, number: int) -> None:
 async def deposits(world: World) -> int:
     async with world.database.reading() as reading:
         return (await trial_balance(reading)).get(Account.DEPOSITS, 0)
+
+
+async def test_temporal_on_a_full_disk_stops_and_goes_on(
+    disk: SmallDisk, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Its disk fills while claims are on their way. The exporter, which watches that disk as its
+    folder of state, tells it; with room again the same server goes on."""
+    async with playing(CLAIMS, tmp_path, temporal_folder=disk.path) as practice:
+        watch = Watch(practice)
+        settings = practice.settings.model_copy(update={"state": disk.path})
+        exporter = Exporter(settings)
+        await practice.start_sessions()
+        await watch.until("eligibility", CLAIMS)
+        disk.fill()
+        with pytest.raises(RPCError):
+            await until_refused(practice)
+        await exporter.read(everything=False)
+        assert free(exporter) < 0.1
+        await exporter.close()
+        await asyncio.sleep(3)
+        disk.clear()
+        await practice.hand_in()
+        await watch.until("ready", CLAIMS)
+        await practice.cut_off()
+        await watch.until("submitted", CLAIMS)
+        taken = accepted_versions(practice.simulator.raw_log)
+        record_property("lost", CLAIMS - len(taken))
+        record_property("doubled", sum(times > 1 for times in taken.values()))
+        assert (len(taken), set(taken.values())) == (CLAIMS, {1})
+        state = practice.settings.state
+        keyring = Keyring.load(state / "keys.json")
+        found = await broken(
+            practice.settings.database_url,
+            keyring,
+            wire=practice.simulator.raw_log,
+            samples=tmp_path / "practice",
+        )
+        assert found == []
+        plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
+        assert await broken_histories(practice.client, plugin) == []
+
+
+async def until_refused(practice: Playing) -> None:
+    """What was written already may leave a little room."""
+    for _ in range(50):
+        await practice.hand_in()
+
+
+def free(exporter: Exporter) -> float:
+    found = exporter.registry.get_sample_value(
+        "groupclaim_exporter_disk_free_ratio", {"holds": "state"}
+    )
+    assert found is not None
+    return found
