@@ -26,12 +26,15 @@ from temporalio.testing import ActivityEnvironment
 from activities import steps
 from activities.outside import Outside
 from activities.registry import every_activity
+from groupclaim.clearinghouse.port import Clearinghouse, NoAnswer
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import ClaimState, Fact
+from groupclaim.model.authorization_request import RequestState
 from groupclaim.store import audit, batches, practice
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
+    authorization_request,
     batch,
     claim,
     connection,
@@ -115,6 +118,20 @@ class _Mute:
     async def execute_update(self, *_: object, **__: object) -> None: ...
 
 
+class _TakesNothing:
+    """Stands for the clearinghouse while steps are done again: it is asked, and sent nothing. A
+    request may have left in the time that is lost, so what became of it is in doubt."""
+
+    def __init__(self, clearinghouse: Clearinghouse) -> None:
+        self._clearinghouse = clearinghouse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clearinghouse, name)
+
+    async def request_authorization(self, content: bytes) -> bytes:
+        raise NoAnswer("the database was restored: it may have been sent")
+
+
 class Recovery:
     """``outside`` is that of a worker; ``since``: when the copy was made, by the wall clock."""
 
@@ -122,7 +139,11 @@ class Recovery:
         self._outside = outside
         self._client = outside.client
         self._since = since
-        muted = replace(outside, client=cast(Client, _Mute()))
+        muted = replace(
+            outside,
+            client=cast(Client, _Mute()),
+            clearinghouse=cast(Clearinghouse, _TakesNothing(outside.clearinghouse)),
+        )
         self._activities: Mapping[str, Callable[..., Any]] = {
             getattr(each, "__temporal_activity_definition").name: each
             for each in every_activity(muted)
@@ -306,6 +327,8 @@ class Recovery:
                     step = self._known[done.name]
                     given = await self._decoded(done.given, step.input)
                     await self._run(done.name, given, done.run_id, done.activity_id)
+                    if step is steps.CHECK_AUTHORIZATION:
+                        await self.ask_after_request(given, done.run_id, done.activity_id)
             except (ApplicationError, practice.UnknownRecord, batches.BatchConflict) as error:
                 yield Difference(
                     "not_done_again",
@@ -319,6 +342,23 @@ class Recovery:
             ActivityEnvironment.default_info(), workflow_run_id=run_id, activity_id=activity_id
         )
         await self._environment.run(self._activities[name], given)
+
+    async def ask_after_request(
+        self, given: steps.ClaimStep, run_id: str = "", activity_id: str = "1"
+    ) -> None:
+        """A request for authorization that may have left is asked after at once, and the step done
+        again: what follows rests on what the payer has decided."""
+        async with self._outside.database.transaction() as tx:
+            asked = await tx.execute(
+                update(authorization_request)
+                .where(
+                    authorization_request.c.claim_number == given.claim_number,
+                    authorization_request.c.state == RequestState.ASKING.value,
+                )
+                .values(next_at=None)
+            )
+        if asked.rowcount:
+            await self._run(steps.CHECK_AUTHORIZATION.name, given, run_id, activity_id)
 
     async def _learn(self, done: _Done) -> None:
         """A note was signed: whether it is stands with the store, the text with its source."""
