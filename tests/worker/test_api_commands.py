@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,39 +10,19 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from groupclaim.store import api_keys
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.database import Database
 from groupclaim.store.schema import audit_entry
+from tests.worker.kept import within
 from worker.cli import application
 from worker.console import wall_time
 from worker.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
 
 
 def call(*given: str) -> Result:
     return CliRunner().invoke(application, ["api-key", *given])
 
 
-def within(work: Callable[[Database], Any]) -> Any:
-    async def opened() -> Any:
-        settings = Settings()
-        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
-
-
-def test_a_key_is_told_once_limited_and_ended() -> None:
+def test_a_key_is_told_once_limited_and_ended(settings: Settings) -> None:
     made = call("add", "ehr", "--scope", "intake", "--scope", "view", "--practice", "P", "--json")
     token = json.loads(made.stdout)["key"]
     listed = call("list", "--json")
@@ -59,15 +36,16 @@ def test_a_key_is_told_once_limited_and_ended() -> None:
             rows = await reading.rows(select(audit_entry.c.action).order_by(audit_entry.c.id))
             return await api_keys.of_token(reading, token, wall_time()), [r.action for r in rows]
 
-    key, noted = within(whose)
+    key, noted = within(settings, whose)
     assert key.limits.practices == ("P",)
     assert noted == ["add_api_key"]
     assert call("revoke", "ehr").exit_code == 0
     assert json.loads(call("list", "--json").stdout)[0]["state"] == "revoked"
-    key, noted = within(whose)
+    key, noted = within(settings, whose)
     assert (key, noted) == (None, ["add_api_key", "revoke_api_key"])
 
 
+@pytest.mark.usefixtures("settings")
 def test_what_cannot_be_a_key_is_refused() -> None:
     assert call("add", "ehr", "--scope", "view").exit_code == 0
     twice = call("add", "ehr", "--scope", "view")

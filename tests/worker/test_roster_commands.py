@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,11 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner, Result
 
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.store.database import Database, migrate
-from groupclaim.store.keys import Keyring
+from groupclaim.store.database import Database
 from groupclaim.store.schema import audit_entry, claim, group_session
 from tests.activities.house import Switchboard
 from tests.store.world import load_world
+from tests.worker.kept import within
 from worker import roster_commands
 from worker.cli import application
 from worker.settings import Settings
@@ -30,13 +28,9 @@ WRONG = "N2;P01;C1;austin;2026-02-11 17:00;2026-02-11 18:00\r\nN2;=CMD|Roe;;;;\r
 
 
 @pytest.fixture
-def switchboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Switchboard:
+def switchboard(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Switchboard:
     """A state folder that holds the invented practice, and what stands for Temporal."""
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
-    within(load_world)
+    within(settings, load_world)
     board = Switchboard()
 
     async def connected(*_: object) -> Switchboard:
@@ -46,25 +40,13 @@ def switchboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Switchboard:
     return board
 
 
-def within(work: Callable[[Database], Any]) -> Any:
-    async def opened() -> Any:
-        settings = Settings()
-        database = Database.connect(settings.database_url, Keyring.load(settings.keys_file))
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(opened())
-
-
 def count(table: Any) -> int:
     async def counted(database: Database) -> int:
         async with database.reading() as reading:
             number: int = await reading.scalar(select(func.count()).select_from(table))
             return number
 
-    return int(within(counted))
+    return within(Settings(), counted)
 
 
 def handed_in(tmp_path: Path, *parts: str, arguments: tuple[str, ...] = ()) -> Result:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from groupclaim.store.database import migrate
-from groupclaim.store.keys import Keyring
 from worker.cli import application
-from worker.settings import Settings
 
 URL = "https://ehr.example/claims"
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROUPCLAIM_STATE", str(tmp_path / "state"))
-    settings = Settings()
-    Keyring.load_or_generate(settings.keys_file)
-    migrate(settings.database_url)
+pytestmark = pytest.mark.usefixtures("settings")
 
 
 def call(*given: str) -> Result:
