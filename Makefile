@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos up test faults seeds year bench burst fuzz lint lock sbom licences audit-dependencies histories \
+.PHONY: help setup demo chaos up test faults seeds year bench burst fuzz properties lint lock sbom licences audit-dependencies histories \
   dashboards postgres prometheus chromium screenshots clean
 
 help: ## what there is to make
@@ -50,6 +50,9 @@ burst: setup ## 5,000 claims at once, from their sessions handed in until the cl
 
 fuzz: setup ## 200,000 damaged and invented X12 files against the core and every reader
 	$(BIN)/python -m tests.x12.fuzz
+
+properties: setup postgres ## the property tests with examples drawn anew (`make test` plays the same everywhere)
+	$(BIN)/python -m pytest tests -m hypothesis --hypothesis-profile=drawn --ignore=tests/system --ignore=tests/simulation
 
 lint: setup ## formatting, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

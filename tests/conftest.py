@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from tests.temporal import start_environment
 
-# How long an example takes says more of what else the machine does than of us.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+# How long an example takes says more of what else the machine does than of us. `make test` plays
+# the same examples everywhere; `make properties` draws others each time.
+_slow = [HealthCheck.too_slow]
+settings.register_profile("same", deadline=None, suppress_health_check=_slow, derandomize=True)
+settings.register_profile("drawn", deadline=None, suppress_health_check=_slow, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from typing import Any
 
 import psycopg
 
-_START_SECONDS = 30
+_START_SECONDS = 60
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 2 * 1024**3
 
 
 class NoPostgres(Exception):
@@ -88,9 +90,11 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_under_control() -> Iterator[PostgresServer]:
-    """A server that has been started; whoever has it may stop and start it."""
-    folder = Path(tempfile.mkdtemp(prefix="groupclaim-postgres-"))
+def postgres_under_control(*, in_memory: bool = False) -> Iterator[PostgresServer]:
+    """A server that has been started; whoever has it may stop and start it. Its data lives in a
+    temporary folder, or ``in_memory`` where there is room for that."""
+    roomy = in_memory and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="groupclaim-postgres-", dir=_MEMORY if roomy else None))
     try:
         server = PostgresServer(folder)
         try:
@@ -103,9 +107,9 @@ def postgres_under_control() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def postgres_server(*, in_memory: bool = False) -> Iterator[str]:
     """Run a server on a free port of the loopback interface; yields its ``postgresql://`` URL."""
-    with postgres_under_control() as server:
+    with postgres_under_control(in_memory=in_memory) as server:
         yield server.url
 
 

@@ -17,6 +17,9 @@ KEY_ID = "test-1"
 PAYLOAD_KEYS = {KEY_ID: bytes(range(32))}
 """The key of recorded histories: known to everyone, so it only ever encrypts invented data."""
 
+PATIENCE_SECONDS = 60
+"""For what comes within a second on a machine that does nothing else."""
+
 SERVER_KEYS = {
     "frontend.WorkflowTimeSkippingEnabled": "true",
     "history.timerProcessorMaxTimeShift": '"10ms"',

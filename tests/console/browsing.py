@@ -13,12 +13,14 @@ from typing import Literal
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.activities.house import SMALL
 from tests.console.visitor import PASSWORD, Practice, practice_at
 
 CHROMIUM = shutil.which("chromium") or ""
+
+expect.set_options(timeout=30_000)
 
 
 def need_chromium() -> None:
@@ -65,7 +67,6 @@ async def someone(
         viewport={"width": 1280, "height": 860},
     )
     page = await context.new_page()
-    page.set_default_timeout(30_000)
     complaints: list[str] = []
 
     def listen(said: ConsoleMessage) -> None:

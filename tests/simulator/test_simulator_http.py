@@ -20,6 +20,7 @@ from groupclaim.simulator.clock import DrivenClock, WallClock
 from groupclaim.simulator.http import create_application
 from groupclaim.simulator.world import World
 from groupclaim.x12 import read_271, read_835, read_ta1
+from tests.temporal import PATIENCE_SECONDS
 
 PRACTICE = {"Authorization": "Bearer practice-token"}
 CONTROL = {"Authorization": "Bearer control-token"}
@@ -369,7 +370,7 @@ async def test_live_process_loses_connections_stops_cleanly_and_remembers(
             assert len(files) == 4
             await client.delete(f"/mailbox/{files[0]['id']}")
         process.send_signal(signal.SIGTERM)
-        _, errors = await asyncio.to_thread(process.communicate, timeout=10)
+        _, errors = await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
         assert errors == b""
 

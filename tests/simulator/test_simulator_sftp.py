@@ -24,6 +24,7 @@ from groupclaim.simulator.clock import DrivenClock
 from groupclaim.simulator.faults import FaultRules, Faults
 from groupclaim.simulator.raw_log import RawLog
 from groupclaim.simulator.world import World
+from tests.temporal import PATIENCE_SECONDS
 
 START = datetime(2026, 2, 2, 15, tzinfo=UTC)
 CONTROL = {"Authorization": "Bearer control-token"}
@@ -205,7 +206,7 @@ def process(folder: Path, world: dict[str, Any], *options: str) -> Iterator[dict
         try:
             yield json.loads(running.stdout.readline())
             running.terminate()
-            _, errors = running.communicate(timeout=10)
+            _, errors = running.communicate(timeout=PATIENCE_SECONDS)
             assert (running.returncode, errors) == (0, b"")
         finally:
             running.kill()

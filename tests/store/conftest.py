@@ -27,7 +27,7 @@ def postgres() -> Iterator[str]:
     """The URL of a server's maintenance database."""
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(postgres_server())
+            url = stack.enter_context(postgres_server(in_memory=True))
         except NoPostgres as missing:
             if os.environ.get("CI") == "true":
                 raise
@@ -45,18 +45,21 @@ def postgres_template(postgres: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database with all tables."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/store.db"
         migrate(url)
-        return url
+        yield url
+        return
     server: str = request.getfixturevalue("postgres")
     template: str = request.getfixturevalue("postgres_template")
     name = f"test_{next(_names)}"
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    return server.rsplit("/", 1)[0] + f"/{name}"
+    yield server.rsplit("/", 1)[0] + f"/{name}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

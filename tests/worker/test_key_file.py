@@ -13,6 +13,7 @@ from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
 from tests.store.conftest import database_url, postgres, postgres_template
 from tests.store.world import NOW, load_world
+from tests.temporal import PATIENCE_SECONDS
 from worker.console import serve_console
 from worker.process import KeyLost, check_keys, open_books, run_worker
 from worker.settings import Settings
@@ -96,5 +97,5 @@ async def test_the_text_holds_no_key(settings: Settings) -> None:
     material = set(json.loads(settings.keys_file.read_text())["keys"].values())
     settings.keys_file.unlink()
     with pytest.raises(KeyLost) as refused:
-        await asyncio.wait_for(open_books(settings), 30)
+        await asyncio.wait_for(open_books(settings), PATIENCE_SECONDS)
     assert not any(key in str(refused.value) for key in material)

@@ -26,6 +26,7 @@ from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
+from tests.temporal import PATIENCE_SECONDS
 from worker.process import SettingsRefused, deployment, encryption, open_clearinghouse
 from worker.settings import Settings
 from workflows import mailbox, sampling
@@ -157,7 +158,7 @@ async def test_a_versioned_worker_works_once_its_build_is_current(
         request = SetWorkerDeploymentCurrentVersionRequest(
             namespace=client.namespace, deployment_name="groupclaim", build_id=task_queue
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 try:
                     await client.workflow_service.set_worker_deployment_current_version(request)
@@ -215,7 +216,7 @@ async def test_mailboxes_are_looked_into_again_and_again_by_the_wall_clock(
             # Each worker that starts schedules them; the second one finds them scheduled.
             await schedule_mailboxes(client, database)
             await schedule_mailboxes(client, database)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 for connection in connections:
                     await mailboxes.looked_into(connection, times=2)
         assert set(mailboxes.looks) == set(connections)

@@ -18,6 +18,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities import steps
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage
+from tests.temporal import PATIENCE_SECONDS
 
 START = datetime(2026, 2, 3, 18, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -69,7 +70,7 @@ class Outside:
                 and state.version >= version
             )
 
-        async with asyncio.timeout(10), self._recorded:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._recorded:
             await self._recorded.wait_for(there)
         return self.states[claim_number]
 
@@ -357,7 +358,7 @@ async def working(
 
 async def settled(handle: WorkflowHandle[Any, Any]) -> None:
     """Return once the workflow has nothing to do but wait."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             described = (await handle.describe()).raw_description
             if not described.HasField("pending_workflow_task") and not described.pending_activities:

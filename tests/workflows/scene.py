@@ -15,6 +15,7 @@ from activities import steps
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.session import Attendance
+from tests.temporal import PATIENCE_SECONDS
 from tests.workflows.outside import Outside, settled
 from workflows import batch, denial, dispute, inbound, mailbox, remittance, session, submission
 from workflows import claim as claims
@@ -263,7 +264,7 @@ class Scene:
 
 async def eventually(condition: Any) -> None:
     """Return once ``condition()`` holds; it may be a coroutine function."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             held = condition()
             if asyncio.iscoroutine(held):

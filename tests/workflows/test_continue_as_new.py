@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities import steps
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
-from tests.temporal import start_environment
+from tests.temporal import PATIENCE_SECONDS, start_environment
 from tests.workflows import paths
 from tests.workflows.outside import DAY, START, Outside, working
 from tests.workflows.record_histories import SHORT_HISTORIES
@@ -81,7 +81,7 @@ async def test_a_release_under_way_is_not_cut_off(scene: Scene, number: str) -> 
         await handle.signal("fact", events.FactLearned(at=START, key=f"f{place}", fact="coverage"))
         await eventually(lambda place=place: f"f{place}" in outside.states[number].seen)
     go_on.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await released).hold_code is None
     await scene.acknowledged(handle, "277CA")
     await outside.rests(number, Stage.ACCEPTED)
