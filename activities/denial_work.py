@@ -304,11 +304,13 @@ class DenialWork:
         outside = self._outside
         async with outside.database.transaction() as tx:
             now = await practice_now(tx)
-            await denials.lock_denial(tx, ref.claim_number, ref.denial)
+            row = await denials.lock_denial(tx, ref.claim_number, ref.denial)
             letters = await denials.letters_of(tx, ref.claim_number, ref.denial)
             letter = letters[-1] if letters else None
             if letter is None or letter.state not in ("approved", "in_doubt"):
                 return steps.Told()
+            if row.outcome is not None:
+                return steps.Told()  # the claim was taken back since the letter was approved
             content = await denials.read_packet(tx, ref.claim_number, ref.denial, letter.position)
             if letter.state == "approved":
                 await denials.change_letter(

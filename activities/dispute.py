@@ -212,6 +212,8 @@ def _takes(decision: steps.DisputeDecision) -> Decision:
 async def _book_refunds(tx: Transaction, case: Case, at: datetime) -> None:
     """What is still too much of each line went back to the payer."""
     for line in await disputes.case_lines(tx, case.id):
+        if line.withdrawn_at is not None:
+            continue  # the whole of it goes back, as what the claim was paid
         await ledger.book_payer_refund(
             tx,
             line.claim_number,

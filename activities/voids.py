@@ -26,7 +26,16 @@ from groupclaim.rules.voids import (
     plan_void,
     refund_deadline,
 )
-from groupclaim.store import authorizations, claims, denials, disputes, ledger, remittances, voids
+from groupclaim.store import (
+    authorizations,
+    claims,
+    denials,
+    disputes,
+    ledger,
+    remittances,
+    voids,
+    work,
+)
 from groupclaim.store.database import Transaction
 from groupclaim.store.ledger import Account
 from groupclaim.store.voids import Held
@@ -35,6 +44,10 @@ _BEFORE_LIMIT = tuple(timedelta(days=days) for days in (30, 14, 3, 0))
 _START_OF_WORK = time(8)
 _SOON = timedelta(days=1)
 """When a version that no payer has confirmed yet is looked at again."""
+
+
+_WITHDRAWAL = "withdrawal"
+"""Kind of work item: a payer has been asked for something of a claim that is not true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +78,43 @@ class VoidDesk:
             await voids.withdraw_waiting(tx, number, found.now)
             cases: Sequence[int] = ()
             if reason is not None:
-                cases = await self._stop(tx, number, found.now)
+                cases = await self._stop(tx, found)
             if found.billed is None:
                 planned = await self._lacking(tx, step, found, reason)
             else:
                 planned = await self._next(tx, step, found, reason)
+            if planned.next == "stands":
+                await work.close_items(tx, _WITHDRAWAL, number, found.now)
+                cases = await disputes.reinstate(tx, number)
         for case_id in cases:
             await self._messages.tell_dispute(case_id)
         return planned
 
-    async def _stop(self, tx: Transaction, number: str, now: datetime) -> tuple[int, ...]:
-        """Nobody appeals, or asks for more money, for a claim that is not true."""
+    async def _stop(self, tx: Transaction, found: OnFile) -> tuple[int, ...]:
+        """Nobody appeals, or asks for more money, for a claim that is not true. The cases touched
+        come back; what a payer has been asked already, a person withdraws."""
+        number, now = found.facts.claim_number, found.now
         denied = await denials.find_open(tx, number)
         if denied is not None:
+            await denials.lock_denial(tx, number, denied.number)
             await denials.conclude(tx, number, denied.number, "superseded", now)
-        return await disputes.withdraw(tx, number)
+        touched = await disputes.withdraw(tx, number, now)
+        for of, letter in await denials.overtaken_letters(tx, number):
+            said = (
+                f"Letter {letter.position} about denial {of.number} is with the payer"
+                f"{f', receipt {letter.receipt}' if letter.receipt else ''}, and the claim is not "
+                "true: tell the payer that it is withdrawn, then resolve this with what it said."
+            )
+            key = f"letter|{of.number}|{letter.position}"
+            await _to_withdraw(tx, found, key, "APPEAL_WITHDRAWN", of.cents, said)
+        for case in await disputes.withdrawn(tx, number):
+            said = (
+                f"Dispute {case.case_id} has told the payer of this claim, which is not true: tell "
+                "the payer that it is withdrawn, then resolve this with what it said."
+            )
+            key = f"dispute|{case.case_id}"
+            await _to_withdraw(tx, found, key, "DISPUTE_WITHDRAWN", case.outstanding, said)
+        return touched
 
     async def _lacking(
         self, tx: Transaction, step: steps.ClaimStep, found: OnFile, reason: str | None
@@ -284,6 +319,28 @@ class VoidDesk:
                 {**here, "restart": Step.DECIDE_DENIAL, "cause": cause}
             )
         return VoidPlanned.model_validate({**here, "restart": Step.AUDIT_PAYMENT})
+
+
+async def _to_withdraw(
+    tx: Transaction, found: OnFile, key: str, code: str, cents: int, said: str
+) -> None:
+    """Have a person tell the payer, once, that what it was asked for is withdrawn."""
+    facts, billed = found.facts, found.billed
+    task = work.Task(
+        kind=_WITHDRAWAL,
+        subject=facts.claim_number,
+        key=key,
+        code=code,
+        queue="biller",
+        cents=cents,
+        due_at=found.now + LOOK_AGAIN,
+        claim_number=facts.claim_number,
+        session_id=facts.session_id,
+        payer_key=tx.keyring.payer_key(billed.payer.ref) if billed else None,
+    )
+    item = await work.open_once(tx, task, found.now)
+    if not await work.comments(tx, item):
+        await work.comment(tx, item, said, work.BY_ITSELF, found.now)
 
 
 def _known_on(step: steps.ClaimStep, found: OnFile) -> date:

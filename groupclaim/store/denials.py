@@ -272,6 +272,26 @@ async def letters_of(reading: Reading, claim_number: str, number: int) -> tuple[
     )
 
 
+async def overtaken_letters(
+    reading: Reading, claim_number: str
+) -> tuple[tuple[Denial, Letter], ...]:
+    """The letters that have left, that the payer has not answered, and whose denial was overtaken:
+    the payer still works on what nobody asks for any more."""
+    rows = await reading.rows(
+        select(denial)
+        .where(denial.c.claim_number == claim_number, denial.c.outcome == "superseded")
+        .order_by(denial.c.number)
+    )
+    return tuple(
+        [
+            (_denial(row), letter)
+            for row in rows
+            for letter in await letters_of(reading, claim_number, row.number)
+            if letter.state in ("in_doubt", "received", "overturned")
+        ]
+    )
+
+
 async def keep_letter(
     tx: Transaction,
     claim_number: str,

@@ -87,7 +87,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseLine:
-    """One line of a case with what proves it. ``difference`` is above zero in every case."""
+    """One line of a case with what proves it. ``difference`` is above zero in every case.
+    ``withdrawn_at``: since when it is asked for no more, although the payer was told of it."""
 
     claim_number: str
     payer_claim_number: str | None
@@ -104,6 +105,16 @@ class CaseLine:
     trace: str
     remittance_id: int
     position: int
+    withdrawn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawnFrom:
+    """What a case that its payer was told of no longer asks for of one claim."""
+
+    case_id: int
+    payer_key: str
+    outstanding: Cents
 
 
 async def record_audit(
@@ -192,18 +203,53 @@ async def _gathering(
             return int(found)
 
 
-async def withdraw(tx: Transaction, claim_number: str) -> tuple[int, ...]:
+async def withdraw(tx: Transaction, claim_number: str, at: datetime) -> tuple[int, ...]:
     """Nothing is asked of a payer, or returned, for a claim that is taken back: its lines leave the
-    cases that no payer has been told of. The cases touched come back."""
-    told = select(dispute_case.c.id).where(dispute_case.c.state.in_(("told", "closed")))
+    cases that no payer has been told of, and count no more in those that one has. The cases touched
+    come back."""
     rows = await tx.rows(
-        select(audited_line.c.id, audited_line.c.case_id).where(
-            audited_line.c.claim_number == claim_number,
-            audited_line.c.case_id.is_(None) | audited_line.c.case_id.not_in(told),
-        )
+        select(audited_line.c.id, audited_line.c.case_id, dispute_case.c.state)
+        .outerjoin(dispute_case, dispute_case.c.id == audited_line.c.case_id)
+        .where(audited_line.c.claim_number == claim_number, audited_line.c.withdrawn_at.is_(None))
     )
-    await tx.execute(delete(audited_line).where(audited_line.c.id.in_([row.id for row in rows])))
-    return tuple(sorted({row.case_id for row in rows if row.case_id is not None}))
+    told = [row for row in rows if row.state == "told"]
+    untold = [row for row in rows if row.state not in ("told", "closed")]
+    await tx.execute(delete(audited_line).where(audited_line.c.id.in_([row.id for row in untold])))
+    await tx.execute(
+        update(audited_line)
+        .where(audited_line.c.id.in_([row.id for row in told]))
+        .values(withdrawn_at=at)
+    )
+    return tuple(sorted({row.case_id for row in (*told, *untold) if row.case_id is not None}))
+
+
+async def withdrawn(reading: Reading, claim_number: str) -> tuple[WithdrawnFrom, ...]:
+    """The cases that ask for nothing more of a claim, although their payers were told of it."""
+    off = func.sum(func.abs(audited_line.c.shortfall_cents) - audited_line.c.recovered_cents)
+    rows = await reading.rows(
+        select(dispute_case.c.id, dispute_case.c.payer_key, off.label("cents"))
+        .join(dispute_case, dispute_case.c.id == audited_line.c.case_id)
+        .where(
+            audited_line.c.claim_number == claim_number, audited_line.c.withdrawn_at.is_not(None)
+        )
+        .group_by(dispute_case.c.id, dispute_case.c.payer_key)
+        .order_by(dispute_case.c.id)
+    )
+    return tuple(WithdrawnFrom(row.id, row.payer_key, Cents(int(row.cents))) for row in rows)
+
+
+async def reinstate(tx: Transaction, claim_number: str) -> tuple[int, ...]:
+    """The claim was true after all: its lines count again in the cases that are still open. The
+    cases touched come back."""
+    told = select(dispute_case.c.id).where(dispute_case.c.state == "told")
+    lines = (
+        audited_line.c.claim_number == claim_number,
+        audited_line.c.withdrawn_at.is_not(None),
+        audited_line.c.case_id.in_(told),
+    )
+    rows = await tx.rows(select(audited_line.c.case_id).where(*lines).distinct())
+    await tx.execute(update(audited_line).where(*lines).values(withdrawn_at=None))
+    return tuple(sorted(row.case_id for row in rows))
 
 
 async def record_corrections(tx: Transaction, claim_number: str) -> tuple[int, ...]:
@@ -256,7 +302,11 @@ _CASES = (
         func.coalesce(func.sum(audited_line.c.recovered_cents), 0).label("recovered"),
         func.min(audited_line.c.limit_on).label("limit_on"),
     )
-    .join(audited_line, audited_line.c.case_id == dispute_case.c.id, isouter=True)
+    .join(
+        audited_line,
+        (audited_line.c.case_id == dispute_case.c.id) & audited_line.c.withdrawn_at.is_(None),
+        isouter=True,
+    )
     .group_by(dispute_case.c.id)
     .order_by(dispute_case.c.id)
 )
@@ -356,6 +406,7 @@ async def case_lines(reading: Reading, case_id: int) -> tuple[CaseLine, ...]:
             trace=row.trace,
             remittance_id=row.remittance_id,
             position=row.claim_position,
+            withdrawn_at=row.withdrawn_at,
         )
         for row in rows
     )
@@ -367,7 +418,11 @@ async def at_stake(reading: Reading, claim_number: str) -> Cents:
     found = await reading.scalar(
         select(func.coalesce(off, 0))
         .join(dispute_case, dispute_case.c.id == audited_line.c.case_id)
-        .where(audited_line.c.claim_number == claim_number, dispute_case.c.state != "closed")
+        .where(
+            audited_line.c.claim_number == claim_number,
+            audited_line.c.withdrawn_at.is_(None),
+            dispute_case.c.state != "closed",
+        )
     )
     return Cents(int(found))
 

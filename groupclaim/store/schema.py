@@ -693,6 +693,7 @@ audited_line = Table(
     Column("limit_on", Date, nullable=False),
     Column("audited_at", Moment, nullable=False),
     Column("case_id", _Counting, ForeignKey("dispute_case.id"), index=True),
+    Column("withdrawn_at", Moment),
     UniqueConstraint(
         "remittance_id",
         "claim_position",
