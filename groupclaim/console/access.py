@@ -26,8 +26,8 @@ class Permission(StrEnum):
     """``VIEW``: lists and pages, personal data masked. ``REVEAL``: show personal data, each time
     audited. ``WORK``: assign, pend, comment, resolve, run again. ``RELEASE``: let a held claim go
     on. ``MONEY``: place payments, book what patients pay. ``APPROVE``: be the second person, send
-    appeals, write off. ``SIGN``: say that a note is signed. ``INTAKE``: hand in records of the
-    practice, sessions, attendance, coverage. ``ADMINISTER``: users, keys."""
+    appeals, write off. ``SIGN``: say that a note is signed, or not valid. ``INTAKE``: hand
+    in records of the practice, sessions, attendance, coverage. ``ADMINISTER``: users, keys."""
 
     VIEW = "view"
     REVEAL = "reveal"

@@ -10,7 +10,7 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from activities.rosters import Outcome, plan_roster
 from groupclaim.console.access import Permission
@@ -73,6 +73,14 @@ class NoteSigned(Record):
     session: Reference
     patient: Reference
     signed_at: Instant
+
+
+class NoteWithdrawn(Record):
+    """Says that a signed note does not support its claim; ``reason`` is kept encrypted."""
+
+    session: Reference
+    patient: Reference
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class NoteTaken(BaseModel):
@@ -206,6 +214,18 @@ async def sign_note(
     await _check_session(console, caller, note.session)
     number = await console.desk.claim_number(note.session, note.patient)
     new = await console.desk.sign_note(note.session, note.patient, note.signed_at, by=caller.name)
+    return NoteTaken(claim_number=number, new=new)
+
+
+@router.post("/notes/withdrawn")
+async def withdraw_note(
+    request: Request, caller: Signs, idempotency_key: Once, note: NoteWithdrawn
+) -> NoteTaken:
+    """Say that a signed note is not valid: what was sent with it is taken back from its payers."""
+    console = request.app.state.console
+    await _check_session(console, caller, note.session)
+    number = await console.desk.claim_number(note.session, note.patient)
+    new = await console.desk.withdraw_note(note.session, note.patient, note.reason, by=caller.name)
     return NoteTaken(claim_number=number, new=new)
 
 

@@ -20,13 +20,14 @@ from groupclaim.lifecycle.transition import look_again as look_again_step
 from groupclaim.lifecycle.transition import write_off_refused
 from groupclaim.lifecycle.why import why
 from groupclaim.policy.playbook import Playbook
-from groupclaim.store import audit, claims, denials, practice, waiting, work
+from groupclaim.store import audit, claims, denials, practice, voids, waiting, work
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import (
     acknowledgment,
     batch_claim,
     claim,
     claim_version,
+    note,
     remittance,
     remittance_claim,
 )
@@ -117,6 +118,17 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
             ).bindparams(claim=number)
         )
         proposed = await work.waiver_proposed(reading, state)
+        owed = await voids.of_claim(reading, number)
+        names = await practice.names(reading)
+        signed = await reading.scalar(
+            select(note.c.signed_at)
+            .join(claim, claim.c.session_id == note.c.session_id)
+            .where(
+                claim.c.claim_number == number,
+                note.c.patient_id == claim.c.patient_id,
+                note.c.withdrawn_at.is_(None),
+            )
+        )
         denied = await denials.find_open(reading, number)
         letters = await denials.letters_of(reading, number, denied.number) if denied else ()
         payments = await reading.rows(
@@ -158,6 +170,9 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         told=request.query_params.get("told", ""),
         now=now,
         proposed=proposed,
+        owed=owed,
+        payers=names,
+        signed=signed,
         denied=denied,
         letter=letters[-1] if letters else None,
         people=_people(console.playbook, denied),
@@ -278,6 +293,45 @@ async def note_signed(request: Request, person: Signer, number: str, signed: Tex
     return _told(number, "signed")
 
 
+@router.post("/claims/{number}/note-withdrawn")
+async def note_withdrawn(
+    request: Request, person: Signer, number: str, reason: Text, confirmed: Text = ""
+) -> Response:
+    """Say that the signed note does not support the claim; what follows is shown before."""
+    console = request.app.state.console
+    now = await console.clock.now()
+    async with console.database.reading() as reading:
+        await check_seen(reading, person, number)
+        zone = await practice.time_zone(reading)
+        facts = await practice.claim_facts(reading, number)
+        held = await practice.kept_session(reading, facts.session_id)
+        sent = await voids.has_left(reading, number)
+        money = await reading.first(
+            text("SELECT paid_cents FROM claim_money WHERE claim_number = :claim").bindparams(
+                claim=number
+            )
+        )
+    if held is None or facts.note_signed_at is None:
+        raise HTTPException(409, "No note of this claim is signed.")
+    if not reason.strip():
+        raise HTTPException(422, "reason: say why the note is not valid")
+    if not confirmed:
+        return page(
+            request,
+            "withdraw.html",
+            person,
+            zone=zone,
+            now=now,
+            number=number,
+            reason=reason,
+            signed=facts.note_signed_at,
+            sent=sent,
+            paid=money.paid_cents if money else 0,
+        )
+    await console.desk.withdraw_note(held.ref, facts.patient.ref, reason, person.name)
+    return _told(number, "withdrawn")
+
+
 @router.post("/claims/{number}/letter/approve")
 async def approve_letter(
     request: Request, person: Approver, number: str, reason: Text, request_key: Key = ""
@@ -382,6 +436,17 @@ async def patient_refunded(
     book = request.app.state.console.desk.patient_refund
     new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
     return _told(number, "refunded" if new else "known")
+
+
+@router.post("/claims/{number}/overpayment")
+async def payer_refunded(
+    request: Request, person: Cashier, number: str, amount: Text, receipt: Text
+) -> Response:
+    """Book that a payer's money went back to it, whole, by who may pay so much back."""
+    await _seen(request, person, number)
+    book = request.app.state.console.desk.refund_payer
+    new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
+    return _told(number, "returned" if new else "known")
 
 
 async def _seen(request: Request, person: Person, number: str) -> None:

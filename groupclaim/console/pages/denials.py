@@ -39,6 +39,7 @@ from groupclaim.store.schema import (
     denial_case,
     denial_letter,
     group_session,
+    overpayment,
 )
 
 router = APIRouter()
@@ -133,8 +134,9 @@ def _month(text: str, today: date) -> date:
 
 
 def _deadlines(person: Person) -> CTE:
-    """Every moment that something is due by: the limits of open denials, and when each claim that
-    waits is looked at next. ``said`` is the arithmetic, or the state of the claim that tells it."""
+    """Every moment that something is due by: the limits of open denials, by when payers must have
+    their money back, and when each claim that waits is looked at next. ``said`` is the arithmetic,
+    or the state of the claim that tells it."""
     seen = claim.c.session_id.in_(sessions_seen(person))
     limits = (
         select(
@@ -148,6 +150,18 @@ def _deadlines(person: Person) -> CTE:
         .join(claim, claim.c.claim_number == denial.c.claim_number)
         .where(denial.c.outcome.is_(None), denial.c.limit_at.is_not(None), seen)
     )
+    refunds = (
+        select(
+            overpayment.c.refund_by,
+            literal("refund"),
+            overpayment.c.claim_number,
+            overpayment.c.reason,
+            overpayment.c.cents,
+            overpayment.c.working,
+        )
+        .join(claim, claim.c.claim_number == overpayment.c.claim_number)
+        .where(overpayment.c.outcome.is_(None), overpayment.c.refund_by.is_not(None), seen)
+    )
     looks = select(
         claim.c.due_at,
         literal("look"),
@@ -160,7 +174,7 @@ def _deadlines(person: Person) -> CTE:
         or_(claim.c.hold_code.is_not(None), claim.c.stage.not_in([item.value for item in ENDED])),
         seen,
     )
-    return union_all(limits, looks).cte("deadlines")
+    return union_all(limits, refunds, looks).cte("deadlines")
 
 
 async def _list(asked: Asked) -> dict[str, Any]:
@@ -202,7 +216,7 @@ async def _calendar(asked: Asked) -> dict[str, Any]:
     due: dict[date, dict[str, int]] = {}
     for row in rows:
         counted = due.setdefault(
-            row.at.astimezone(zone).date(), {"limit": 0, "look": 0, "cents": 0}
+            row.at.astimezone(zone).date(), {"limit": 0, "refund": 0, "look": 0, "cents": 0}
         )
         counted[row.kind] += row.items
         counted["cents"] += int(row.cents)

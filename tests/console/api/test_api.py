@@ -260,6 +260,28 @@ async def test_a_kept_answer_is_forgotten_after_a_week_and_is_each_keys_own(
     assert (await caller.post("/notes/signed", call, name="note")).json()["new"] is False
 
 
+async def test_a_note_that_is_not_valid_is_withdrawn_once_with_a_reason(
+    practice: Practice,
+) -> None:
+    caller = await system(practice)
+    call = {"session": "S1", "patient": "P01", "reason": "of another patient"}
+    assert (await caller.post("/notes/withdrawn", call, name="early")).status_code == 409
+    signed = {"session": "S1", "patient": "P01", "signed_at": "2026-02-03T19:00:00-06:00"}
+    await caller.post("/notes/signed", signed, name="signed")
+    for wrong, code in (
+        ({"reason": " "}, 422),
+        ({"reason": "x" * 2001}, 422),
+        ({"session": "S9"}, 404),
+    ):
+        answer = await caller.post(
+            "/notes/withdrawn", call | wrong, name=f"wrong {code}{len(str(wrong))}"
+        )
+        assert answer.status_code == code
+    first = (await caller.post("/notes/withdrawn", call, name="note")).json()
+    assert first == {"claim_number": await practice.house.claim_of("S1", "P01"), "new": True}
+    assert (await caller.post("/notes/withdrawn", call, name="again")).json()["new"] is False
+
+
 async def test_what_is_refused_is_not_kept(practice: Practice) -> None:
     caller = await system(practice)
     missing = {"session": "S9", "patient": "P01", "signed_at": "2026-02-03T19:00:00-06:00"}
