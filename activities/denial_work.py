@@ -368,7 +368,7 @@ class DenialWork:
             if new and row.outcome is None:
                 await audit.record(
                     tx, now, choice.by, "decide_denial", row.claim_number,
-                    choice.model_dump(exclude={"claim_number", "by"}),
+                    choice.model_dump(exclude={"claim_number", "by", "item"}),
                 )  # fmt: skip
                 await self._carry_out(tx, row, choice, now)
         return steps.DecisionRecorded(at=now)

@@ -495,9 +495,11 @@ class FrontDesk:
         second: str | None = None,
         until: datetime | None = None,
         request: str | None = None,
+        item: str | None = None,
     ) -> dict[str, Any]:
         """Let a held claim go on; ``second`` and ``until`` where the hold asks for two people. The
-        same ``request``, as those of the other decisions here, decides once."""
+        same ``request``, as those of the other decisions here, decides once; ``item`` is the work
+        item that was seen: decided by somebody else since, it is refused."""
         if until is not None and until <= await self._clock.now():
             raise Refused("the waiver would have ended already")
         progress: claim.ClaimStanding = await self._update(
@@ -510,6 +512,7 @@ class FrontDesk:
                 request=request or uuid.uuid4().hex,
                 second=second,
                 until=until,
+                item=item,
             ),
             claim.ClaimStanding,
         )
@@ -627,6 +630,7 @@ class FrontDesk:
         second: str | None = None,
         reference: str | None = None,
         request: str | None = None,
+        item: str | None = None,
     ) -> dict[str, Any]:
         """A person's decision on a denial, and what is next then."""
         plan: steps.DenialPlan = await self._update(
@@ -641,6 +645,7 @@ class FrontDesk:
                 request=request or uuid.uuid4().hex,
                 second=second,
                 reference=reference,
+                item=item,
             ),
             steps.DenialPlan,
         )

@@ -371,7 +371,8 @@ class DenialPlan(Message):
 
 class DenialChoice(Message):
     """A person's decision on a denial. ``reference``: of a receipt or of the payer's answer.
-    ``request`` is the same when the same click comes twice."""
+    ``request`` is the same when the same click comes twice. ``item``: the work item that they saw,
+    if they saw one; the next rung has another."""
 
     claim_number: str
     denial: int
@@ -381,6 +382,7 @@ class DenialChoice(Message):
     request: str
     second: str | None = None
     reference: str | None = None
+    item: str | None = None
 
 
 class DenialAlert(Message):

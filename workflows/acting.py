@@ -40,6 +40,12 @@ class ActedOn:
             if known is None or known.revision < item.revision:
                 self._standings[item.item] = item
 
+    def _check_seen(self, item: str | None) -> None:
+        """Refuse a decision about an item that was seen, and has been decided since."""
+        known = self._standings.get(item or "")
+        if known is not None and known.state == "resolved":
+            raise ApplicationError(known.changed(), type=CHANGED_MEANWHILE)
+
     @workflow.update(name=UPDATE, description="Take, put off, put back or finish a work item")
     async def act_on_item(self, act: steps.ItemAct) -> steps.ItemStanding:
         self._acting.add(act.item)

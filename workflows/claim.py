@@ -264,6 +264,7 @@ class ClaimWorkflow(ActedOn):
         hold = self._state.hold
         if f"release:{decision.request}" in self._state.seen:
             return
+        self._check_seen(decision.item)
         if hold is None:
             raise ValueError("the claim is not held")
         if hold.code != decision.code:

@@ -140,6 +140,7 @@ class DenialWorkflow(ActedOn):
     def _check_choice(self, choice: steps.DenialChoice) -> None:
         if choice.request in self._seen:
             return
+        self._check_seen(choice.item)
         plan = self._plan
         if self._deciding or self._planned != self._news:
             raise ValueError("somebody has just decided: look at what is next, then decide")

@@ -38,7 +38,8 @@ class ClaimEnd(Message):
 class ReleaseHold(Message):
     """A person's word that the claim may go on although ``code`` holds it.
 
-    ``second`` agrees and ``until`` ends it, where the kind of hold asks for two people.
+    ``second`` agrees and ``until`` ends it, where the kind of hold asks for two people. ``item``:
+    the work item that they saw, if they saw one; a claim held anew has another.
     """
 
     code: str
@@ -47,6 +48,7 @@ class ReleaseHold(Message):
     request: str
     second: str | None = None
     until: Instant | None = None
+    item: str | None = None
 
 
 class WriteOff(Message):

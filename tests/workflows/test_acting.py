@@ -16,16 +16,18 @@ from activities import steps
 from activities.front_desk import FrontDesk, WorkAct
 from activities.outside import Outside
 from activities.work_items import WorkDesk
+from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from groupclaim.model.base import InputRefused
 from groupclaim.store import audit, work, work_undo
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
+from tests.console.visitor import practice_at
 from tests.workflows import paths
 from tests.workflows.outside import DAY, START, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import acting
+from workflows import acting, claim
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -33,18 +35,21 @@ Handle = WorkflowHandle[Any, Any]
 async def a_claim(scene: Scene, number: str) -> Handle:
     handle = await scene.claim(number)
     await scene.outside.rests(number, Stage.ATTENDANCE)
+    await settled(handle)
     return handle
 
 
 async def a_denial(scene: Scene, number: str) -> Handle:
     handle = await scene.denial(number)
     await eventually(lambda: len(scene.outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    await settled(handle)
     return handle
 
 
 async def a_dispute(scene: Scene, number: str) -> Handle:
     handle = await scene.dispute(paths.case_of(number))
     await eventually(lambda: paths.looks(scene) == 1)
+    await settled(handle)
     return handle
 
 
@@ -73,7 +78,7 @@ def said(error: BaseException) -> tuple[str | None, str]:
     return error.cause.type, error.cause.message
 
 
-async def events(handle: Handle) -> int:
+async def events_of(handle: Handle) -> int:
     return len((await handle.fetch_history()).events)
 
 
@@ -94,11 +99,11 @@ async def test_of_two_at_once_the_second_never_reaches_the_history(
     assert len(scene.outside.inputs(steps.ACT_ON_ITEM)) == 1
     # Nor does one who comes later with what they saw before; who has seen it now may act.
     await settled(handle)
-    before = await events(handle)
+    before = await events_of(handle)
     with pytest.raises(WorkflowUpdateFailedError) as late:
         await send(handle, take(handle, "Cat"))
     assert said(late.value)[1] == f"changed meanwhile by {taken.assignee}: it is open now"
-    assert await events(handle) == before
+    assert await events_of(handle) == before
     assert (await send(handle, take(handle, "Cat", 1, request="again"))).assignee == "Cat"
 
 
@@ -110,11 +115,11 @@ async def test_the_same_click_twice_is_one_act_and_another_s_item_is_not_taken(
     both = [await send(handle, take(handle, "Ann")) for _ in range(2)]
     assert both[0] == both[1]
     assert len(scene.outside.inputs(steps.ACT_ON_ITEM)) == 1
-    before = await events(handle)
+    before = await events_of(handle)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await send(handle, take(handle, "Ben", 1, workflow_id="claim/GCOTHER"))
     assert said(refused.value) == (acting.INPUT_REFUSED, "the item is about something else")
-    assert await events(handle) == before
+    assert await events_of(handle) == before
 
 
 @every_kind
@@ -231,3 +236,98 @@ async def test_a_comment_of_the_second_person_stands_beside_the_first_s_act(
     async with database.reading() as reading:
         (noted,) = await work.comments(reading, item.id)
     assert (noted.actor, noted.text) == ("Ben", "asked by phone")
+
+
+# --- what is decided about an item elsewhere than on the list
+
+
+def stands(state: str, item: str, revision: int = 0) -> steps.ItemStanding:
+    return steps.ItemStanding.model_validate({"item": item, "revision": revision, "state": state})
+
+
+async def test_a_hold_that_was_released_and_came_back_is_not_released_unseen(
+    scene: Scene, number: str
+) -> None:
+    """The second person still looks at the page of the first hold."""
+    outside = scene.outside
+    held = events.CodingChecked(
+        at=START, held=events.Held(code="GROUP_SIZE_REVIEW", releasable=True)
+    )
+    outside.answer(steps.CHECK_CODING, held, held)
+    outside.answer(
+        steps.RECORD_PROGRESS,
+        steps.Recorded(),
+        steps.Recorded(items=(stands("open", "first"),)),
+        steps.Recorded(items=(stands("open", "second"), stands("resolved", "first", 1))),
+    )
+    handle = await scene.claim(number)
+    await scene.outside.rests(number, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await scene.outside.rests(number, Stage.CODING, "GROUP_SIZE_REVIEW")
+
+    async def release(by: str, item: str) -> None:
+        given = claim.ReleaseHold(
+            code="GROUP_SIZE_REVIEW", by=by, reason="read it", request=by, item=item
+        )
+        await handle.execute_update("release_hold", given, result_type=claim.ClaimStanding)
+
+    await release("Ann", "first")
+    await eventually(lambda: len(outside.inputs(steps.RECORD_PROGRESS)) == 3)
+    await settled(handle)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await release("Ben", "first")
+    assert said(refused.value) == (
+        acting.CHANGED_MEANWHILE,
+        "changed meanwhile: it is resolved now",
+    )
+    await release("Ben", "second")
+    assert [given.by for given in outside.inputs(steps.RECORD_DECISION)] == ["Ann", "Ben"]
+
+
+async def test_a_rung_of_a_denial_that_was_decided_is_not_decided_again(
+    scene: Scene, number: str
+) -> None:
+    outside = scene.outside
+
+    def rung(*items: steps.ItemStanding) -> steps.DenialPlan:
+        return steps.DenialPlan(
+            at=START, next="person", who="biller", choices=("done", "write_off"), items=items
+        )
+
+    outside.answer(
+        steps.PLAN_DENIAL,
+        rung(stands("open", "first")),
+        rung(stands("open", "second"), stands("resolved", "first", 1)),
+    )
+    handle = await a_denial(scene, number)
+    await scene.decide(handle, "done", "click-1", item="first")
+    await settled(handle)
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await scene.decide(handle, "done", "click-2", item="first")
+    assert said(refused.value)[0] == acting.CHANGED_MEANWHILE
+    await scene.decide(handle, "done", "click-3", item="second")
+    assert len(outside.inputs(steps.RECORD_DENIAL_CHOICE)) == 2
+
+
+# --- through the console
+
+
+async def test_two_people_at_the_console_at_once(scene: Scene, number: str, tmp_path: Path) -> None:
+    async with practice_at(tmp_path, client=lambda house: scene.client) as practice:
+        handle = await a_dispute(scene, number)
+        item = await opened(practice.house.database, handle)
+        real_store(scene, practice.house.database, 2)
+        names = ("biller", "supervisor")
+        people = [await practice.signed_in(name) for name in names]
+        answers = await asyncio.gather(
+            *(
+                person.post("/work-items", kind="assign", to="me", item=f"{item.id}:0")
+                for person in people
+            )
+        )
+        codes = [answer.status_code for answer in answers]
+        assert sorted(codes) == [303, 409]
+        assert "changed meanwhile" in answers[codes.index(409)].text
+        async with practice.house.database.reading() as reading:
+            taken = await work.read_item(reading, item.id)
+        assert (taken.assignee, taken.revision) == (names[codes.index(303)], 1)

@@ -293,11 +293,13 @@ async def show_claim(
 
 
 class Release(Record):
-    """Lets a claim go on although ``code`` holds it. ``until``: when that ends, if it does."""
+    """Lets a claim go on although ``code`` holds it. ``until``: when that ends, if it does.
+    ``item``: the work item that was seen; decided by somebody else since, it is refused."""
 
     code: Annotated[Id, Field(min_length=1, max_length=40)]
     reason: Annotated[Id, Field(min_length=1, max_length=2000)]
     until: Instant | None = None
+    item: Annotated[Id, Field(max_length=64)] | None = None
 
 
 class Released(BaseModel):
@@ -330,6 +332,7 @@ async def release_hold(
         reason=release.reason,
         until=release.until,
         request=named,
+        item=release.item,
     )
     return Released(claim_number=number, stage=after["stage"], hold=after["hold_code"])
 

@@ -41,6 +41,7 @@ Signer = Annotated[Person, Depends(Allow(Permission.SIGN))]
 Cashier = Annotated[Person, Depends(Allow(Permission.MONEY))]
 Worker = Annotated[Person, Depends(Allow(Permission.WORK))]
 Text = Annotated[str, Form(max_length=2000)]
+Item = Annotated[str, Form(max_length=64)]
 Key = Annotated[str, Form(alias="request", max_length=64, pattern="^[0-9a-f]*$")]
 
 
@@ -131,6 +132,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         )
         denied = await denials.find_open(reading, number)
         letters = await denials.letters_of(reading, number, denied.number) if denied else ()
+        items = await _items(reading, number, denied)
         payments = await reading.rows(
             select(
                 remittance_claim.c.remittance_id,
@@ -178,9 +180,23 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         people=_people(console.playbook, denied),
         payments=payments,
         whole=sees_all(person),
+        items=items,
         undecided=write_off_refused(state) is None,
         again=[what for what in _AGAIN if look_again_step(state, what) is not None],
     )
+
+
+async def _items(reading: Reading, number: str, denied: denials.Denial | None) -> dict[str, str]:
+    """The work items that stand open about the claim's hold and its denial, by kind."""
+    subjects = {"hold": number}
+    if denied is not None:
+        subjects["denial"] = f"{number}/{denied.number}"
+    return {
+        kind: item.id
+        for kind, subject in subjects.items()
+        for item in await work.newest(reading, kind, subject)
+        if item.state is not work.WorkState.RESOLVED
+    }
 
 
 def _people(playbook: Playbook, denied: denials.Denial | None) -> int:
@@ -231,6 +247,7 @@ async def release(
     code: Text,
     reason: Text,
     until: Text = "",
+    item: Item = "",
     request_key: Key = "",
 ) -> Response:
     """Let a held claim go on. One that needs two people is not released by one alone."""
@@ -248,6 +265,7 @@ async def release(
         reason=reason,
         until=_end(until, zone),
         request=request_key or None,
+        item=item or None,
     )
     return _told(number, "released")
 
@@ -334,7 +352,12 @@ async def note_withdrawn(
 
 @router.post("/claims/{number}/letter/approve")
 async def approve_letter(
-    request: Request, person: Approver, number: str, reason: Text, request_key: Key = ""
+    request: Request,
+    person: Approver,
+    number: str,
+    reason: Text,
+    item: Item = "",
+    request_key: Key = "",
 ) -> Response:
     """Let the letter about the claim's denial go to the payer."""
     console = request.app.state.console
@@ -352,6 +375,7 @@ async def approve_letter(
         by=person.name,
         reason=reason,
         request=request_key or None,
+        item=item or None,
     )
     return _told(number, "approved")
 
