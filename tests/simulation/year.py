@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
@@ -192,7 +192,13 @@ class _Year:
             client=self.client,
             task_queue=TASK_QUEUE,
         )
-        worker = Worker(self.client, task_queue=TASK_QUEUE, activities=every_activity(outside))
+        worker = Worker(
+            self.client,
+            task_queue=TASK_QUEUE,
+            activities=every_activity(outside),
+            # A sixth of the time would go into the sandbox, which the tests of workflows are for.
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
         await house.enter_async_context(worker)
         self.desk = FrontDesk(self.database, clock, self.client)
         practice = json.loads((made.folder / "practice.json").read_text())
