@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from groupclaim.store.database import Database, Reading, Transaction
 from groupclaim.store.schema import practice_clock, wakeup
@@ -100,22 +100,29 @@ async def _move(tx: Transaction, instant: datetime) -> None:
 async def sleep_until(tx: Transaction, workflow_id: str, due_at: datetime | None) -> None:
     """Note that a workflow waits until ``due_at``; None when it waits for no moment."""
     if due_at is None:
-        await tx.execute(delete(wakeup).where(wakeup.c.workflow_id == workflow_id))
+        await tx.execute(_SLEEPS_NO_MORE, {"who": workflow_id})
     else:
         await tx.put(wakeup, {"workflow_id": workflow_id, "due_at": due_at})
 
 
+_SLEEPS_NO_MORE = delete(wakeup).where(wakeup.c.workflow_id == bindparam("who"))
+
+
 async def next_wakeup(reading: Reading) -> datetime | None:
     """The earliest moment that any workflow waits for."""
-    row = await reading.first(select(wakeup.c.due_at).order_by(wakeup.c.due_at).limit(1))
+    row = await reading.first(_NEXT)
     return row.due_at if row else None
+
+
+_NEXT = select(wakeup.c.due_at).order_by(wakeup.c.due_at).limit(1)
+_DUE = (
+    select(wakeup)
+    .where(wakeup.c.due_at <= bindparam("until"))
+    .order_by(wakeup.c.due_at, wakeup.c.workflow_id)
+)
 
 
 async def due_wakeups(reading: Reading, until: datetime) -> tuple[tuple[str, datetime], ...]:
     """Workflows whose moment has come, the longest due first, with that moment."""
-    rows = await reading.rows(
-        select(wakeup)
-        .where(wakeup.c.due_at <= until)
-        .order_by(wakeup.c.due_at, wakeup.c.workflow_id)
-    )
+    rows = (await reading.execute(_DUE, {"until": until})).all()
     return tuple((row.workflow_id, row.due_at) for row in rows)

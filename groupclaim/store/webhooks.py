@@ -156,11 +156,7 @@ async def note(
     tx: Transaction, event: Event, key: str, data: Mapping[str, Any], at: datetime
 ) -> None:
     """Have those told who ask for ``event``, once for each ``key``. ``data``: ids and codes."""
-    rows = await tx.rows(
-        select(webhook_subscription.c.id, webhook_subscription.c.events).where(
-            webhook_subscription.c.removed_at.is_(None)
-        )
-    )
+    rows = await tx.rows(_SUBSCRIBED)
     event_id = tx.keyring.opaque("event", f"{event}|{key}")
     body = {"id": event_id, "event": event.value, "at": at.isoformat(), "data": dict(data)}
     for row in rows:
@@ -177,6 +173,11 @@ async def note(
                     "attempts": 0,
                 },
             )
+
+
+_SUBSCRIBED = select(webhook_subscription.c.id, webhook_subscription.c.events).where(
+    webhook_subscription.c.removed_at.is_(None)
+)
 
 
 async def due(reading: Reading, now: datetime, most: int) -> tuple[Delivery, ...]:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, or_, select, true, update
 
 from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import ClaimState
@@ -189,21 +189,27 @@ async def close_items(
 ) -> None:
     """Resolve what stands on the list about ``subject``, but for the item ``keeping``."""
     await tx.execute(
-        update(work_item)
-        .where(
-            work_item.c.kind == kind,
-            work_item.c.subject == subject,
-            work_item.c.state != WorkState.RESOLVED.value,
-            work_item.c.id != (keeping or ""),
-        )
-        .values(
-            state=WorkState.RESOLVED.value,
-            pended_until=None,
-            resolved_at=at,
-            resolution=BY_ITSELF,
-            revision=work_item.c.revision + 1,
-        )
+        _CLOSE, {"of_kind": kind, "about": subject, "at": at, "keeping": keeping or ""}
     )
+
+
+_CLOSE = (
+    update(work_item)
+    .where(
+        work_item.c.kind == bindparam("of_kind"),
+        work_item.c.subject == bindparam("about"),
+        work_item.c.state != WorkState.RESOLVED.value,
+        work_item.c.id != bindparam("keeping"),
+    )
+    .values(
+        state=WorkState.RESOLVED.value,
+        pended_until=None,
+        resolved_at=bindparam("at"),
+        resolution=BY_ITSELF,
+        revision=work_item.c.revision + 1,
+    )
+)
+"""Written once: it is carried out whenever a held claim has moved."""
 
 
 async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: datetime) -> None:
@@ -295,7 +301,7 @@ async def propose_waiver(
 async def waiver_proposed(reading: Reading, state: ClaimState) -> Proposal | None:
     """The waiver that waits for a second person, of the hold as it stands."""
     hold = state.hold
-    if hold is None:
+    if hold is None or not hold.two_people:
         return None
     row = await reading.first(
         select(work_item).where(
