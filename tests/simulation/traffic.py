@@ -36,7 +36,8 @@ class Traffic(temporalio.client.Interceptor, temporalio.worker.Interceptor):
 
     def __init__(self) -> None:
         self._lock = RLock()  # workflows run in threads of their own
-        self._told: set[str] = set()
+        self._told: dict[str, int] = {}
+        """Who has been told something since last seen at rest, and at which move that was."""
         self._moves = 0
         """How often anything was seen to begin or to end."""
         self._under_way = 0
@@ -65,8 +66,8 @@ class Traffic(temporalio.client.Interceptor, temporalio.worker.Interceptor):
 
     def _note(self, workflow_id: str) -> None:
         with self._lock:
-            self._told.add(workflow_id)
             self._moves += 1
+            self._told[workflow_id] = self._moves
 
     def _count(self, more: int) -> None:
         with self._lock:
@@ -93,19 +94,20 @@ class Traffic(temporalio.client.Interceptor, temporalio.worker.Interceptor):
         return _InActivity(next, self)
 
     async def rest(self, client: Client) -> None:
-        """Return when all who were told anything only wait, with nothing moving while asked."""
+        """Return when all who were told anything only wait, and nothing is on its way to anyone.
+
+        Whoever was seen at rest stays so until told something: that is not asked again before.
+        """
         while self._told:
             before = await self._calm()
             asked = tuple(self._told)
             answers = await asyncio.gather(*(_describe(client, one) for one in asked))
-            resting = {
-                workflow_id
-                for workflow_id, found in zip(asked, answers, strict=True)
-                if not self._at_work(workflow_id, found)
-            }
-            with self._lock:
-                if self._moves == before:
-                    self._told -= resting
+            for workflow_id, found in zip(asked, answers, strict=True):
+                if self._at_work(workflow_id, found):
+                    continue
+                with self._lock:
+                    if self._told[workflow_id] <= before:
+                        del self._told[workflow_id]
 
     async def _calm(self) -> int:
         """Return the count of moves when it stands still."""
