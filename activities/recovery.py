@@ -24,13 +24,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import steps
+from activities.front_desk import PAYER_REFUND
 from activities.outside import Outside
 from activities.registry import every_activity
 from groupclaim.clearinghouse.port import Clearinghouse, NoAnswer
 from groupclaim.lifecycle.events import FactLearned, PatientPaid
 from groupclaim.lifecycle.state import ClaimState, Fact
 from groupclaim.model.authorization_request import RequestState
-from groupclaim.store import audit, batches, practice
+from groupclaim.model.money import Cents
+from groupclaim.store import audit, batches, ledger, practice, voids
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.schema import (
@@ -66,6 +68,7 @@ _DONE_AGAIN = frozenset(
         steps.RECORD_DECISION,
         steps.RECORD_DENIAL_CHOICE,
         steps.DECIDE_DISPUTE,
+        steps.PLAN_VOID,
     )
 )
 """Steps whose effect is in the store, or that only ask; those of sending are told, not done."""
@@ -75,6 +78,13 @@ _LEFT_THE_HOUSE = {
     steps.SEND_LETTER.name: "a letter may have gone out: compare with the receipts",
     steps.ASK_AFTERWARDS.name: "an authorization may have been asked for: compare with the payer",
 }
+
+_CANNOT = (
+    ApplicationError,
+    practice.UnknownRecord,
+    batches.BatchConflict,
+    voids.RefundRefused,
+)
 
 _DELETED_WITHIN = 60.0
 """Seconds. A server that deletes nothing in this time has more wrong with it."""
@@ -329,7 +339,7 @@ class Recovery:
                     await self._run(done.name, given, done.run_id, done.activity_id)
                     if step is steps.CHECK_AUTHORIZATION:
                         await self.ask_after_request(given, done.run_id, done.activity_id)
-            except (ApplicationError, practice.UnknownRecord, batches.BatchConflict) as error:
+            except _CANNOT as error:
                 yield Difference(
                     "not_done_again",
                     done.workflow_id,
@@ -361,10 +371,9 @@ class Recovery:
             await self._run(steps.CHECK_AUTHORIZATION.name, given, run_id, activity_id)
 
     async def _learn(self, done: _Done) -> None:
-        """A note was signed: whether it is stands with the store, the text with its source."""
+        """What people had put on file: that a note was signed, or withdrawn, and that a payer got
+        its money back. Raises RefundRefused where that payment is itself among what is lost."""
         fact = await self._decoded(done.given, FactLearned)
-        if fact.fact is not Fact.NOTE:
-            return
         number = done.workflow_id.partition("/")[2]
         async with self._outside.database.transaction() as tx:
             row = await tx.first(
@@ -372,8 +381,17 @@ class Recovery:
                     participant.c.claim_number == number
                 )
             )
-            if row is not None:
+            if row is None:
+                return
+            if fact.fact is Fact.NOTE:
                 await practice.record_note_signed(tx, row.session_id, row.patient_id, fact.at, None)
+            elif fact.fact is Fact.NOTE_WITHDRAWN:
+                await practice.withdraw_note(tx, row.session_id, row.patient_id, fact.at)
+                await voids.withdraw_waiting(tx, number, fact.at)
+            elif fact.fact is Fact.REFUND:
+                cents, _, receipt = fact.key.removeprefix(f"{PAYER_REFUND}:").partition(":")
+                await ledger.lock_claim(tx, number)
+                await voids.book_refund(tx, number, Cents(int(cents)), receipt, fact.at)
 
     async def _tell_sending(self, done: _Done) -> None:
         """What became of a sending, as its history says; nothing is sent."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from groupclaim.model.base import parse
+from groupclaim.model.session import AttendanceList
+from groupclaim.store import people, voids
+from groupclaim.store.voids import Overpayment
 from tests.faults.burst import CUTOFF, Playing, Watch, playing
 from tests.faults.invariants import broken, broken_histories
 from tests.faults.wire import accepted_versions
@@ -22,6 +29,7 @@ from worker.process import SettingsRefused, payload_keys
 from worker.recovery_commands import recovery
 
 CLAIMS = 20
+LOOK_SECONDS = 0.2
 
 
 def copy_of(database: Path, to: Path) -> None:
@@ -138,3 +146,148 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
         keyring = practice.database.keyring
         plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
         assert await broken_histories(practice.client, plugin) == []
+
+
+async def overpayments(practice: Playing) -> dict[str, Overpayment]:
+    async with practice.database.reading() as reading:
+        found = await voids.overpayments(reading)
+        found += await voids.overpayments(reading, closed=True)
+    return {one.claim_number: one for one in found}
+
+
+async def put_on_record(practice: Playing, happened: list[dict[str, Any]]) -> None:
+    """Put into the practice's own record what people came to know, for those who judge."""
+    file = practice.settings.state.parent / "practice" / "outside.json"
+    outside = json.loads(file.read_text())
+    outside["events"] += happened
+    file.write_text(json.dumps(outside))
+
+
+async def test_claims_being_taken_back_are_brought_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All ten of a session were paid when the copy was made. In the time that is lost B1 and B3
+    turned out not to have been there and B2's note not to be valid; B3's money went back by cheque,
+    and voids of the others were sent. Nothing is sent twice and no day of the sixty is won."""
+    async with playing(10, tmp_path) as practice:
+        async with practice.database.transaction() as tx:
+            lee = people.Account(name="R. Lee", subject="R. Lee")
+            await people.add_user(tx, lee, people.Role.SUPERVISOR, await practice.clock.now())
+        database, copy = practice.settings.state / "groupclaim.db", tmp_path / "copy.db"
+        watch = Watch(practice)
+        await practice.start_sessions()
+        await practice.hand_in("S1")
+        await watch.until("ready", 10)
+        await practice.cut_off()
+        await watch.until("submitted", 10)
+        await play_on(practice)
+        assert await stages(practice) == {"closed": 10}
+        copied = await practice.clock.now()
+        copy_of(database, copy)
+        since = datetime.now(UTC)
+
+        await happen(practice)
+        absent, unsupported, paid_back = [
+            await practice.desk.claim_number("S1", patient) for patient in ("B1", "B2", "B3")
+        ]
+        before = await overpayments(practice)
+        assert before.keys() == {absent, unsupported, paid_back}
+        assert (before[paid_back].outcome, before[paid_back].receipt) == ("refunded", "CHQ-1")
+        took = await stages(practice)
+        assert took == {"void": 2, "not_billable": 1, "closed": 7}
+
+        practice.crew[0].stop()
+        await practice.database.close()
+        restore(copy, database)
+        # The wall clock of production does not go back; this one stands later than anything known.
+        await practice.clock.set_stored(copied + timedelta(days=30))
+        assert await overpayments(practice) == {}
+        monkeypatch.setattr(recovery_commands, "_STILL_THERE", timedelta(0))
+        async with recovery(practice.settings, since) as found:
+            differing = {(item.kind, item.subject) for item in await found.differences()}
+            assert {("claim_behind", f"claim/{one}") for one in before} <= differing
+            assert Counter(kind for kind, _ in differing) == {
+                "claim_behind": 10,  # all were told who came
+                "batch_behind": 1,
+                "unknown_interchange": 1,
+            }
+            failed = [item for item in await found.mend("A. Administrator")
+                      if item.kind == "not_done_again"]  # fmt: skip
+            assert failed == []
+            assert await found.differences() == ()
+        assert await stages(practice) == took
+        after = await overpayments(practice)
+        for number, one in before.items():
+            mended = after[number]
+            assert (mended.identified_on, mended.refund_by, mended.cents) == (
+                one.identified_on, one.refund_by, one.cents,
+            )  # fmt: skip
+            assert (mended.reason, mended.outcome, mended.receipt) == (
+                one.reason, one.outcome, one.receipt,
+            )  # fmt: skip
+
+        practice.crew[0].start()
+        await play_on(practice)
+        assert await stages(practice) == {"not_billable": 3, "closed": 7}
+        taken = accepted_versions(practice.simulator.raw_log)
+        assert sorted(taken.values()) == [1] * 12
+        ended = await overpayments(practice)
+        assert [ended[one].outcome for one in (absent, unsupported)] == ["reversed", "reversed"]
+        assert (
+            await broken(
+                practice.settings.database_url,
+                practice.database.keyring,
+                wire=practice.simulator.raw_log,
+                samples=tmp_path / "practice",
+            )
+            == []
+        )
+
+
+async def until_taken_back(practice: Playing, claims: int) -> None:
+    """Until so many claims are being taken back."""
+    while True:
+        if (await stages(practice))["void"] == claims:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def happen(practice: Playing) -> None:
+    """What people come to know of S1 once it is paid, and do; until the voids have left."""
+    time = time_of(practice, await practice.desk.connections())
+    (came,) = [item for item in practice.came if item["kind"] == "attendance"]
+    gone = {"status": "no_show", "minutes": 0}
+    corrected = [
+        {**one, **gone} if one["patient"] in ("B1", "B3") else one for one in came["participants"]
+    ]
+    given = {"session": "S1", "participants": corrected}
+    desk = practice.desk
+    at = (await practice.clock.now()).isoformat()
+    await desk.record_attendance(parse(AttendanceList, given, "attendance"), by="burst")
+    await desk.withdraw_note("S1", "B2", "written for another", "C. Clinician")
+    await put_on_record(
+        practice,
+        [
+            {**came, "at": at, "participants": corrected},
+            {"at": at, "kind": "note_withdrawn", "session": "S1", "patient": "B2"},
+        ],
+    )
+    await until_taken_back(practice, 3)
+    number = await desk.claim_number("S1", "B3")
+    owed = (await overpayments(practice))[number]
+    assert await desk.refund_payer(number, owed.cents, "CHQ-1", by="R. Lee")
+    for patient, code in (("B1", "ATTENDANCE_CHANGED"), ("B2", "DOCUMENTATION_CHANGED")):
+        number = await desk.claim_number("S1", patient)
+        await desk.release_hold(number, code=code, by="R. Lee", reason="it is as was said")
+    await until_taken_back(practice, 2)
+    await time.quiet()
+    async with practice.database.reading() as reading:
+        sent = "SELECT COUNT(*) FROM batch WHERE state = 'accepted'"
+        before = await reading.scalar(text(sent))
+    while True:
+        async with practice.database.reading() as reading:
+            if await reading.scalar(text(sent)) > before:
+                return
+        moment = await time.next_moment()
+        assert moment is not None
+        await time.move_to(moment)

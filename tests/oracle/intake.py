@@ -128,6 +128,7 @@ class RosterRow:
     recorded_at: datetime
     seen: tuple[Seen, ...]
     signed_at: datetime | None
+    withdrawn_at: datetime | None
     released_at: datetime | None
     lines: tuple[tuple[str, int], ...]
     patient_paid_cents: int
@@ -272,6 +273,7 @@ def _row(
         clinician = _one(practice["clinicians"], ref=clinician["supervisor"])
     about = [e for e in events if (e.get("session"), e.get("patient")) == (ref, patient)]
     signed = [e["at"] for e in about if e["kind"] == "note_signed"]
+    withdrawn = [e["at"] for e in about if e["kind"] == "note_withdrawn"]
     released = [e["at"] for e in about if e["kind"] == "hold_released"]
     paid = sum(int(e["cents"]) for e in about if e["kind"] == "patient_payment")
     return RosterRow(
@@ -294,6 +296,7 @@ def _row(
             for event, mine in zip(recorded, seen, strict=True)
         ),
         signed_at=datetime.fromisoformat(signed[-1]) if signed else None,
+        withdrawn_at=datetime.fromisoformat(withdrawn[-1]) if withdrawn else None,
         released_at=datetime.fromisoformat(released[-1]) if released else None,
         lines=tuple(
             (code, int(f["cents"]))

@@ -515,7 +515,16 @@ def _check_standing(case: Case, row: RosterRow, found: Standing) -> None:
 
 def _is_unbillable(row: RosterRow) -> bool:
     """Whether nothing can be billed for a person, as was known at the end."""
-    return row.attendance != "attended" or bool(row.seen and row.seen[-1].treated_in_room < 2)
+    alone = bool(row.seen and row.seen[-1].treated_in_room < 2)
+    return row.attendance != "attended" or alone or _is_unsupported(row)
+
+
+def _is_unsupported(row: RosterRow, by: datetime | None = None) -> bool:
+    """Whether the note had been withdrawn, ``by`` a moment or in the end, and not signed since."""
+    at = row.withdrawn_at
+    if at is None or (by is not None and by < at):
+        return False
+    return row.signed_at is None or row.signed_at <= at
 
 
 def _status_known(row: RosterRow, claim: SubmittedClaim) -> str:
@@ -533,7 +542,8 @@ def _check_claim(case: Case, row: RosterRow, claim: SubmittedClaim) -> None:
     if status != "attended" and not is_void:
         case.disagree("I2", name, "on the wire", f"nothing ({status})", "a claim")
     seen = row.seen_by(claim.at) or row.seen[0]
-    if is_void and status == "attended" and seen.treated_in_room >= 2:
+    unsupported = _is_unsupported(row, claim.at)
+    if is_void and status == "attended" and seen.treated_in_room >= 2 and not unsupported:
         case.disagree("I2", name, "on the wire", "no void: it is true", "a void")
     people = [
         other.name
