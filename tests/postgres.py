@@ -36,14 +36,14 @@ class PostgresServer:
     def __init__(self, folder: Path, wal_segment_megabytes: int = 16) -> None:
         self._folder = folder
         self._user = _user()
-        self._postgres = _binary("postgres")
+        self._postgres = binary("postgres")
         self._server: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         _check(
             subprocess.run(
                 [
-                    *(_binary("initdb"), "-D", folder / "data", "-U", "test", "-A", "trust"),
+                    *(binary("initdb"), "-D", folder / "data", "-U", "test", "-A", "trust"),
                     *("-E", "UTF8", "--no-sync", f"--wal-segsize={wal_segment_megabytes}"),
                 ],
                 capture_output=True,
@@ -113,7 +113,7 @@ def postgres_server(*, in_memory: bool = False) -> Iterator[str]:
         yield server.url
 
 
-def _binary(name: str) -> str:
+def binary(name: str) -> str:
     newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version)
     found = str(newest[-1]) if newest else shutil.which(name)
     if found is None:

@@ -461,7 +461,6 @@ FAULTS = (
             "activities/test_recovery",
             "a_request_for_authorization_of_the_lost_hour_is_asked_after_and_not_sent_again",
         ),
-        "with a payment posted in the lost hour, and on PostgreSQL, it is not tried",
     ),
     Fault(
         36,

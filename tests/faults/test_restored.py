@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -12,36 +14,55 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from activities.cash_desk import CashDesk
 from groupclaim.model.base import parse
 from groupclaim.model.session import AttendanceList
 from groupclaim.store import people, voids
 from groupclaim.store.voids import Overpayment
-from tests.faults.burst import CUTOFF, Playing, Watch, playing
+from tests.faults.burst import Playing, Watch, playing
+from tests.faults.extent import whole
 from tests.faults.invariants import broken, broken_histories
 from tests.faults.wire import accepted_versions
+from tests.postgres import binary
+from tests.store.conftest import postgres
 from worker import recovery_commands
 from worker.plugin import groupclaim_plugin
 from worker.practice_time import PracticeTime
 from worker.process import SettingsRefused, payload_keys
 from worker.recovery_commands import recovery
 
+__all__ = ["postgres"]
+
 CLAIMS = 20
 LOOK_SECONDS = 0.2
 
 
-def copy_of(database: Path, to: Path) -> None:
+def copy_of(url: str, to: Path) -> None:
     """As the guide makes one: whole, while everything goes on."""
+    if url.startswith("postgresql"):
+        run_postgres("pg_dump", "--format=custom", f"--file={to}", url)
+        return
+    database = url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(database)) as live, closing(sqlite3.connect(to)) as copy:
         live.backup(copy)
 
 
-def restore(copy: Path, database: Path) -> None:
+def restore(copy: Path, url: str) -> None:
+    if url.startswith("postgresql"):
+        run_postgres("pg_restore", "--clean", "--if-exists", f"--dbname={url}", str(copy))
+        return
+    database = Path(url.removeprefix("sqlite:///"))
     for beside in ("-wal", "-shm"):
         database.with_name(database.name + beside).unlink(missing_ok=True)
     database.write_bytes(copy.read_bytes())
+
+
+def run_postgres(program: str, *arguments: str) -> None:
+    subprocess.run([binary(program), *arguments], check=True, capture_output=True)
 
 
 def time_of(practice: Playing, connections: tuple[str, ...]) -> PracticeTime:
@@ -77,18 +98,49 @@ async def stages(practice: Playing) -> Counter[str]:
         return Counter(row.stage for row in await reading.rows(text("SELECT stage FROM claim")))
 
 
-@pytest.mark.parametrize("answers", [0, 1], ids=["sent", "answered"])
+async def money(practice: Playing) -> list[str]:
+    async with practice.database.reading() as reading:
+        rows = await reading.rows(text("SELECT * FROM claim_money ORDER BY claim_number"))
+        return [repr(tuple(row)) for row in rows]
+
+
+async def bring_payments_again(practice: Playing) -> None:
+    """The clearinghouse gives the files of payments out once more, and somebody hands them in."""
+    cash = CashDesk(practice.database, practice.clock, practice.client)
+    sent = [json.loads(line) for line in practice.simulator.raw_log.read_text().splitlines()]
+    contents = {
+        base64.b64decode(entry["body"])
+        for entry in sent
+        if entry["channel"] == "mailbox" and entry["direction"] == "sent"
+    }
+    for place, content in enumerate(sorted(item for item in contents if b"ST*835*" in item)):
+        await cash.bring(content, f"again-{place}.edi", "A. Administrator")
+
+
+@pytest.mark.parametrize(
+    ("url", "answers"),
+    [("sqlite", "none"), ("sqlite", "one"), ("sqlite", "all"), ("postgresql", "all")]
+    if whole()
+    else [("sqlite", "one"), ("postgresql", "all")],
+)
 async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
-    answers: int,
+    url: str,
+    answers: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
     """Ten claims were ready when the copy was made. In the hour that is lost ten others became so,
-    and all twenty were sent: not one of them may be sent again, and all are paid."""
-    async with playing(CLAIMS, tmp_path) as practice:
-        state = practice.settings.state
-        database, copy = state / "groupclaim.db", tmp_path / "copy.db"
+    and all twenty were sent: not one of them may be sent again, and all are paid. Where the payer
+    had paid them in that hour, nothing of it is lost once the file is handed in again."""
+    empty = ""
+    if url == "postgresql":
+        empty = request.getfixturevalue("postgres").rsplit("/", 1)[0] + "/restored"
+        with psycopg.connect(request.getfixturevalue("postgres"), autocommit=True) as server:
+            server.execute("CREATE DATABASE restored")
+    async with playing(CLAIMS, tmp_path, database_url=empty) as practice:
+        database, copy = practice.settings.database_url, tmp_path / "copy.db"
         watch = Watch(practice)
         await practice.start_sessions()
         await practice.hand_in("S1")
@@ -99,8 +151,12 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
         await watch.until("ready", CLAIMS)
         await practice.cut_off()
         await watch.until("submitted", CLAIMS)
-        for _ in range(answers):
+        if answers == "one":
             await next_mail(practice)
+        elif answers == "all":
+            await play_on(practice)
+            assert await stages(practice) == {"closed": CLAIMS}
+        before, last = await money(practice), await practice.clock.now()
 
         with pytest.raises(SettingsRefused, match="stop them first"):
             async with recovery(practice.settings, since):
@@ -114,21 +170,28 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
         async with recovery(practice.settings, since) as found:
             differing = Counter(item.kind for item in await found.differences())
             taken_files = differing.pop("taken_file", 0)
+            payments = differing.pop("posted_payment", 0)
             assert differing == {
                 "claim_behind": CLAIMS,
                 "batch_behind": 1,
                 "unknown_interchange": 1,
             }
-            assert (taken_files > 0) is (answers > 0)
+            assert (taken_files > 0) is (answers != "none")
+            assert (payments > 0) is (answers == "all")
             mended = await found.mend("A. Administrator")
-            assert len(mended) == CLAIMS + 2 + taken_files
+            assert len(mended) == CLAIMS + 2 + taken_files + payments
             assert await found.differences() == ()
-        assert await stages(practice) == {"acknowledged" if answers else "submitted": CLAIMS}
+        stage = {"none": "submitted", "one": "acknowledged", "all": "closed"}[answers]
+        assert await stages(practice) == {stage: CLAIMS}
 
         practice.crew[0].start()
-        await practice.clock.move_to(CUTOFF)
+        await practice.clock.move_to(last)
+        if answers == "all":
+            await bring_payments_again(practice)
         await play_on(practice)
         assert await stages(practice) == {"closed": CLAIMS}
+        if answers == "all":
+            assert await money(practice) == before
         taken = accepted_versions(practice.simulator.raw_log)
         record_property("tries", CLAIMS)
         record_property("lost", CLAIMS - len(taken))
@@ -173,7 +236,7 @@ async def test_claims_being_taken_back_are_brought_back(
         async with practice.database.transaction() as tx:
             lee = people.Account(name="R. Lee", subject="R. Lee")
             await people.add_user(tx, lee, people.Role.SUPERVISOR, await practice.clock.now())
-        database, copy = practice.settings.state / "groupclaim.db", tmp_path / "copy.db"
+        database, copy = practice.settings.database_url, tmp_path / "copy.db"
         watch = Watch(practice)
         await practice.start_sessions()
         await practice.hand_in("S1")
