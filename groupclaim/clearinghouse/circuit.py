@@ -29,9 +29,10 @@ from groupclaim.clearinghouse.port import (
 FAILURES = 3
 """How many in a row open a circuit: with the longest time-outs these take under three minutes."""
 
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(minutes=1)
-"""Unless the other side asks to be left alone for longer."""
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=30)
+"""Unless the other side asks to be left alone for longer. It doubles as a step's own retries do, so
+that a short disturbance costs no more than these would have."""
 
 PAUSED = "paused"
 """The reason of what is refused while a circuit is open."""

@@ -52,10 +52,14 @@ class Failing(httpx2.AsyncBaseTransport):
         self._inner = httpx2.ASGITransport(application)
         self.kind: str | None = None
         self.requests = 0
+        self.waited = 0.0
+        """Seconds that requests would have waited with the time-outs of production."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self.requests += 1
         kind = self.kind
+        if kind in ("hangs", "slow"):
+            self.waited += http._SEND_SECONDS  # as long as any request waits
         if kind is None:
             return await self._inner.handle_async_request(request)
         if kind.startswith("status"):
@@ -82,20 +86,22 @@ class _Body(httpx2.AsyncByteStream):
 
 
 class Engine:
-    """Tries steps as Temporal does; ``now`` is seconds of the machine since the outage began."""
+    """Tries steps as Temporal does."""
 
     def __init__(self, house: House, transport: Failing) -> None:
         self.house, self.transport = house, transport
-        self.now = 0.0
+        self.slept = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds of the machine since the outage began."""
+        return self.slept + self.transport.waited
 
     async def attempt(self, step: steps.Step[Any, Any], what: BaseModel) -> timedelta | None:
         """None when the step has ended, else how soon it must not come again before."""
-        before = self.transport.requests
         try:
             await self.house.perform(step, what)
         except ApplicationError as error:
-            if self.transport.requests > before and self.transport.kind in ("hangs", "slow"):
-                self.now += http._SEND_SECONDS  # as long as any request waits
             return error.next_retry_delay or timedelta(0)
         return None
 
@@ -115,7 +121,7 @@ class Engine:
                 told = self.now
             if asked is None:
                 break
-            self.now += max(asked, apart).total_seconds() if not asked else asked.total_seconds()
+            self.slept += max(asked, apart).total_seconds() if not asked else asked.total_seconds()
             longest = step.patience.retry.maximum_interval
             apart = min(apart * 2, longest) if longest else apart * 2
         return told
@@ -193,8 +199,8 @@ async def test_the_circuit_opens_the_owner_is_told_and_all_goes_on(
     assert told is not None
     assert told + seconds_until_told() <= TOLD_WITHIN.total_seconds()
     assert await engine.down() == {"files"}
-    # Three that failed, the pauses of 5, 10, 20 and 40 seconds, then one probe a minute.
-    assert engine.transport.requests <= 3 + 4 + 60
+    # Three that failed, pauses of 1, 2, 4, 8 and 16 seconds, then one probe each half minute.
+    assert engine.transport.requests <= 3 + 5 + 120
     # What is to be sent meanwhile stays: nothing of it leaves.
     await engine.attempt(steps.POLL_MAILBOX, house.connection)
     before = engine.transport.requests
@@ -202,7 +208,7 @@ async def test_the_circuit_opens_the_owner_is_told_and_all_goes_on(
     (state,) = await house.rows(text("SELECT state FROM batch"))
     assert (engine.transport.requests, state.state) == (before, "built")
     engine.transport.kind = None
-    engine.now += 60
+    engine.slept += 60
     assert await engine.attempt(steps.POLL_MAILBOX, house.connection) is None
     assert await engine.down() == set()
     assert await engine.attempt(steps.SEND_BATCH, batch) is None
@@ -239,6 +245,6 @@ async def test_who_says_that_it_is_done_is_told_again(house: House) -> None:
         )
     assert await engine.down() == set()
     await house.clock.move_to(START + timedelta(minutes=1))
-    engine.now += 5
+    engine.slept += 5
     await engine.attempt(steps.POLL_MAILBOX, house.connection)
     assert await engine.down() == {"files"}
