@@ -27,6 +27,7 @@ from groupclaim.console import sign_in
 from groupclaim.console.access import SignInNeeded, person_of, unguarded
 from groupclaim.console.api.application import create_api
 from groupclaim.console.api.door import PATH as API
+from groupclaim.console.api.door import problem
 from groupclaim.console.console import Console
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.pages import (
@@ -172,6 +173,8 @@ def _handle_errors(app: FastAPI) -> None:
     async def _http(request: Request, error: StarletteHTTPException) -> Response:
         if error.status_code == 303 and error.headers:
             return RedirectResponse(error.headers["location"], status_code=303)
+        if request.url.path.startswith(f"{API}/"):  # no line break reaches what is mounted there
+            return problem(error.status_code, "unknown", "There is no such address.")
         said = error.detail if isinstance(error, HTTPException) else "There is no such page."
         return error_page(request, error.status_code, str(said))
 

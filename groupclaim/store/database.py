@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import cache, lru_cache
@@ -47,6 +48,7 @@ BUSY_SECONDS: float = 60
 """How long SQLite waits for another writer; above the longest posting."""
 
 _ATTEMPTS = 3
+_AGAIN_SECONDS = 0.02
 _CONNECTIONS = 24
 _MIGRATION_LOCK = 90853
 
@@ -61,7 +63,7 @@ class _Documents:
     that was opened a short while ago is neither decrypted nor validated again."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
+        self.keyring = keyring
         self._record = lru_cache(_KEPT_OPEN)(self._opened)
 
     def open(self, column: str, document: bytes, record: type[Model]) -> Model:
@@ -70,17 +72,15 @@ class _Documents:
         return opened
 
     def _opened(self, column: str, document: bytes, record: type[BaseModel]) -> BaseModel:
-        return record.model_validate_json(self._keyring.fields.open(column, document))
+        return record.model_validate_json(self.keyring.fields.open(column, document))
 
 
 class Reading:
     """An open transaction that only reads: one consistent view of everything."""
 
-    def __init__(
-        self, connection: AsyncConnection, keyring: Keyring, documents: _Documents
-    ) -> None:
+    def __init__(self, connection: AsyncConnection, documents: _Documents) -> None:
         self.connection = connection
-        self.keyring = keyring
+        self.keyring = documents.keyring
         self._documents = documents
         self.read: dict[str, Any] = {}
         """What does not change while this is open and was read once."""
@@ -166,13 +166,21 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring) -> None:
         self._engine = engine
-        self.keyring = keyring
         self._documents = _Documents(keyring)
         self._sqlite = engine.dialect.name == "sqlite"
         # Writers of one process queue here, in order, instead of polling SQLite's one lock.
         self._writer: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if self._sqlite else nullcontext()
         )
+
+    @property
+    def keyring(self) -> Keyring:
+        return self._documents.keyring
+
+    @keyring.setter
+    def keyring(self, keyring: Keyring) -> None:
+        """From here on other keys; what was opened with those before is forgotten."""
+        self._documents = _Documents(keyring)
 
     @classmethod
     def connect(cls, url: str, keyring: Keyring, *, short: bool = False) -> Database:
@@ -208,7 +216,7 @@ class Database:
         async with self._writer:
             connection = await self._begin_writing()
             try:
-                yield Transaction(connection, self.keyring, self._documents)
+                yield Transaction(connection, self._documents)
                 await connection.commit()
             finally:
                 await connection.close()
@@ -219,7 +227,7 @@ class Database:
         async with self._writer:
             connection = await self._begin_writing()
             try:
-                yield Transaction(connection, self.keyring, self._documents)
+                yield Transaction(connection, self._documents)
             finally:
                 await connection.rollback()
                 await connection.close()
@@ -235,7 +243,7 @@ class Database:
                 return connection
             except OperationalError as error:
                 await connection.close()
-                if attempt == _ATTEMPTS or not _is_busy(error):
+                if attempt == _ATTEMPTS or not _is_busy(error.orig):
                     raise
             except BaseException:
                 await connection.close()
@@ -250,7 +258,7 @@ class Database:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
-            yield Reading(connection, self.keyring, self._documents)
+            yield Reading(connection, self._documents)
 
 
 _BEGIN = "groupclaim_begin"
@@ -263,13 +271,10 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout = {round(BUSY_SECONDS * 1000)}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -277,8 +282,21 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
-def _is_busy(error: OperationalError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+def _write_ahead(cursor: Any) -> None:
+    """Who opens a new database while others do is refused here at once, whatever the time-out."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 

@@ -129,9 +129,18 @@ async def walk(practice: Practice, caller: System, *, scopes: set[Permission]) -
 # --- who is refused
 
 
+async def test_an_address_that_is_none_is_told_as_a_problem(practice: Practice) -> None:
+    """A line break in it too, which no router takes."""
+    caller = await system(practice)
+    for path in ("/nothing", "/claims/%0A/release"):
+        answer = await caller.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "application/problem+json", path
+
+
 async def test_every_route_refuses_whoever_has_no_good_key(practice: Practice) -> None:
     everything = set(Permission)
-    assert len(routes(practice)) == 16
+    assert len(routes(practice)) == 17
     assert await walk(practice, System(practice.app, None), scopes=everything) == {401}
     assert await walk(practice, System(practice.app, "gck_nobody"), scopes=everything) == {401}
 

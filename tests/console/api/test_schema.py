@@ -41,7 +41,7 @@ async def test_made_up_requests_are_answered_as_described(tmp_path: Path) -> Non
             finally:
                 server.should_exit = True
                 await serving
-    assert tried == 16
+    assert tried == 17
 
 
 def _try_all(address: str, token: str) -> int:
