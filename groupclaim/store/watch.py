@@ -399,7 +399,8 @@ def _owed() -> Subquery:
 
 
 async def _decisions(reading: Reading) -> Samples:
-    """Of a payer that has decided anything, both counts: an increase needs where it began."""
+    """Both counts of every payer with a claim: an increase needs to have been seen at nought."""
+    payers = await reading.rows(select(claim.c.payer_key).distinct())
     found = await _counted(
         reading,
         select(claim.c.payer_key, remittance_claim.c.posting, func.count())
@@ -409,7 +410,7 @@ async def _decisions(reading: Reading) -> Samples:
     )
     return {
         (key, decision): found.get((key, decision), 0.0)
-        for key in {key for key, _ in found}
+        for key in {row.payer_key for row in payers}
         for decision in ("applied", "denied")
     }
 
