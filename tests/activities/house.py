@@ -482,13 +482,20 @@ class House:
     async def until_sent(self) -> None:
         """Open the sessions, let everyone come and every note be signed, send the first batch."""
         await self.open_sessions()
-        for item in self.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await self.move_to(datetime.fromisoformat(item["at"]))
-                await self.from_outside(item)
+        await self.hand_in()
         batch = await self.cut("1")
         assert batch is not None
         await self.send(batch)
+
+    async def hand_in(self, *sessions: str) -> None:
+        """Who came to these sessions, or to all of them, and that all their notes are signed."""
+        for item in self.happenings():
+            if item["kind"] in ("attendance", "note_signed") and (
+                not sessions or item.get("session") in sessions
+            ):
+                at = datetime.fromisoformat(item["at"])
+                await self.move_to(max(at, await self.clock.now()))
+                await self.from_outside(item)
 
     async def poll(self) -> None:
         await self.perform(steps.POLL_MAILBOX, self.connection)

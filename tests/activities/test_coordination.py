@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +165,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         made = Desk(house, await house.claim_of("S1", "P01"))
         await made.load({})
         await house.open_sessions()
-        for item in house.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await house.move_to(datetime.fromisoformat(item["at"]))
-                await house.from_outside(item)
+        await house.hand_in()
         assert made.state.stage is Stage.READY
         await made.goes_out()
         yield made

@@ -280,10 +280,7 @@ def test_a_wrong_field_is_named(broken: dict[str, Any], told: str) -> None:
 async def test_a_replay_says_which_claims_and_dollars_would_change(tmp_path: Path) -> None:
     async with House(tmp_path, {"S1": ("P01", "P04", "P06", "P08")}) as house:
         await house.open_sessions()
-        for item in house.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await house.move_to(datetime.fromisoformat(item["at"]))
-                await house.from_outside(item)
+        await house.hand_in()
         stricter = stricter_book("texas-medicaid")
         days = (date(2026, 2, 1), date(2026, 2, 28))
         async with house.database.reading() as reading:

@@ -77,10 +77,7 @@ async def _load(house: House, patient: str, *covers: dict[str, Any]) -> None:
 
 async def _attend(house: House) -> None:
     await house.open_sessions()
-    for item in house.happenings():
-        if item["kind"] in ("attendance", "note_signed"):
-            await house.move_to(datetime.fromisoformat(item["at"]))
-            await house.from_outside(item)
+    await house.hand_in()
 
 
 async def _until(house: House, claim: str, last: str, *stages: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """Three claims ready at the cut-off."""
     async with House(tmp_path, ROSTER) as made:
         await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed") and item.get("session") == "S2":
-                await made.move_to(max(datetime.fromisoformat(item["at"]), await made.clock.now()))
-                await made.from_outside(item)
+        await made.hand_in("S2")
         yield made
 
 

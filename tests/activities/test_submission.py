@@ -31,10 +31,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """Two claims ready at the cut-off, nothing sent yet."""
     async with House(tmp_path, ROSTER, careless=True) as made:
         await made.open_sessions()
-        for item in made.happenings():
-            if item["kind"] in ("attendance", "note_signed") and item.get("session") == "S1":
-                await made.move_to(datetime.fromisoformat(item["at"]))
-                await made.from_outside(item)
+        await made.hand_in("S1")
         await made.move_to(datetime.fromisoformat("2026-02-04T17:00:00-06:00"))
         yield made
 

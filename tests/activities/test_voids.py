@@ -204,10 +204,7 @@ async def test_what_was_never_sent_is_only_withdrawn(tmp_path: Path) -> None:
     async with House(tmp_path, {"S1": ROOM}) as house:
         claim = await house.claim_of("S1", "P06")
         await house.open_sessions()
-        for item in house.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await house.move_to(datetime.fromisoformat(item["at"]))
-                await house.from_outside(item)
+        await house.hand_in()
         assert house.states[claim].stage is Stage.READY
         await _correct(house, P06="no_show")
         assert _stands(house, claim) == ("not_billable", "REFUND_DUE", "NO_SHOW")
@@ -224,10 +221,7 @@ async def test_one_taken_out_of_its_batch_before_the_bytes_are_fixed_was_never_s
     async with House(tmp_path, {"S1": ROOM}) as house:
         claim = await house.claim_of("S1", "P04")
         await house.open_sessions()
-        for item in house.happenings():
-            if item["kind"] in ("attendance", "note_signed"):
-                await house.move_to(datetime.fromisoformat(item["at"]))
-                await house.from_outside(item)
+        await house.hand_in()
         batch = await house.cut("1")
         assert batch is not None
         await _correct(house, P04="no_show")
@@ -460,11 +454,7 @@ async def test_a_payer_that_keeps_its_money_from_a_later_payment(tmp_path: Path)
 
 async def _play(house: House, session: str, attempt: str) -> None:
     """Let everyone of a session come and every note be signed, and send what is ready."""
-    for item in house.happenings():
-        if item["kind"] in ("attendance", "note_signed") and item["session"] == session:
-            now = max(datetime.fromisoformat(item["at"]), await house.clock.now())
-            await house.move_to(now)
-            await house.from_outside(item)
+    await house.hand_in(session)
     batch = await house.cut(attempt)
     assert batch is not None
     await house.send(batch)

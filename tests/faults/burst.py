@@ -36,10 +36,12 @@ from groupclaim.model.session import AttendanceList
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
+from tests.faults.invariants import broken, broken_histories
 from tests.faults.wire import accepted_versions
 from tests.system.scenarios import SAMPLES
 from worker.embedded import Process, Simulator, TemporalServer, worker_process
-from worker.process import connect
+from worker.plugin import groupclaim_plugin
+from worker.process import connect, payload_keys
 from worker.settings import Settings
 from workflows import batch
 from workflows.perform import Wake
@@ -275,6 +277,22 @@ class Playing:
     desk: FrontDesk
     crew: list[Process]
     came: list[dict[str, Any]]
+
+    async def broken(self, *, histories: bool = True) -> list[str]:
+        """What of the invariants does not hold: of books, wire, outcomes and logs, and of
+        ``histories``, each of which is replayed."""
+        state, keyring = self.settings.state, self.database.keyring
+        found = await broken(
+            self.settings.database_url,
+            keyring,
+            wire=self.simulator.raw_log,
+            samples=state.parent / "practice",
+            logs=(state / "logs").glob("*.log"),
+        )
+        if histories:
+            plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
+            found += await broken_histories(self.client, plugin)
+        return found
 
     async def start_sessions(self) -> None:
         samples = self.settings.state.parent / "practice"

@@ -16,7 +16,6 @@ from groupclaim.store import claims
 from groupclaim.store.schema import claim_version
 from tests.faults.burst import NOW, Playing, Watch, playing
 from tests.faults.extent import whole
-from tests.faults.invariants import broken
 from tests.faults.test_restored import play_on, stages
 from tests.faults.wire import accepted_versions
 
@@ -48,18 +47,10 @@ async def all_at_once(doing: list[Callable[[], object]]) -> None:
     await asyncio.gather(*map(one, doing))
 
 
-async def whole_and_once(practice: Playing, folder: Path, expected: int) -> tuple[int, int]:
+async def whole_and_once(practice: Playing, expected: int) -> tuple[int, int]:
     """Nothing lost or doubled on the wire, and the books in order."""
     taken = accepted_versions(practice.simulator.raw_log)
-    assert (
-        await broken(
-            practice.settings.database_url,
-            practice.database.keyring,
-            wire=practice.simulator.raw_log,
-            samples=folder / "practice",
-        )
-        == []
-    )
+    assert await practice.broken(histories=False) == []
     return expected - len(taken), sum(times > 1 for times in taken.values())
 
 
@@ -106,7 +97,7 @@ async def test_an_engine_killed_with_all_claims_waiting_hands_all_of_them_out(
         await Watch(practice, _PATIENCE).until("submitted", CLAIMS)
         figures = {"claims": CLAIMS, "drained_seconds": drained, "ready_seconds": ready_after}
         print(f"\nbacklog: {figures}")
-        lost, doubled = await whole_and_once(practice, tmp_path, CLAIMS)
+        lost, doubled = await whole_and_once(practice, CLAIMS)
         record_property("tries", CLAIMS)
         record_property("lost", lost)
         record_property("doubled", doubled)
@@ -148,7 +139,7 @@ async def test_one_claim_that_cannot_be_sent_holds_up_none_of_the_others(
         assert {item.hold for item in found if item.hold} == {"CLAIM_REFUSED"}
         taken = accepted_versions(practice.simulator.raw_log)
         assert not any(control.startswith(bad) for control in taken)
-        lost, doubled = await whole_and_once(practice, tmp_path, CLAIMS - 1)
+        lost, doubled = await whole_and_once(practice, CLAIMS - 1)
         record_property("tries", CLAIMS)
         record_property("lost", lost)
         record_property("doubled", doubled)

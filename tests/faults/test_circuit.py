@@ -155,10 +155,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 async def built(house: House) -> steps.BatchRef:
     await house.open_sessions()
-    for item in house.happenings():
-        if item["kind"] in ("attendance", "note_signed") and item.get("session") == "S1":
-            await house.move_to(datetime.fromisoformat(item["at"]))
-            await house.from_outside(item)
+    await house.hand_in("S1")
     await house.move_to(datetime.fromisoformat("2026-02-04T17:00:00-06:00"))
     batch = await house.cut("1")
     assert batch is not None

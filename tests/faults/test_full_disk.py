@@ -22,14 +22,12 @@ from groupclaim.store.ledger import Account
 from groupclaim.store.refusals import Refusal
 from tests.faults.burst import Playing, Watch, playing
 from tests.faults.disk import NoDisk, SmallDisk, small_disk
-from tests.faults.invariants import broken, broken_histories
+from tests.faults.invariants import broken
 from tests.faults.wire import accepted_versions
 from tests.postgres import NoPostgres, PostgresServer
 from tests.store.conftest import database, keyring, world
 from tests.store.world import NOW, World, paid, payment, register, send_all, trial_balance
 from worker.exporter import Exporter
-from worker.plugin import groupclaim_plugin
-from worker.process import payload_keys
 
 __all__ = ["database", "keyring", "world"]
 
@@ -184,17 +182,7 @@ async def test_temporal_on_a_full_disk_stops_and_goes_on(
         record_property("lost", CLAIMS - len(taken))
         record_property("doubled", sum(times > 1 for times in taken.values()))
         assert (len(taken), set(taken.values())) == (CLAIMS, {1})
-        state = practice.settings.state
-        keyring = Keyring.load(state / "keys.json")
-        found = await broken(
-            practice.settings.database_url,
-            keyring,
-            wire=practice.simulator.raw_log,
-            samples=tmp_path / "practice",
-        )
-        assert found == []
-        plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
-        assert await broken_histories(practice.client, plugin) == []
+        assert await practice.broken() == []
 
 
 async def until_refused(practice: Playing) -> None:

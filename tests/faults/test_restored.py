@@ -25,14 +25,12 @@ from groupclaim.store import people, voids
 from groupclaim.store.voids import Overpayment
 from tests.faults.burst import Playing, Watch, playing
 from tests.faults.extent import whole
-from tests.faults.invariants import broken, broken_histories
 from tests.faults.wire import accepted_versions
 from tests.postgres import binary
 from tests.store.conftest import postgres
 from worker import recovery_commands
-from worker.plugin import groupclaim_plugin
 from worker.practice_time import PracticeTime
-from worker.process import SettingsRefused, payload_keys
+from worker.process import SettingsRefused
 from worker.recovery_commands import recovery
 
 __all__ = ["postgres"]
@@ -197,18 +195,7 @@ async def test_what_temporal_and_the_clearinghouse_know_is_brought_back(
         record_property("lost", CLAIMS - len(taken))
         record_property("doubled", sum(times > 1 for times in taken.values()))
         assert len(taken) == CLAIMS
-        assert (
-            await broken(
-                practice.settings.database_url,
-                practice.database.keyring,
-                wire=practice.simulator.raw_log,
-                samples=tmp_path / "practice",
-            )
-            == []
-        )
-        keyring = practice.database.keyring
-        plugin = groupclaim_plugin(payload_keys(keyring), keyring.current)
-        assert await broken_histories(practice.client, plugin) == []
+        assert await practice.broken() == []
 
 
 async def overpayments(practice: Playing) -> dict[str, Overpayment]:
@@ -298,15 +285,7 @@ async def test_claims_being_taken_back_are_brought_back(
         assert sorted(taken.values()) == [1] * 12
         ended = await overpayments(practice)
         assert [ended[one].outcome for one in (absent, unsupported)] == ["reversed", "reversed"]
-        assert (
-            await broken(
-                practice.settings.database_url,
-                practice.database.keyring,
-                wire=practice.simulator.raw_log,
-                samples=tmp_path / "practice",
-            )
-            == []
-        )
+        assert await practice.broken() == []
 
 
 async def until_taken_back(practice: Playing, claims: int) -> None:

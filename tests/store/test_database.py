@@ -1,7 +1,9 @@
 import asyncio
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,24 @@ async def test_several_may_migrate_at_once(tmp_path: Path) -> None:
     async with database.reading() as reading:
         assert await reading.scalar(text("SELECT version_num FROM alembic_version")) == newest()
     await database.close()
+
+
+def test_who_opens_a_new_database_waits_for_who_writes_to_it(tmp_path: Path) -> None:
+    """SQLite refuses the switch to write-ahead at once then, whatever its time-out."""
+    path = tmp_path / "new.db"
+    first = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    first.execute("CREATE TABLE written (number INTEGER)")
+    first.execute("BEGIN IMMEDIATE")
+    ending = threading.Timer(0.3, first.rollback)
+    ending.start()
+    try:
+        migrate(f"sqlite:///{path}")
+    finally:
+        ending.join()
+        first.close()
+    with closing(sqlite3.connect(path)) as after:
+        assert after.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert after.execute("SELECT version_num FROM alembic_version").fetchone() == (newest(),)
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -445,10 +446,8 @@ async def patient_paid(
     request: Request, person: Cashier, number: str, amount: Text, receipt: Text
 ) -> Response:
     """Book what the patient paid; the same receipt is taken once."""
-    await _seen(request, person, number)
     book = request.app.state.console.desk.patient_payment
-    new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
-    return _told(number, "paid" if new else "known")
+    return await _booked(request, person, number, amount, receipt, book, "paid")
 
 
 @router.post("/claims/{number}/refund")
@@ -456,10 +455,8 @@ async def patient_refunded(
     request: Request, person: Cashier, number: str, amount: Text, receipt: Text
 ) -> Response:
     """Book what went back to the patient, by who may pay so much back."""
-    await _seen(request, person, number)
     book = request.app.state.console.desk.patient_refund
-    new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
-    return _told(number, "refunded" if new else "known")
+    return await _booked(request, person, number, amount, receipt, book, "refunded")
 
 
 @router.post("/claims/{number}/overpayment")
@@ -467,10 +464,23 @@ async def payer_refunded(
     request: Request, person: Cashier, number: str, amount: Text, receipt: Text
 ) -> Response:
     """Book that a payer's money went back to it, whole, by who may pay so much back."""
-    await _seen(request, person, number)
     book = request.app.state.console.desk.refund_payer
+    return await _booked(request, person, number, amount, receipt, book, "returned")
+
+
+async def _booked(
+    request: Request,
+    person: Person,
+    number: str,
+    amount: str,
+    receipt: str,
+    book: Callable[..., Awaitable[bool]],
+    said: str,
+) -> Response:
+    """Book an amount of money under its receipt, which is taken once."""
+    await _seen(request, person, number)
     new = await book(number, dollars(amount, "amount"), receipt.strip(), by=person.name)
-    return _told(number, "returned" if new else "known")
+    return _told(number, said if new else "known")
 
 
 async def _seen(request: Request, person: Person, number: str) -> None:
