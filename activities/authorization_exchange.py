@@ -112,7 +112,8 @@ class AuthorizationExchange:
             refused = AuthorizationDecision(at=self._found.now, follow_ups=("N",))
             await self._decided(request, refused)
         else:
-            later = self._found.now + (error.retry_after or FIRST_LOOK)
+            # Never sooner, however short a pause was asked for: each look is a step of the claim.
+            later = self._found.now + max(error.retry_after or FIRST_LOOK, FIRST_LOOK)
             async with self._outside.database.transaction() as tx:
                 await requests.not_taken(tx, request.trace, later)
 

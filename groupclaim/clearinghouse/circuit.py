@@ -75,7 +75,7 @@ class Circuit:
         if left > 0:
             return timedelta(seconds=left)
         if self._probing:
-            return FIRST_PAUSE
+            return self._pause
         self._probing = True
         return None
 

@@ -326,6 +326,19 @@ async def test_a_clearinghouse_that_is_busy_is_asked_later(house: House, claim: 
     assert len(reviewer.requests) == 1
 
 
+async def test_a_pause_of_seconds_is_no_reason_to_look_every_minute(
+    house: House, claim: str
+) -> None:
+    """While the way to the payers is paused, each refusal says to come again within seconds."""
+    reviewer = Reviewer(house, x12.Decision("A1", "SMUAUTH0023"))
+    reviewer.fails, reviewer.lost = [NotTaken("paused", retry_after=HOUR / 3600)], True
+    checked = await check(house, claim)
+    assert (checked.held.code, checked.due_at) == ("AUTH_PENDED", START + HOUR / 2)
+    await house.move_to(checked.due_at)
+    assert (await check(house, claim, 3)).held is None
+    assert len(reviewer.requests) == 1
+
+
 @pytest.mark.parametrize("reason", ["unreadable", "no_such_service"])
 async def test_who_takes_no_278_leaves_it_to_a_person(
     house: House, claim: str, reason: str
