@@ -106,16 +106,18 @@ class ItemAct(Message):
 
 
 class ItemStanding(Message):
-    """What a work item is; ``revision`` grows with every change of it."""
+    """What a work item is; ``revision`` grows with every change of it, ``resolution`` is who
+    resolved it."""
 
     item: str
     revision: int
     state: Literal["open", "pended", "resolved"]
     assignee: str | None = None
+    resolution: str | None = None
 
     def changed(self) -> str:
         """What who saw an earlier revision is told."""
-        return changed_meanwhile(self.state, self.assignee)
+        return changed_meanwhile(self.state, self.assignee, self.resolution)
 
 
 class ItemActed(Message):

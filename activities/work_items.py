@@ -22,7 +22,11 @@ def workflow_id(item: work.WorkItem) -> str:
 
 def standing(item: work.WorkItem) -> steps.ItemStanding:
     return steps.ItemStanding(
-        item=item.id, revision=item.revision, state=item.state.value, assignee=item.assignee
+        item=item.id,
+        revision=item.revision,
+        state=item.state.value,
+        assignee=item.assignee,
+        resolution=item.resolution,
     )
 
 

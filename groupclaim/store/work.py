@@ -468,7 +468,7 @@ async def _change(
     )
     item = await read_item(tx, item_id)
     if changed.rowcount == 0:
-        raise ChangedMeanwhile(changed_meanwhile(item.state.value, item.assignee))
+        raise ChangedMeanwhile(changed_meanwhile(item.state.value, item.assignee, item.resolution))
     return item
 
 

@@ -102,7 +102,7 @@ async def test_of_two_at_once_the_second_never_reaches_the_history(
     before = await events_of(handle)
     with pytest.raises(WorkflowUpdateFailedError) as late:
         await send(handle, take(handle, "Cat"))
-    assert said(late.value)[1] == f"changed meanwhile by {taken.assignee}: it is open now"
+    assert said(late.value)[1] == f"changed meanwhile: it is open now, given to {taken.assignee}"
     assert await events_of(handle) == before
     assert (await send(handle, take(handle, "Cat", 1, request="again"))).assignee == "Cat"
 
@@ -127,7 +127,9 @@ async def test_what_its_own_steps_have_changed_is_known_before_the_store_is_aske
     scene: Scene, number: str, kind: Kind
 ) -> None:
     outside = scene.outside
-    ended = steps.ItemStanding(item="the item", revision=2, state="resolved")
+    ended = steps.ItemStanding(
+        item="the item", revision=2, state="resolved", assignee="Ben", resolution="Cat"
+    )
     outside.answer(steps.RECORD_PROGRESS, steps.Recorded(items=(ended,)))
     outside.answer(
         steps.PLAN_DENIAL, steps.DenialPlan(at=START, next="wait", who="payer", items=(ended,))
@@ -137,7 +139,8 @@ async def test_what_its_own_steps_have_changed_is_known_before_the_store_is_aske
     for revision in (0, 1):
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await send(handle, take(handle, "Ann", revision, item="the item", request="r"))
-        assert said(refused.value)[1] == "changed meanwhile: it is resolved now"
+        # Ben had it, and Cat was first.
+        assert said(refused.value)[1] == "changed meanwhile: it is resolved now, by Cat"
     assert outside.inputs(steps.ACT_ON_ITEM) == []
 
 
@@ -216,7 +219,7 @@ async def test_an_item_whose_workflow_does_not_run_is_acted_on_in_the_store(
         act = WorkAct("assign", to="Ann", revision=item.revision)
         assert (await desk.act_on(item.id, act, "Ann", "a1")).assignee == "Ann"
         assert (await desk.act_on(item.id, act, "Ann", "a1")).revision == 1
-        with pytest.raises(work.ChangedMeanwhile, match="by Ann"):
+        with pytest.raises(work.ChangedMeanwhile, match="given to Ann"):
             await desk.act_on(item.id, act, "Ben", "b1")
     async with database.reading() as reading:
         last = await work_undo.last_act(reading, "Ann")

@@ -344,7 +344,7 @@ async def test_a_work_item_is_taken_by_the_first_who_saw_it(practice: Practice) 
     late = await caller.post(f"/work-items/{item['id']}/acts", {**act, "to": "another"})
     assert (late.status_code, late.json()["problems"]) == (
         409,
-        ["changed meanwhile by front desk: it is open now"],
+        ["changed meanwhile: it is open now, given to front desk"],
     )
     async with practice.house.database.reading() as reading:
         assert (await work.read_item(reading, item["id"])).assignee == "front desk"
