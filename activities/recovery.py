@@ -46,6 +46,7 @@ from groupclaim.store.schema import (
     participant,
     remittance,
     transfer,
+    work_item,
     x12_file,
 )
 
@@ -66,6 +67,8 @@ _DONE_AGAIN = frozenset(
         steps.SEND_BATCH,
         steps.RECONCILE_BATCH,
         steps.RECORD_DECISION,
+        steps.RECORD_WRITE_OFF,
+        steps.SETTLE_BALANCE,
         steps.RECORD_DENIAL_CHOICE,
         steps.DECIDE_DISPUTE,
         steps.PLAN_VOID,
@@ -85,6 +88,9 @@ _CANNOT = (
     batches.BatchConflict,
     voids.RefundRefused,
 )
+
+_ACTS_OF_A_LOST_HOUR = 1_000
+"""More often than this nobody has changed one work item since the copy was made."""
 
 _DELETED_WITHIN = 60.0
 """Seconds. A server that deletes nothing in this time has more wrong with it."""
@@ -184,6 +190,7 @@ class Recovery:
                 await self._forget(item.subject)
         async with self._outside.database.transaction() as tx:
             await self._raise_control_numbers(tx)
+            await raise_revisions(tx)
             counts = {"differences": len(behind), "failed": len(failed)}
             await audit.record(tx, await practice_now(tx), by, "reconcile", "temporal", counts)
         return (*before, *failed)
@@ -333,25 +340,29 @@ class Recovery:
                     await self._learn(done)
                 elif done.name in (steps.SEND_BATCH.name, steps.RECONCILE_BATCH.name):
                     await self._tell_sending(done)
-                elif done.name in _DONE_AGAIN:
+                elif done.name in _DONE_AGAIN and not await self._was_refused(done):
                     step = self._known[done.name]
                     given = await self._decoded(done.given, step.input)
-                    await self._run(done.name, given, done.run_id, done.activity_id)
+                    answer = await self._run(done.name, given, done.run_id, done.activity_id)
+                    if (refused := getattr(answer, "refused", None)) is not None:
+                        yield _not_done_again(done, refused)
                     if step is steps.CHECK_AUTHORIZATION:
                         await self.ask_after_request(given, done.run_id, done.activity_id)
             except _CANNOT as error:
-                yield Difference(
-                    "not_done_again",
-                    done.workflow_id,
-                    f"{done.name}: {type(error).__name__}",
-                    "see what it needs, and ask for it again at the workflow",
-                )
+                yield _not_done_again(done, type(error).__name__)
 
-    async def _run(self, name: str, given: Any, run_id: str = "", activity_id: str = "1") -> None:
+    async def _was_refused(self, done: _Done) -> bool:
+        """Whether people were told then that they may not decide so; today they might."""
+        if done.result is None:
+            return False
+        answer = await self._decoded(done.result, self._known[done.name].output)
+        return getattr(answer, "refused", None) is not None
+
+    async def _run(self, name: str, given: Any, run_id: str = "", activity_id: str = "1") -> Any:
         self._environment.info = replace(
             ActivityEnvironment.default_info(), workflow_run_id=run_id, activity_id=activity_id
         )
-        await self._environment.run(self._activities[name], given)
+        return await self._environment.run(self._activities[name], given)
 
     async def ask_after_request(
         self, given: steps.ClaimStep, run_id: str = "", activity_id: str = "1"
@@ -458,6 +469,21 @@ class Recovery:
                 if not found.count:
                     return
                 await asyncio.sleep(0.1)
+
+
+def _not_done_again(done: _Done, why: str) -> Difference:
+    return Difference(
+        "not_done_again",
+        done.workflow_id,
+        f"{done.name}: {why}",
+        "see what it needs, and ask for it again at the workflow",
+    )
+
+
+async def raise_revisions(tx: Transaction) -> None:
+    """No revision of a work item that a workflow may know of from the time that is lost is ever
+    given again: it would refuse whoever acts on the item, as one who saw an older one."""
+    await tx.execute(update(work_item).values(revision=work_item.c.revision + _ACTS_OF_A_LOST_HOUR))
 
 
 @dataclass(frozen=True, slots=True)
