@@ -42,7 +42,8 @@ class MadeYear:
     """Its files are in ``folder``. ``weeks`` names the sessions of each week, ``events`` is what
     the practice's people do by themselves, in order of time; ``faults`` what goes wrong at the
     clearinghouse from which moment on. ``authorizations`` are those that a payer gives by telephone
-    to whoever asks for them, by patient."""
+    to whoever asks for them, by patient; ``contracts`` follow those that end within the year, for
+    whoever asks the payers for them."""
 
     folder: Path
     starts_at: datetime
@@ -50,6 +51,7 @@ class MadeYear:
     events: tuple[dict[str, Any], ...]
     faults: tuple[tuple[datetime, dict[str, Any]], ...]
     authorizations: dict[str, dict[str, Any]]
+    contracts: list[dict[str, Any]]
 
 
 def make_year(seed: int, folder: Path, *, weeks: int) -> MadeYear:
@@ -86,6 +88,7 @@ def make_year(seed: int, folder: Path, *, weeks: int) -> MadeYear:
         events=tuple(events),
         faults=tuple(_faults(random, last)),
         authorizations=authorizations,
+        contracts=list(_renewed(practice["contracts"], last)),
     )
 
 
@@ -129,6 +132,14 @@ def _plans(plans: list[dict[str, Any]], last: date) -> Iterator[dict[str, Any]]:
             days = {"valid_from": day.isoformat(), "valid_to": until, "signed_at": signed}
             yield {**plan, "ref": f"{plan['ref']}-{number}", "modality": "group", **days}
             day, number = day + timedelta(days=90), number + 1
+
+
+def _renewed(contracts: list[dict[str, Any]], last: date) -> Iterator[dict[str, Any]]:
+    """The same again, each from the day after its last one on."""
+    for contract in contracts:
+        if contract["to"] is not None and (ends := date.fromisoformat(contract["to"])) < last:
+            begins = ends + timedelta(days=1)
+            yield {**contract, "from": begins.isoformat(), "to": None}
 
 
 def _sessions(groups: tuple[tuple[str, ...], ...], weeks: int) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ commands as anyone, on a day and in a way that the seed chooses."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk, Refused, WorkAct
 from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.base import parse
+from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
 from groupclaim.model.patient import Authorization
 from groupclaim.store import claims, ledger, work
@@ -137,8 +139,16 @@ class People:
                 parse(Authorization, given, "authorization"), by=_ONE
             )
         elif state.hold.releasable:
+            if state.hold.code == "NO_RATE" and self._made.contracts:
+                await self._renew_contracts()
             await self._release(state, now)
             self._note(now, "hold_released", session=session, patient=patient)
+
+    async def _renew_contracts(self) -> None:
+        file = json.loads((self._made.folder / "practice.json").read_text())
+        file["contracts"] += self._made.contracts
+        self._made.contracts.clear()
+        await self._desk.load(parse(PracticeFile, file, "practice"), by=_ONE)
 
     async def _release(self, state: ClaimState, now: datetime) -> None:
         hold = state.hold
