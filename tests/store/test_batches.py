@@ -449,9 +449,15 @@ async def test_whoever_is_found_absent_while_batches_are_cut_is_told_what_left(
                 told = {item.patient_id: item.sent for item in recorded.claims}
                 return told[world.patients[place]]
 
-            told, batch = await asyncio.gather(
-                found_absent(), _queue_and_cut(world, number, version, f"{version}|{place}")
-            )
+            cutting = _queue_and_cut(world, number, version, f"{version}|{place}")
+            # Each is first at times however fast the machine is; at the other times they race.
+            match place % 3:
+                case 0:
+                    batch, told = await cutting, await found_absent()
+                case 1:
+                    told, batch = await found_absent(), await cutting
+                case _:
+                    told, batch = await asyncio.gather(found_absent(), cutting)
             async with world.database.transaction() as tx:
                 sent = await sent_claim(tx, control_number(number, version)) is not None
                 assert told == sent == (batch is not None)
@@ -460,4 +466,4 @@ async def test_whoever_is_found_absent_while_batches_are_cut_is_told_what_left(
                     tx, "277CA", digest, f"{version}|{place}", accepted=False, codes="A7",
                     received_at=NOW, claim_number=number, version=version,
                 )  # fmt: skip
-    assert 0 < left < 48, "each came first at times"
+    assert 16 <= left <= 32, "each came first at times"

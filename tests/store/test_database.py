@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from groupclaim import store
 from groupclaim.store import audit, claims, ledger
 from groupclaim.store.audit import Head
-from groupclaim.store.database import Database, migrate
+from groupclaim.store.database import Database, _is_busy, migrate
 from groupclaim.store.keys import Keyring, Undecipherable
 from groupclaim.store.practice import UnknownRecord, claim_facts, read_practice
 from groupclaim.store.schema import APPEND_ONLY, audit_seal, counter, metadata, transfer
@@ -163,10 +163,18 @@ async def _write(path: Path) -> int:
 
 
 async def test_a_busy_database_is_tried_again(
-    other_writer: sqlite3.Connection, tmp_path: Path
+    other_writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.get_running_loop().call_later(0.08, other_writer.rollback)
+    refused = []
+
+    def is_busy(error: BaseException | None) -> bool:
+        refused.append(error)
+        other_writer.rollback()
+        return _is_busy(error)
+
+    monkeypatch.setattr("groupclaim.store.database._is_busy", is_busy)
     assert await _write(tmp_path) == 1
+    assert len(refused) == 1
 
 
 async def test_but_not_for_ever(other_writer: sqlite3.Connection, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from threading import Event, Timer
 
 import pytest
 
-from groupclaim.store.database import Database, migrate
+from groupclaim.store.database import BUSY_SECONDS, Database, migrate
 from groupclaim.store.keys import Keyring
 
 
@@ -33,10 +33,13 @@ async def test_a_step_cancelled_while_another_process_writes_holds_nobody_up(pat
 
     step = asyncio.create_task(_next(database))
     await asyncio.sleep(0.2)
-    Timer(3.0, end).start()
+    late = Timer(BUSY_SECONDS / 2, end)
+    late.start()
     step.cancel()
     await asyncio.sleep(0.1)
+    late.cancel()
     assert not done.is_set()
+    end()
     with pytest.raises(asyncio.CancelledError):
         await step
     assert await _next(database) == 1
