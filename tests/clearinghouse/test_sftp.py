@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,7 @@ from groupclaim.simulator.faults import FaultRules, Faults
 from groupclaim.simulator.raw_log import RawLog
 from groupclaim.simulator.world import parse_world
 from tests.simulator.conftest import WORLD, Practice
+from tests.temporal import PATIENCE_SECONDS
 
 START = datetime(2026, 2, 2, 15, tzinfo=UTC)
 PASSWORD = "a-token"
@@ -318,11 +318,21 @@ async def test_a_slow_rename_is_in_doubt_and_a_slow_enough_one_is_not(
 ) -> None:
     house.spoil("batch", "slow", seconds=0.3)
     await house.files.send_batch("837P-7.edi", batch)
-    monkeypatch.setattr(adapter, "_SEND_SECONDS", 0.5)
-    house.spoil("batch", "slow", seconds=30)
-    with pytest.raises(NoAnswer):
-        await house.files.send_batch("837P-8.edi", Practice().batch(8, Practice().claim("C3")))
+    house.spoil("batch", "slow", seconds=10 * PATIENCE_SECONDS)
+    patience = 0.5
+    while (reason := await _gave_up(house, patience, monkeypatch)) is not None:
+        # It never came to renaming: this machine takes more time for what is before it.
+        assert (reason, patience < PATIENCE_SECONDS) == ("timed_out", True)
+        patience *= 4
     assert [outcome for _, outcome in house.received()] == ["accepted", "accepted"]
+
+
+async def _gave_up(house: House, seconds: float, patch: pytest.MonkeyPatch) -> str | None:
+    """None where the sending that was given up is in doubt, else why nothing was taken."""
+    patch.setattr(adapter, "_SEND_SECONDS", seconds)
+    with pytest.raises((NoAnswer, NotTaken)) as caught:
+        await house.files.send_batch("837P-8.edi", Practice().batch(8, Practice().claim("C3")))
+    return caught.value.reason if isinstance(caught.value, NotTaken) else None
 
 
 async def test_other_bytes_than_sent_are_not_renamed(
@@ -394,12 +404,10 @@ async def test_a_server_that_says_nothing_is_given_up(
     monkeypatch.setattr(adapter, "_CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with SftpFiles(replace(house.login, port=silent.getsockname()[1])) as files:
-            began = time.monotonic()
-            with pytest.raises(NotTaken):
+            with pytest.raises(NotTaken, match="timed_out"):
                 await files.send_batch("837P-7.edi", batch)
-            with pytest.raises(Unreachable):
+            with pytest.raises(Unreachable, match="timed_out"):
                 await files.list_mailbox()
-            assert time.monotonic() - began < 5
 
 
 # --- questions that go wrong
@@ -447,10 +455,11 @@ async def test_an_acknowledgment_may_be_repeated(house: House, batch: bytes, kin
 async def test_a_slow_question_is_given_up_and_the_connection_with_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "_READ_SECONDS", 0.5)
-    house.spoil("mailbox", "slow", seconds=30)
-    with pytest.raises(Unreachable, match="timed_out"):
-        await house.files.list_mailbox()
+    house.spoil("mailbox", "slow", seconds=10 * PATIENCE_SECONDS)
+    with monkeypatch.context() as patched:
+        patched.setattr(adapter, "_READ_SECONDS", 0.5)
+        with pytest.raises(Unreachable, match="timed_out"):
+            await house.files.list_mailbox()
     assert await house.files.list_mailbox() == ()
 
 

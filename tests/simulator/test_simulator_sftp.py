@@ -274,7 +274,7 @@ def test_openssh_s_sftp_can_use_it(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert "Remote working directory: /inbound" in ended.stdout
