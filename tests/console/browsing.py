@@ -17,10 +17,12 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from tests.activities.house import SMALL
 from tests.console.visitor import PASSWORD, Practice, practice_at
+from tests.temporal import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium") or ""
 
-expect.set_options(timeout=30_000)
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 def need_chromium() -> None:
@@ -35,25 +37,21 @@ async def served(
     folder: Path, rosters: Mapping[str, tuple[str, ...]] = SMALL, *, played: bool = False
 ) -> AsyncIterator[tuple[Practice, Browser]]:
     """The practice on a port of this machine, and a browser."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    origin = f"http://127.0.0.1:{port}"
-    async with practice_at(folder, rosters, played=played, origin=origin) as practice:
-        server = uvicorn.Server(
-            uvicorn.Config(practice.app, host="127.0.0.1", port=port, log_config=None)
-        )
-        serving = asyncio.create_task(server.serve())
-        try:
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(
-                    executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-                )
-                yield practice, browser
-                await browser.close()
-        finally:
-            server.should_exit = True
-            await serving
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with practice_at(folder, rosters, played=played, origin=origin) as practice:
+            server = uvicorn.Server(uvicorn.Config(practice.app, log_config=None))
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                async with async_playwright() as playwright:
+                    browser = await playwright.chromium.launch(
+                        executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+                    )
+                    yield practice, browser
+                    await browser.close()
+            finally:
+                server.should_exit = True
+                await serving
 
 
 @asynccontextmanager
@@ -66,6 +64,7 @@ async def someone(
         color_scheme=colours,
         viewport={"width": 1280, "height": 860},
     )
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     page = await context.new_page()
     complaints: list[str] = []
 

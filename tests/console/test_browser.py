@@ -62,7 +62,7 @@ async def test_a_biller_finds_the_late_note_and_watches_the_claim_move(
         # Nothing is clicked from here on: the page looks for news by itself.
         await house.move_to(datetime.fromisoformat(signed["at"]))
         await house.from_outside(signed)
-        await expect(page.locator(".chip").first).to_have_text("ready", timeout=30_000)
+        await expect(page.locator(".chip").first).to_have_text("ready")
 
 
 async def test_a_supervisor_agrees_to_a_waiver_that_a_biller_proposes(
@@ -105,6 +105,7 @@ async def test_everything_on_the_way_to_a_claim_is_done_by_keyboard(
     context = await browser.new_context(base_url=practice.origin)
     page = await context.new_page()
     await page.goto("/sign-in")
+    await expect(page.get_by_label("Name")).to_be_focused()
     await page.keyboard.type("biller")
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
@@ -113,14 +114,18 @@ async def test_everything_on_the_way_to_a_claim_is_done_by_keyboard(
     await page.keyboard.press("Tab")
     await expect(page.get_by_text("Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")
+    await expect(page.locator("#main")).to_be_focused()
     await page.keyboard.press("j")
     await page.keyboard.press("x")
     await expect(page.locator("tr.chosen input:checked")).to_have_count(1)
     # What is chosen stays chosen while the list looks for news.
-    await page.wait_for_timeout(6000)
+    await page.evaluate(
+        "new Promise(done => document.addEventListener('htmx:beforeRequest', done, {once: true}))"
+    )
     await expect(page.locator("tr.chosen input:checked")).to_have_count(1)
     await page.keyboard.press("a")
     await expect(page.get_by_role("cell", name="biller").first).to_be_visible()
+    await page.wait_for_load_state()  # the new page listens to keys
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/claims/*")

@@ -169,6 +169,7 @@ async def typed_in(browser: Browser, practice: Practice, name: str) -> Page:
     page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     await page.goto("/sign-in")
+    await expect(page.get_by_label("Name")).to_be_focused()
     await page.keyboard.type(name)
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)
