@@ -13,6 +13,7 @@ import math
 import os
 import re
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
@@ -42,6 +43,7 @@ from tests.activities.house import KEYRING, House
 from tests.activities.test_sample_practice import run_to_the_end
 from tests.deploy.tools import DEPLOY, PROMETHEUS, program
 from tests.postgres import NoPostgres, postgres_server
+from tests.temporal import PATIENCE_SECONDS
 from worker import exporter, telemetry
 from worker.embedded import Process, free_port
 from worker.plugin import StepInterceptor
@@ -317,9 +319,15 @@ async def test_a_panel_says_what_sql_says_of_the_store(watched: Watched, title: 
         rows = connection.execute(text(EQUAL[title])).all()
     engine.dispose()
     expected = {frozenset(str(x) for x in row[:-1]): float(row[-1]) for row in rows}
-    found = await asyncio.to_thread(watched.ask, "query", query=as_asked(item))
-    told = {frozenset(one["metric"].values()): float(one["value"][1]) for one in found}
-    assert told == expected != {}
+    assert expected != {}
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:  # until what was planted last has been read from the store, and scraped
+        found = await asyncio.to_thread(watched.ask, "query", query=as_asked(item))
+        told = {frozenset(one["metric"].values()): float(one["value"][1]) for one in found}
+        if told == expected or time.monotonic() > until:
+            break
+        await asyncio.sleep(0.5)
+    assert told == expected
 
 
 # --- SQL panels

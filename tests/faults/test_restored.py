@@ -28,6 +28,7 @@ from tests.faults.extent import whole
 from tests.faults.wire import accepted_versions
 from tests.postgres import binary
 from tests.store.conftest import postgres
+from tests.temporal import PATIENCE_SECONDS
 from worker import recovery_commands
 from worker.practice_time import PracticeTime
 from worker.process import SettingsRefused
@@ -290,10 +291,11 @@ async def test_claims_being_taken_back_are_brought_back(
 
 async def until_taken_back(practice: Playing, claims: int) -> None:
     """Until so many claims are being taken back."""
-    while True:
-        if (await stages(practice))["void"] == claims:
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if (await stages(practice))["void"] == claims:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def happen(practice: Playing) -> None:

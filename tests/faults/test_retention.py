@@ -24,6 +24,7 @@ from groupclaim.store import people
 from tests.console.visitor import ORIGIN, PASSWORD, Browser, WallClock
 from tests.faults.burst import Playing, Watch, playing
 from tests.faults.test_restored import play_on, stages
+from tests.temporal import PATIENCE_SECONDS
 from worker.summary import claim_page
 from workflows import claim
 
@@ -44,7 +45,7 @@ async def forget_all_that_has_ended(client: Client) -> int:
                 ),
             )
         )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if not (await client.count_workflows(_ENDED)).count:
                 return len(ended)

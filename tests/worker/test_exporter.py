@@ -16,6 +16,7 @@ from groupclaim.store import audit, watch
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, load_world, paid, payment, post, send_all
+from tests.temporal import PATIENCE_SECONDS
 from worker.embedded import free_port
 from worker.exporter import Exporter, run_exporter
 from worker.settings import Settings
@@ -48,11 +49,12 @@ async def test_prometheus_gets_what_stands_in_the_store(tmp_path: Path) -> None:
         answer: bytes = urllib.request.urlopen(address).read()
         return answer.decode()
 
-    while "groupclaim_claims{" not in text or "sent_to_cash_seconds_count" not in text:
-        await asyncio.sleep(0.05)
-        assert not running.done()
-        with contextlib.suppress(OSError):
-            text = await asyncio.to_thread(scraped)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while "groupclaim_claims{" not in text or "sent_to_cash_seconds_count" not in text:
+            await asyncio.sleep(0.05)
+            assert not running.done()
+            with contextlib.suppress(OSError):
+                text = await asyncio.to_thread(scraped)
     stop.set()
     await running
     assert "# TYPE groupclaim_payer_decisions_total counter" in text
