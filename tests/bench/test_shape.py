@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from tests.bench import bare
 from tests.bench.shape import FIRST_PASS, recorded
+from tests.temporal import PATIENCE_SECONDS
 from worker.process import worker_settings
 
 SAME = (
@@ -80,7 +81,7 @@ async def test_the_bare_engine_repeats_it(client: Client, task_queue: str, tmp_p
 
 async def _timers(handle: object, number: int) -> None:
     """Return when the claim has set so many timers: it waits for the next signal."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             history = await handle.fetch_history()  # type: ignore[attr-defined]
             started = sum(

@@ -157,7 +157,7 @@ class Watched:
 
     def ask(self, path: str, **parameters: str) -> Any:
         address = f"{self.prometheus}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
             return json.loads(answer.read())["data"]["result"]
 
 

@@ -352,7 +352,9 @@ async def test_live_process_loses_connections_stops_cleanly_and_remembers(
 ) -> None:
     content = practice.batch(1, practice.claim("C1A"))
     with _process(tmp_path, world_facts, "--clock", START) as (process, address):
-        async with httpx2.AsyncClient(base_url=address, headers=PRACTICE) as client:
+        async with httpx2.AsyncClient(
+            base_url=address, headers=PRACTICE, timeout=PATIENCE_SECONDS
+        ) as client:
             await _set_faults(
                 client,
                 {"on": "batch", "kind": "drop_before", "times": 1},
@@ -375,7 +377,9 @@ async def test_live_process_loses_connections_stops_cleanly_and_remembers(
         assert errors == b""
 
     with _process(tmp_path, world_facts, "--clock", START) as (process, address):
-        async with httpx2.AsyncClient(base_url=address, headers=PRACTICE) as client:
+        async with httpx2.AsyncClient(
+            base_url=address, headers=PRACTICE, timeout=PATIENCE_SECONDS
+        ) as client:
             health = (await client.get("/control/health", headers=CONTROL)).json()
             assert health["now"] == "2026-02-17T06:00:00+00:00"
             assert await _listing(client) == files[1:]

@@ -229,7 +229,7 @@ async def test_both_ways_lead_to_one_clearinghouse_that_remembers(
             with pytest.raises(asyncssh.SFTPFailure, match="DuplicateInterchange"):
                 await client.rename("inbound/b2.edi.part", "inbound/b2.edi")
         address = f"http://127.0.0.1:{ports['port']}"
-        async with httpx2.AsyncClient(base_url=address) as http:
+        async with httpx2.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS) as http:
             token = {"Authorization": "Bearer practice-token"}
             listed = (await http.get("/batches", headers=token)).json()["interchanges"]
             assert [one["name"] for one in listed] == ["b1.edi"]

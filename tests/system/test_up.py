@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from tests.system.scenarios import CHECKOUT, SAMPLES
+from tests.temporal import PATIENCE_SECONDS
 from worker.embedded import free_port
 
 
@@ -79,7 +80,9 @@ class House:
         assert f"console        {self.console}" in self.log.read_text()
         name, password = printed.groups()
         own = f"{password} and more"
-        browser = httpx2.Client(base_url=self.console, follow_redirects=True, timeout=30)
+        browser = httpx2.Client(
+            base_url=self.console, follow_redirects=True, timeout=PATIENCE_SECONDS
+        )
         sign_in = {"name": name, "password": password}
         first = browser.post("/sign-in", data=sign_in)
         assert "Your password" in first.text
@@ -92,7 +95,7 @@ class House:
 
     def stop(self) -> int:
         self._up.send_signal(signal.SIGTERM)
-        return self._up.wait(60)
+        return self._up.wait(2 * PATIENCE_SECONDS)  # five processes, one after the other
 
     def children(self) -> list[int]:
         mine = str(self.folder).encode()
@@ -115,7 +118,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp_path_factory.mktemp("up"))
     yield house
     assert house.stop() == 0
-    house.wait_for(lambda: house.children() == [], "every process stopped", 20)
+    house.wait_for(lambda: house.children() == [], "every process stopped", PATIENCE_SECONDS)
 
 
 def attendance(folder: Path, *participants: dict[str, Any]) -> str:
@@ -217,12 +220,13 @@ def test_console_and_metrics_are_served(house: House) -> None:
     board = browser.get("/?code=NOTE_UNSIGNED").text
     assert held["claim_number"] in board
     assert "clinician: sign the note" in browser.get(f"/claims/{held['claim_number']}").text
-    worked = httpx2.get(f"http://127.0.0.1:{house.metrics_port}/metrics").text
-    assert 'groupclaim_steps_total{outcome="done",step="check_eligibility"}' in worked
-    stands = f"http://127.0.0.1:{house.exporter_port}/metrics"
-    house.wait_for(
-        lambda: "groupclaim_claims{" in httpx2.get(stands).text, "the exporter's figures"
-    )
+    with httpx2.Client(timeout=PATIENCE_SECONDS) as prometheus:
+        worked = prometheus.get(f"http://127.0.0.1:{house.metrics_port}/metrics").text
+        assert 'groupclaim_steps_total{outcome="done",step="check_eligibility"}' in worked
+        stands = f"http://127.0.0.1:{house.exporter_port}/metrics"
+        house.wait_for(
+            lambda: "groupclaim_claims{" in prometheus.get(stands).text, "the exporter's figures"
+        )
 
 
 def test_a_practice_that_is_played_moves_on_the_board_within_a_minute(tmp_path: Path) -> None:
@@ -247,7 +251,7 @@ def test_a_practice_that_is_played_moves_on_the_board_within_a_minute(tmp_path: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert (again.returncode, "start it with --play" in again.stderr) == (3, True), again.stderr
 

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from groupclaim.console.access import Permission
 from groupclaim.store import api_keys
 from tests.console.visitor import practice_at
+from tests.temporal import PATIENCE_SECONDS
 
 _EXAMPLES = 15
 
@@ -66,6 +67,7 @@ def _try_all(address: str, token: str) -> int:
                 headers["idempotency-key"] = uuid4().hex
             case.call_and_validate(
                 headers=headers,
+                timeout=PATIENCE_SECONDS,
                 checks=[
                     not_a_server_error,
                     status_code_conformance,
