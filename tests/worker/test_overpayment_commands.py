@@ -6,7 +6,6 @@ there: the 42.00 must be back within 60 days, by 21 April. Claims are only told;
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -15,7 +14,6 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import text, update
 from temporalio.client import Client
-from typer.testing import CliRunner
 
 from activities.front_desk import FrontDesk
 from groupclaim.lifecycle.events import FactLearned
@@ -27,8 +25,9 @@ from groupclaim.store.schema import claim
 from tests.activities.house import Switchboard
 from tests.store.world import NOW, World, paid, payment, post
 from tests.worker.kept import sent, within
+from tests.worker.test_books_commands import run
+from tests.worker.test_cash_commands import say
 from worker import cli, overpayment_commands
-from worker.cli import application
 from worker.settings import Settings
 from worker.terminal import books
 
@@ -74,19 +73,6 @@ async def _paid_and_untrue(database: Database) -> World:
 @pytest.fixture
 def number(settings: Settings, told: Switchboard) -> str:
     return within(settings, _paid_and_untrue).claims[0]
-
-
-def run(*arguments: str) -> Any:
-    result = CliRunner().invoke(application, [*arguments, "--json"])
-    assert result.exit_code == 0, result.output
-    return json.loads(result.output)
-
-
-def say(*arguments: str, code: int = 0) -> str:
-    """What a person reads, on one line."""
-    result = CliRunner().invoke(application, arguments)
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def facts(told: Switchboard) -> list[tuple[str, Fact]]:
