@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from worker.embedded import free_port
 
 _START_SECONDS = 60
 _MEMORY = Path("/dev/shm")
@@ -53,7 +54,7 @@ class PostgresServer:
                 **_as(self._user),
             )
         )
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"postgresql://test@127.0.0.1:{self._port}/postgres"
 
     @property
@@ -147,13 +148,6 @@ def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
 def _check(done: subprocess.CompletedProcess[str]) -> None:
     if done.returncode != 0:
         raise NoPostgres(f"initdb failed: {done.stderr.strip()[-500:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

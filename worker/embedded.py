@@ -35,6 +35,7 @@ from worker.settings import Settings
 from workflows import search
 
 _START_SECONDS = 60
+_PORTS = range(20_000, 32_768)
 _PR_SET_PDEATHSIG = 1
 
 _SERVER_KEYS = {
@@ -52,20 +53,22 @@ class StartFailed(RuntimeError):
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port of this machine on which nobody listens. It is none of those that the kernel gives
+    away by itself, from 32768 on: another process could have it before somebody listens here, or
+    while a server that listened is away."""
+    for port in secrets.SystemRandom().sample(_PORTS, 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise StartFailed(f"no free port from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 def _free(address: str) -> int:
     """The port of ``address`` where it is this machine's and free, else any that is."""
-    port = urlsplit(address).port or 0
-    try:
-        with socket.create_server(("127.0.0.1", port)) as listener:
-            found: int = listener.getsockname()[1]
-            return found
-    except OSError:
-        return free_port()
+    port = urlsplit(address).port
+    if port is not None:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    return free_port()
 
 
 def temporal_binary() -> str:
