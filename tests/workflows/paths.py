@@ -544,10 +544,15 @@ async def inbound_acknowledgments(scene: Scene, name: str) -> Handles:
     return {"inbound_acknowledgments": handle}
 
 
+def first_payment_of(name: str) -> int:
+    """The first of ten numbers that are no other name's: a server posts each payment once."""
+    return crc32(name.encode()) * 10
+
+
 async def inbound_payments(scene: Scene, name: str) -> Handles:
     """Three payments: one posted, one suspended, one already being posted by another file."""
     outside = scene.outside
-    first = int.from_bytes(name[-4:].encode(), "big") * 10
+    first = first_payment_of(name)
     outside.answer(steps.READ_FILE, steps.FileContents(acknowledgments=0, payments=3, problems=0))
     outside.answer(
         steps.REGISTER_REMITTANCES,

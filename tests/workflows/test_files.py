@@ -62,7 +62,7 @@ async def test_a_payment_that_fails_keeps_no_other_from_being_posted(
 ) -> None:
     """The file stands as a problem; started again, it does what is left and is acknowledged."""
     outside = scene.outside
-    first = int.from_bytes(number[-4:].encode(), "big") * 10
+    first = paths.first_payment_of(number)
     three = steps.Remittances(new=(first, first + 1, first + 2), repeated=0)
     broken = ApplicationError("of other content", type=steps.INVALID, non_retryable=True)
     payments = steps.FileContents(acknowledgments=0, payments=3, problems=0)
