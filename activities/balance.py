@@ -12,23 +12,27 @@ from activities.coordination import NextPayer, next_payer, owes_nothing
 from activities.on_file import LOOK_AGAIN, REFUND_DUE, OnFile, on_file, refund_deadline
 from activities.outside import Outside, performs
 from groupclaim.lifecycle.events import BalanceSettled
-from groupclaim.lifecycle.state import Consent
+from groupclaim.lifecycle.state import ClaimState, Consent
+from groupclaim.lifecycle.transition import held_back
 from groupclaim.model.approval import Decision
 from groupclaim.model.finding import Finding, Severity
 from groupclaim.model.money import Cents
 from groupclaim.model.session import Attendance
 from groupclaim.policy.patient_rights import patient_rights
 from groupclaim.rules.attendance import not_billable_reason
-from groupclaim.rules.coding import main_code
+from groupclaim.rules.coding import code_claim, main_code
 from groupclaim.rules.coordination import Decided, not_collectible
 from groupclaim.rules.pricing import fee_in_force
 from groupclaim.store import (
     approvals,
     audit,
+    authorizations,
     claims,
     coordination,
     ledger,
+    practice,
     remittances,
+    voids,
     work,
 )
 from groupclaim.store.database import Reading, Transaction
@@ -50,7 +54,10 @@ class BalanceDesk:
             await _spare(tx, step, found, decided.get(1))
             if step.consent is not None:
                 await _carry_out(tx, step, step.consent, found.now)
-            following = await next_payer(self._outside, tx, step, found, decided)
+            waited_for = not step.given_up or step.given_up in decided
+            following = (
+                await next_payer(self._outside, tx, step, found, decided) if waited_for else None
+            )
             share = not_collectible(payments) if following is None else Cents(0)
             await ledger.give_up_share(tx, step.claim_number, share, found.now)
             left = await ledger.balance(tx, step.claim_number)
@@ -77,17 +84,25 @@ class BalanceDesk:
 
     @performs(steps.RECORD_WRITE_OFF)
     async def record_write_off(self, decision: steps.ClaimWriteOff) -> steps.DecisionRecorded:
-        """Give up what a payer owes that never decided, once: by who may, when its time has passed.
-        It is the practice's loss; nothing of it becomes the patient's."""
+        """Give up, once, what a payer owes that never decided, or a claim that can be sent no more:
+        by who may, when its time has passed. It is the practice's loss; nothing of it becomes the
+        patient's."""
         number = decision.claim_number
         async with self._outside.database.transaction() as tx:
             found = await on_file(self._outside, tx, number, decision.version)
             key = f"write_off|{number}|{decision.request}"
-            if await claims.has_event(tx, key):
-                return steps.DecisionRecorded(at=found.now)
             await ledger.lock_claim(tx, number)
-            left = (await ledger.balance(tx, number)).payer_open
-            refused = await _still_decides(tx, decision, found, left)
+            state = await claims.load_state(tx, number)
+            back = held_back(state)
+            unsent = back and state.payer == 1 and not await voids.has_left(tx, number)
+            if await claims.has_event(tx, key):
+                return steps.DecisionRecorded(at=found.now, unsent=unsent)
+            left = await self._given_up(tx, state, found)
+            refused = (
+                await _may_still_be_sent(tx, state, found)
+                if back
+                else await _still_decides(tx, decision, state, found, left)
+            )
             if refused is None:
                 refused = await approvals.refusal(
                     tx,
@@ -111,8 +126,25 @@ class BalanceDesk:
                     "second": decision.second,
                 },
             )  # fmt: skip
-            await ledger.write_off(tx, number, left, f"undecided|{decision.version}", found.now)
-        return steps.DecisionRecorded(at=found.now)
+            await _book_loss(tx, state, f"undecided|{decision.version}", unsent, found.now)
+        return steps.DecisionRecorded(at=found.now, unsent=unsent)
+
+    async def _given_up(self, reading: Reading, state: ClaimState, found: OnFile) -> Cents:
+        """What is lost with a claim that is given up: what is open with its payer, or what the
+        patient was left with and the next payer was to pay; of one that was never charged, what it
+        would charge."""
+        number = state.claim_number
+        open_now = await ledger.balance(reading, number)
+        if state.payer > 1:
+            return Cents(open_now.payer_open + await ledger.patient_share(reading, number))
+        if open_now.charge or not held_back(state):
+            return open_now.payer_open
+        usual = await practice.usual_charge(reading, number)
+        if found.billed is None:
+            return usual
+        outside = self._outside
+        coded = code_claim(found.facts, found.billed.policy, outside.fees, edits=outside.edits)
+        return max(usual, Cents(sum(line.charge for line in coded.lines)))
 
     async def _credit_told(
         self, step: steps.ClaimStep, found: OnFile, left: ledger.Balance
@@ -137,8 +169,44 @@ class BalanceDesk:
         return deadline.next_alert(found.now) or found.now + LOOK_AGAIN
 
 
+async def _book_loss(
+    tx: Transaction, state: ClaimState, key: str, unsent: bool, at: datetime
+) -> None:
+    """The ledger of a claim that is given up. What no payer has is charged no longer, so that
+    nothing of it is owed; of what one has, all that is open is written off."""
+    number = state.claim_number
+    if unsent:
+        await voids.close_account(tx, number, at)
+        await authorizations.release(tx, number, at)
+        return
+    if state.payer > 1:
+        # What the payers before left to the patient was this one's to pay.
+        await ledger.take_from_patient(tx, number, key, at)
+    left = (await ledger.balance(tx, number)).payer_open
+    await ledger.write_off(tx, number, Cents(max(0, left)), key, at)
+
+
+async def _may_still_be_sent(reading: Reading, state: ClaimState, found: OnFile) -> str | None:
+    """Why a held claim is not to be given up yet; None once no first claim may come any more. A
+    later payer's claim has no limit that is counted from the session: people decide when."""
+    if state.payer > 1:
+        return None
+    if await remittances.claim_payments(reading, state.claim_number):
+        return "its payer has decided: it is given up with its denial"
+    if found.billed is None:
+        return "whose filing limit counts is not known: no coverage, or no policy of its payer"
+    limit = found.billed.deadlines.filing_limit(found.facts.service_date)
+    if found.now <= limit.at:
+        return f"it may still be sent until {limit.at:%Y-%m-%d} ({limit.working})"
+    return None
+
+
 async def _still_decides(
-    reading: Reading, decision: steps.ClaimWriteOff, found: OnFile, left: Cents
+    reading: Reading,
+    decision: steps.ClaimWriteOff,
+    state: ClaimState,
+    found: OnFile,
+    left: Cents,
 ) -> str | None:
     """Why what is open is not to be given up yet; None once the payer's own time has passed. What
     it said of an earlier version is no decision on this one."""
@@ -147,10 +215,9 @@ async def _still_decides(
     decided = await remittances.claim_payments(reading, decision.claim_number)
     if any(payment.version in (None, decision.version) for payment in decided):
         return "its payer has decided meanwhile"
-    since = (await claims.load_state(reading, decision.claim_number)).since
-    if found.billed is None or since is None:
+    if found.billed is None or state.since is None:
         return None
-    expected = found.billed.deadlines.remittance(since)
+    expected = found.billed.deadlines.remittance(state.since)
     if found.now < expected.at:
         return f"its payer may still decide until {expected.at:%Y-%m-%d} ({expected.working})"
     return None

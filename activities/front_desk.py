@@ -527,8 +527,8 @@ class FrontDesk:
         second: str | None = None,
         request: str | None = None,
     ) -> dict[str, Any]:
-        """Give up what the payer of a claim owes and never decided; the patient owes nothing of
-        it."""
+        """Give up what the payer of a claim owes and never decided, or was never sent in time; the
+        patient owes nothing of it."""
         progress: claim.ClaimStanding = await self._update(
             claim.workflow_id(number),
             "write_off",

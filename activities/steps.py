@@ -136,7 +136,8 @@ ACT_ON_ITEM = Step("act_on_item", ItemAct, ItemActed, DATABASE)
 
 class ClaimStep(Message):
     """What a claim's step needs to know beyond the store. ``sequence`` makes its effects unique;
-    ``since``: when the claim came to its stage, told where a term runs from that day."""
+    ``since``: when the claim came to its stage, told where a term runs from that day.
+    ``given_up``: the place of a payer that is waited for no more."""
 
     claim_number: str
     sequence: int
@@ -149,6 +150,7 @@ class ClaimStep(Message):
     consent: Consent | None = None
     follow_ups: int = 0
     since: Instant | None = None
+    given_up: int = 0
 
 
 class ClaimProgress(Message):
@@ -193,7 +195,8 @@ class ClaimDecision(Message):
 
 
 class ClaimWriteOff(Message):
-    """A person gives up what the payer of ``version`` owes and never decided; ``second`` agreed.
+    """A person gives up what the payer of ``version`` owes and never decided, or what was never
+    sent; ``second`` agreed.
     ``request`` is the same when the same click comes twice."""
 
     claim_number: str
@@ -205,10 +208,12 @@ class ClaimWriteOff(Message):
 
 
 class DecisionRecorded(Message):
-    """``refused``: why who decided may not, and who may; nothing was decided then."""
+    """``refused``: why who decided may not, and who may; nothing was decided then. ``unsent``: of
+    what was given up no payer has anything."""
 
     at: Instant
     refused: str | None = None
+    unsent: bool = False
 
 
 CHECK_ELIGIBILITY = Step(

@@ -634,12 +634,16 @@ def claim_release(
 @claim.command("write-off")
 def claim_write_off(
     claim: str,
-    reason: Annotated[str, typer.Option(help="why nothing more is to be had of the payer")],
+    reason: Annotated[str, typer.Option(help="why nothing is to be had of the payer")],
     by: Annotated[str, typer.Option(help="who decides")],
     second: Annotated[str | None, typer.Option(help="who else agrees, above the limit")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Give up what a payer owes that never decided a claim, once its own time has passed.
+
+    Or a claim that is held and was never sent, or refused at the door, once its filing limit has
+    passed (it ends not billable, TIMELY_FILING); or what a second payer was to pay, once its time
+    has passed or its claim cannot be made.
 
     By whom the practice's approval limits say. It is a loss of the practice: the patient owes
     nothing of it, and what they have paid goes back. What a payer has denied is given up with

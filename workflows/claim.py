@@ -115,6 +115,7 @@ class ClaimWorkflow(ActedOn):
                 consent=state.consent,
                 follow_ups=state.follow_ups,
                 since=state.since if step is Step.PLAN_VOID else None,
+                given_up=state.given_up,
             ),
         )
         return result
@@ -303,7 +304,9 @@ class ClaimWorkflow(ActedOn):
                 )
                 if recorded.refused is not None:
                     raise not_approved(recorded.refused)
-                self._inbox.append(events.WrittenOff(at=recorded.at, key=key))
+                self._inbox.append(
+                    events.WrittenOff(at=recorded.at, key=key, unsent=recorded.unsent)
+                )
                 await workflow.wait_condition(lambda: key in self._state.seen)
             finally:
                 self._writing_off = False

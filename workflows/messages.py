@@ -52,8 +52,8 @@ class ReleaseHold(Message):
 
 
 class WriteOff(Message):
-    """A person's word that nothing more is to be had of a payer that never decided; ``second``
-    agrees."""
+    """A person's word that nothing more is to be had of a payer that never decided, or that can be
+    sent nothing any more; ``second`` agrees."""
 
     by: str
     reason: str

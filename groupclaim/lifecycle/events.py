@@ -253,9 +253,11 @@ class LookAgainAsked(Event):
 
 
 class WrittenOff(Event):
-    """A person has given up what a payer that never decided owes; the ledger shows it by then."""
+    """A person has given up what a payer that never decided owes; the ledger shows it by then.
+    ``unsent``: no payer has anything of it, and its filing limit has passed."""
 
     kind: Literal["written_off"] = "written_off"
+    unsent: bool = False
 
 
 class DeadlinePassed(Event):

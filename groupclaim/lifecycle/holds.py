@@ -387,7 +387,7 @@ HOLDS: dict[str, HoldKind] = {
         "biller: the filing limit has passed",
         "release with a reason: proof that it was filed in time, or an exception",
         repair="Find the 999 or 277CA that proves timely filing or the payer's exception; else "
-        "propose a write-off. The patient owes nothing of it.",
+        "give it up: `groupclaim claim write-off`. The patient owes nothing of it.",
         two_people=True,
     ),
     "CLAIM_REFUSED": HoldKind(

@@ -110,6 +110,7 @@ class ClaimState(Message):
     ``denial``: the number of the denial that is being worked, 0 when none is.
     ``note_signed``: that has been told, perhaps before anyone said who came. ``consent`` belongs to
     the step under way alone: money that is open later is asked about anew.
+    ``given_up``: the place of a payer that has not decided and is waited for no more, 0 for none.
     ``payer``: whose turn it is, in the order of the coverages: 1 is billed first, 2 for what the
     first has left to the patient, 0 where the patient alone pays. ``sequence`` counts events taken.
     ``resume`` is the step under way: a claim taken up again, after continue-as-new or from the
@@ -130,6 +131,7 @@ class ClaimState(Message):
     version: int = 0
     frequency: str = "1"
     payer: int = 1
+    given_up: int = 0
     cause: str | None = None
     denial: int = 0
     corrections: tuple[str, ...] = ()
@@ -143,6 +145,9 @@ class ClaimState(Message):
     def ended(self) -> bool:
         return self.stage in ENDED and self.resume is None and self.hold is None
 
+
+NEVER_FILED = "TIMELY_FILING"
+"""Why a claim is not billable that was given up after its filing limit had passed."""
 
 CARD_ANNOUNCED = "CARD_ANNOUNCED"
 """Why a claim waits whose patient is told before their card is charged."""

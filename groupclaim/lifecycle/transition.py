@@ -52,6 +52,7 @@ from groupclaim.lifecycle.holds import HOLDS
 from groupclaim.lifecycle.state import (
     CARD_ANNOUNCED,
     ENDED,
+    NEVER_FILED,
     ClaimState,
     Consent,
     Fact,
@@ -270,6 +271,8 @@ def _attendance_recorded(state: ClaimState, event: AttendanceRecorded) -> Answer
         return _wait(known, Stage.NOT_BILLABLE, event, reason=reason, due_at=None)
     if state.stage is Stage.VOID:
         return _taken_back(known)
+    if state.stage is Stage.NOT_BILLABLE and state.reason == NEVER_FILED:
+        return known, ()
     if state.stage is Stage.NOT_BILLABLE:
         return _go(known, Step.CHECK_ELIGIBILITY, payer=1)
     if state.stage is Stage.ATTENDANCE:
@@ -475,6 +478,7 @@ def _void_planned(state: ClaimState, event: VoidPlanned) -> Answer:
             "frequency": "1",
             "payer": 1,
             "cause": None,
+            "given_up": 0,
         }
     )
     if event.next == "done" and event.rebill:
@@ -681,23 +685,42 @@ def _look_again_asked(state: ClaimState, event: LookAgainAsked) -> Answer:
     return state.model_copy(update={"due_at": None, "resume": step, "stage": stage}), (step,)
 
 
+_HELD_BACK = (Stage.ELIGIBILITY, *_BEFORE_BUILD, Stage.CLAIM_BUILD, Stage.CORRECTION)
+"""Where a claim may be held that no payer has, or none any more."""
+
+
 def write_off_refused(state: ClaimState) -> str | None:
-    """Why what the payer owes cannot be given up without its decision, for people; None where it
-    can. What a payer has decided is given up with its denial, or with its shortfall."""
+    """Why a claim cannot be given up without its payer's decision, for people; None where it can:
+    while its payer decides, or while a hold keeps it from being sent. What a payer has decided is
+    given up with its denial, or with its shortfall."""
+    hold = state.hold
     if state.resume is not None:
         return "it is being looked at just now"
-    if state.stage not in _ON_THE_WIRE:
-        return "it does not wait for a payer's decision"
-    if state.payer > 1:
+    if state.stage in _ON_THE_WIRE:
+        return None
+    if hold is None or state.payer == _NOBODY or state.stage not in _HELD_BACK:
+        return "it does not wait for a payer's decision, and nothing keeps it from being sent"
+    if state.denial:
+        return "its denial is being worked: it is given up there (`groupclaim denial decide`)"
+    if _stands(hold):
+        return f"{hold.code} is decided first"
+    if state.payer > 1 and state.stage is not Stage.CLAIM_BUILD:
         return "the payer before has decided on it: what is open is for the next, or the patient"
     return None
+
+
+def held_back(state: ClaimState) -> bool:
+    """Whether it is not with its payer, and is held before it gets there (again)."""
+    return state.stage in _HELD_BACK
 
 
 def _written_off(state: ClaimState, event: WrittenOff) -> Answer:
     """What is left then, as a copay that is nobody's due now, is seen in the balance."""
     if write_off_refused(state) is not None:
         return _ignored(state, event)
-    return _go(state, Step.SETTLE_BALANCE)
+    if event.unsent:
+        return _go(state, Step.SETTLE_BALANCE, stage=Stage.NOT_BILLABLE, reason=NEVER_FILED)
+    return _go(state, Step.SETTLE_BALANCE, given_up=state.payer)
 
 
 def _status_asked(state: ClaimState, event: StatusAsked) -> Answer:

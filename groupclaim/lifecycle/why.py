@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groupclaim.lifecycle.holds import HOLDS
-from groupclaim.lifecycle.state import CARD_ANNOUNCED, ClaimState, Stage
+from groupclaim.lifecycle.state import CARD_ANNOUNCED, NEVER_FILED, ClaimState, Stage
 from groupclaim.model.base import Instant, Message
 
 _WAITS: dict[Stage, tuple[str, str, str]] = {
@@ -120,7 +120,9 @@ def _why(state: ClaimState) -> Why:
             since=state.since,
             next_step="none",
             next_at=None,
-            released_by="a corrected attendance or a later remittance takes it up again",
+            released_by="nothing: it was given up once its filing limit had passed"
+            if state.reason == NEVER_FILED
+            else "a corrected attendance or a later remittance takes it up again",
             otherwise="it stays as it is",
         )
     if state.stage in _WAITS:

@@ -120,7 +120,7 @@ def check_filing(
             severity=Severity.BLOCK,
             sentence=f"The filing limit passed on {limit.at:%Y-%m-%d} ({limit.working}).",
             fix="Find the 999 or 277CA that proves timely filing, or the payer's exception; else "
-            "propose a write-off. The patient owes nothing of it.",
+            "give it up (`groupclaim claim write-off`). The patient owes nothing of it.",
             evidence=(claim_number,),
             hold="TIMELY_FILING",
             releasable=True,

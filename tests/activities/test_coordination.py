@@ -26,7 +26,7 @@ from groupclaim.model.claim import ClaimVersion
 from groupclaim.model.identity import control_number
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.money import Cents
-from groupclaim.store import claims, files, ledger, patient_account, practice, remittances
+from groupclaim.store import audit, claims, files, ledger, patient_account, practice, remittances
 from groupclaim.store.schema import claim_version
 from groupclaim.x12.parts import Adjustment
 from groupclaim.x12.remittance import ClaimPayment, LinePayment, Payment, PaymentParty
@@ -286,6 +286,107 @@ async def test_a_first_payer_that_changes_its_decision_has_the_next_corrected(de
     assert (version.payer_sequence, version.frequency) == (2, "7")
     assert version.original_reference == "ICN22"
     assert version.prior[0].paid == 2497
+
+
+async def _gives_up(desk: Desk, request: str = "click-1") -> steps.DecisionRecorded:
+    """As a person does at the console; the claim is told of it unless it is refused."""
+    what = steps.ClaimWriteOff(
+        claim_number=desk.claim, version=desk.state.version, by="R. Lee",
+        reason="no answer to three calls", request=request,
+    )  # fmt: skip
+    done: steps.DecisionRecorded = await desk.house.perform(steps.RECORD_WRITE_OFF, what)
+    if done.refused is None:
+        event = events.WrittenOff(at=done.at, key=f"write_off:{request}", unsent=done.unsent)
+        await desk.house.happens(desk.claim, event)
+    return done
+
+
+async def _given_up(desk: Desk) -> list[tuple[str, object]]:
+    async with desk.house.database.reading() as reading:
+        return [
+            (entry.actor, entry.detail["cents"])
+            for entry in await audit.entries(reading, desk.claim)
+            if entry.action == "write_off_claim"
+        ]
+
+
+async def _passes(desk: Desk, days: int) -> None:
+    await desk.house.move_to(await desk.house.clock.now() + timedelta(days=days))
+
+
+async def test_what_a_second_payer_never_decides_is_given_up_after_its_time(desk: Desk) -> None:
+    await desk.primary_pays()
+    await desk.goes_out()
+    early = await _gives_up(desk)
+    assert "its payer may still decide until" in (early.refused or "")
+    assert (await desk.balance()).patient_open == 617
+    await _passes(desk, 60)
+    done = await _gives_up(desk)
+    assert (done.refused, done.unsent) == (None, False)
+    # The 20 % that Medicare left was Medicaid's to pay: the practice's loss, not the patient's.
+    assert await _given_up(desk) == [("R. Lee", 617)]
+    assert (desk.state.ended, desk.state.stage) == (True, Stage.CLOSED)
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
+    again = await _gives_up(desk, "click-2")
+    assert again.refused == "nothing is open with its payer"
+    # What people put on file later does not have it wait for that payer again.
+    now = await desk.house.clock.now()
+    await desk.house.happens(desk.claim, events.FactLearned(at=now, fact="coverage"))
+    assert desk.state.stage is Stage.CLOSED
+
+
+async def test_what_the_patient_paid_for_a_second_payer_goes_back(desk: Desk) -> None:
+    await desk.primary_pays()
+    await desk.goes_out()
+    async with desk.house.database.transaction() as tx:
+        now = await desk.house.clock.now()
+        await ledger.book_patient_payment(tx, desk.claim, Cents(200), "R7", now)
+    await _passes(desk, 60)
+    await _gives_up(desk)
+    assert await _given_up(desk) == [("R. Lee", 617)]
+    assert desk.state.hold is not None
+    assert desk.state.hold.code == "REFUND_DUE"
+    assert (await desk.balance()).patient_open == -200
+
+
+async def test_a_second_payer_that_pays_after_all_is_looked_at(desk: Desk) -> None:
+    await desk.primary_pays()
+    await desk.goes_out()
+    await _passes(desk, 60)
+    await _gives_up(desk)
+    await desk.post(2, 617, ("OA", "23", 5383), status="2")
+    assert desk.state.hold is not None
+    assert desk.state.hold.code == "OVERPAYMENT_REVIEW"  # more than is open: it was given up
+    assert (await desk.balance()).payer_open == -617
+    await _release(desk, "OVERPAYMENT_REVIEW")
+    assert desk.state.stage is Stage.CLOSED
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
+
+
+async def test_a_qualified_beneficiarys_share_that_medicaid_never_decides(desk: Desk) -> None:
+    await desk.primary_pays(remarks=("N782",))
+    await desk.goes_out()
+    await _passes(desk, 60)
+    await _gives_up(desk)
+    assert await _given_up(desk) == [("R. Lee", 617)]
+    assert desk.state.stage is Stage.CLOSED
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
+
+
+async def test_a_second_payer_that_cannot_be_billed_is_given_up(desk: Desk) -> None:
+    """Its claim cannot be made: nothing has gone to it, and nothing ever will."""
+    await desk.load({"payer": "medicare-part-b", "priority": 2})
+    await desk.primary_pays()
+    assert desk.state.hold is not None
+    assert (desk.state.stage, desk.state.hold.code) == (Stage.CLAIM_BUILD, "CLAIM_REFUSED")
+    await _gives_up(desk)
+    assert await _given_up(desk) == [("R. Lee", 617)]
+    assert desk.state.stage is Stage.CLOSED
+    left = await desk.balance()
+    assert (left.payer_open, left.patient_open) == (0, 0)
 
 
 async def _release(desk: Desk, code: str) -> None:

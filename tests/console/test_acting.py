@@ -138,6 +138,28 @@ async def test_a_dispute_shows_what_proves_it_and_ends_by_who_may(tmp_path: Path
         assert (await biller.get("/disputes/999")).status_code == 404
 
 
+async def test_what_was_never_sent_in_time_is_given_up_at_the_console(tmp_path: Path) -> None:
+    async with practice_at(tmp_path, rosters={"S1": ("P01", "P06")}) as late:
+        house = late.house
+        await house.open_sessions()
+        await house.move_to(await house.clock.now() + timedelta(days=400))
+        await house.hand_in()
+        number = await house.claim_of("S1", "P01")
+        biller, supervisor = [await late.signed_in(name) for name in ("biller", "supervisor")]
+        page = await page_of(supervisor, f"/claims/{number}")
+        assert "It can be sent no more" in page
+        path = f"/claims/{number}/write-off"
+        assert (await supervisor.post(path, reason="")).status_code == 422
+        done = await supervisor.post(path, reason="the note came after a year")
+        assert done.headers["location"] == f"/claims/{number}?told=written_off"
+        late_click = await biller.post(path, reason="the note came after a year")
+        assert late_click.status_code in (403, 409)
+        assert (await acts(late, number)).count(("supervisor", "write_off_claim")) == 1
+        page = await page_of(supervisor, f"/claims/{number}")
+        assert "It can be sent no more" not in page
+        assert "not billable" in page
+
+
 async def test_what_a_payer_never_decides_is_written_off_by_who_may_and_once(
     sent: Practice,
 ) -> None:

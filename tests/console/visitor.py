@@ -157,7 +157,8 @@ class _AtOnce:
                 ),
             )
             self._check(recorded.refused)
-            written_off = WrittenOff(at=recorded.at, key=f"write_off:{what.request}")
+            key = f"write_off:{what.request}"
+            written_off = WrittenOff(at=recorded.at, key=key, unsent=recorded.unsent)
             return await self._told(number, written_off)
         assert isinstance(what, claim.ReleaseHold)
         decided = what.model_dump()

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groupclaim.lifecycle import events
-from groupclaim.lifecycle.state import ClaimState, Consent, Stage, Step
+from groupclaim.lifecycle.state import ClaimState, Consent, Hold, Stage, Step
 from groupclaim.lifecycle.transition import (
     MAX_CORRECTIONS,
+    held_back,
     look_again_refused,
     opened,
     transition,
@@ -961,7 +962,7 @@ def test_a_person_has_the_payer_asked_while_it_decides_and_no_other_time() -> No
 def test_what_a_payer_never_decides_is_given_up_while_it_waits_and_no_other_time() -> None:
     told = Telling()
     told.attended()
-    assert write_off_refused(told.state) == "it does not wait for a payer's decision"
+    assert "does not wait for a payer's decision" in (write_off_refused(told.state) or "")
     assert told.written_off() == []
     told.sent_and_accepted()
     told.held_once(Step.ASK_STATUS, "PAYER_SILENT", releasable=True)
@@ -982,8 +983,58 @@ def test_a_copay_is_nobody_s_due_once_the_claim_is_given_up() -> None:
     assert (told.stage(), told.hold_code()) == (Stage.PATIENT_BALANCE, "REFUND_DUE")
 
 
-def test_a_payer_after_the_first_is_not_given_up_here() -> None:
+def test_a_payer_after_the_first_is_waited_for_no_more_once_given_up() -> None:
     told = waiting_for_payment()
     second = told.state.model_copy(update={"payer": 2})
-    assert "for the next, or the patient" in (write_off_refused(second) or "")
-    assert transition(second, events.WrittenOff(at=told.at))[1] == ()
+    assert write_off_refused(second) is None
+    after, effects = transition(second, events.WrittenOff(at=told.at))
+    assert (after.given_up, effects) == (2, (Step.SETTLE_BALANCE,))
+    corrected_once = second.model_copy(
+        update={"stage": Stage.CORRECTION, "hold": held_by("REJECTED", Step.CHECK_ELIGIBILITY)}
+    )
+    assert "for the next, or the patient" in (write_off_refused(corrected_once) or "")
+
+
+def held_by(code: str, redo: Step | None) -> Hold:
+    return Hold(code=code, redo=redo, since=START, releasable=True)
+
+
+def test_what_is_held_before_it_is_sent_ends_as_not_billable_when_given_up() -> None:
+    told = Telling()
+    told.held_once(Step.BUILD_CLAIM, "TIMELY_FILING", releasable=True)
+    told.attended()
+    assert (told.stage(), told.hold_code()) == (Stage.CLAIM_BUILD, "TIMELY_FILING")
+    assert held_back(told.state)
+    unsent = events.WrittenOff(at=told.at, unsent=True)
+    assert told.happens(unsent) == [Step.SETTLE_BALANCE]
+    assert (told.stage(), told.state.reason) == (Stage.NOT_BILLABLE, "TIMELY_FILING")
+    assert told.state.ended
+    assert why(told.state).waiting_for == "nothing: not billable (TIMELY_FILING)"
+    told.attended()
+    assert told.state.ended
+    assert told.happens(unsent) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hold": held_by("CLONE_REVIEW", Step.BUILD_CLAIM)}, "CLONE_REVIEW is decided first"),
+        ({"denial": 1}, "given up there"),
+        ({"payer": 0}, "does not wait for a payer's decision"),
+        ({"hold": None}, "does not wait for a payer's decision"),
+        ({"stage": Stage.VOID}, "does not wait for a payer's decision"),
+        ({"stage": Stage.UNDERPAYMENT_REVIEW}, "does not wait for a payer's decision"),
+        ({"resume": Step.BUILD_CLAIM}, "looked at just now"),
+    ],
+)
+def test_what_is_decided_elsewhere_is_not_given_up_here(
+    changes: dict[str, object], said: str
+) -> None:
+    told = Telling()
+    told.held_once(Step.BUILD_CLAIM, "TIMELY_FILING", releasable=True)
+    told.attended()
+    assert write_off_refused(told.state) is None
+    other = told.state.model_copy(update=changes)
+    assert said in (write_off_refused(other) or "")
+    after, effects = transition(other, events.WrittenOff(at=told.at, unsent=True))
+    assert (after.stage, effects) == (other.stage, ())

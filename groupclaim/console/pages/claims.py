@@ -17,8 +17,8 @@ from activities.binders import Binders
 from groupclaim.console.access import Allow, Permission, Person, sees_all, sessions_seen
 from groupclaim.console.show import dollars, page
 from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.transition import held_back, write_off_refused
 from groupclaim.lifecycle.transition import look_again as look_again_step
-from groupclaim.lifecycle.transition import write_off_refused
 from groupclaim.lifecycle.why import why
 from groupclaim.policy.playbook import Playbook
 from groupclaim.store import audit, claims, denials, practice, voids, waiting, work
@@ -183,6 +183,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         whole=sees_all(person),
         items=items,
         undecided=write_off_refused(state) is None,
+        back=held_back(state),
         again=[what for what in _AGAIN if look_again_step(state, what) is not None],
     )
 
@@ -434,7 +435,8 @@ async def look_again(
 async def write_off(
     request: Request, person: Approver, number: str, reason: Text, request_key: Key = ""
 ) -> Response:
-    """Give up what the payer owes that never decided. What takes two people is refused here."""
+    """Give up what the payer owes that never decided, or was never sent in time. What takes two
+    people is refused here."""
     console = request.app.state.console
     await _seen(request, person, number)
     await console.desk.write_off(number, by=person.name, reason=reason, request=request_key or None)
