@@ -1,9 +1,6 @@
 """What workflows are started with, told and answer.
 
-In a module of its own because the sandbox executes a workflow's module anew for each workflow, and
-making these records is the longest part of that; this one is passed through. Modules of this
-package are passed through where their full name is imported: ``import workflows.denial as
-denials``, never ``from workflows import denial``, which executes that one anew as well.
+In a module of its own, so that who starts or asks a workflow need not know how it works.
 """
 
 from __future__ import annotations
