@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import logging
@@ -18,6 +19,12 @@ from worker.telemetry import TELL_VALUES, configure_logging
 SECRET = "Testa Invented"
 
 Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_over() -> None:
+    """A task that another test left behind says so when it is collected: not among these lines."""
+    gc.collect()
 
 
 @pytest.fixture
