@@ -17,7 +17,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -209,12 +209,14 @@ async def watched(
         exporter_port=ports["exporter"],
         exporter_seconds=0.3,
     )
+    watched = Watched(f"http://127.0.0.1:{ports['server']}", folder / "groupclaim.db")
     stop = asyncio.Event()
     usual, exporter.AUDIT_SECONDS = exporter.AUDIT_SECONDS, 0.3
     try:
         async with House(folder) as house:
             running = asyncio.create_task(exporter.run_exporter(settings, stop))
             server.start()
+            await _has_asked(watched, len(config["scrape_configs"]))
             measured(house)
             async with Worker(
                 client, task_queue="watched", workflows=[OneActivity], activities=[nothing]
@@ -227,12 +229,23 @@ async def watched(
                     await _one(client, f"watched-{number}")
                     await asyncio.sleep(1)
                 assert not running.done()
-                yield Watched(f"http://127.0.0.1:{ports['server']}", folder / "groupclaim.db")
+                yield watched
             stop.set()
             await running
     finally:
         exporter.AUDIT_SECONDS = usual
         server.stop()
+
+
+async def _has_asked(watched: Watched, jobs: int) -> None:
+    """Return once Prometheus has been answered by each of them: what they count from now on is seen
+    to grow."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with suppress(OSError):
+                if len(await asyncio.to_thread(watched.ask, "query", query="up == 1")) == jobs:
+                    return
+            await asyncio.sleep(0.2)
 
 
 async def _one(client: Client, name: str) -> None:
