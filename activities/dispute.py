@@ -15,7 +15,7 @@ from groupclaim.rules.deadlines import DISPUTE_ALERTS
 from groupclaim.store import approvals, audit, claims, disputes, ledger, practice, work
 from groupclaim.store.clock import practice_now, sleep_until, timer_seconds
 from groupclaim.store.database import Reading, Transaction
-from groupclaim.store.disputes import Case
+from groupclaim.store.disputes import Case, CaseLine
 from workflows import dispute
 
 _BEFORE_LIMIT = tuple(timedelta(days=days) for days in DISPUTE_ALERTS)
@@ -122,13 +122,16 @@ class DisputeDesk:
         return steps.ClaimsReleased(claims=released)
 
     async def _is_worth_a_letter(self, tx: Reading, case: Case, now: datetime) -> bool:
-        """An overpayment always is: the law knows no floor."""
+        """An overpayment always is: the law knows no floor. What it is too late for counts for
+        nothing."""
         if case.state != "gathering":
             return False
         if case.kind == "overpayment":
             return True
         policy = await policy_of(self._outside, tx, case, now)
-        return case.outstanding >= policy.recovery.floor_cents
+        in_time = [line for line, last in await _asked_for(tx, case) if last >= now]
+        outstanding = sum(line.difference - line.recovered for line in in_time)
+        return outstanding >= policy.recovery.floor_cents
 
     async def _standing(
         self, tx: Transaction, case_id: int, follow_ups: int, now: datetime
@@ -153,14 +156,14 @@ class DisputeDesk:
         )
 
     async def _next_look(self, tx: Reading, case: Case, now: datetime) -> datetime:
-        """In time before the limit, and once the payer has been told every so many days."""
+        """In time before the last day of each line, and once the payer has been told every so many
+        days. Who has been told that it paid too little has been told in time."""
         policy = await policy_of(self._outside, tx, case, now)
         every = timedelta(days=policy.recovery.follow_up_days)
         alerts = []
-        if case.limit_on is not None:
-            zone = ZoneInfo((await practice.read_practice(tx)).time_zone)
-            limit = datetime.combine(case.limit_on, time(23, 59, 59), zone)
-            alerts = [limit - before for before in _BEFORE_LIMIT]
+        if case.told_at is None or case.kind == "overpayment":
+            lasts = {last for _, last in await _asked_for(tx, case)}
+            alerts = [last - before for last in lasts for before in _BEFORE_LIMIT]
         if case.told_at is not None:
             passed = (now - case.told_at) // every
             alerts.append(case.told_at + every * (passed + 1))
@@ -171,16 +174,15 @@ async def _follow_work(
     tx: Transaction, case: Case, follow_ups: int, now: datetime
 ) -> tuple[steps.ItemStanding, ...]:
     """A letter that waits for its approval, and a payer that does not answer one, are work of the
-    contract owner, until the last day to act on the first line. What its items are comes back."""
+    contract owner, until the last day to act on the first line for which it is not too late. What
+    its items are comes back."""
     code = {"to_approve": "DISPUTE_TO_APPROVE"}.get(case.state)
     if case.state == "told" and follow_ups:
         code = "DISPUTE_UNANSWERED"
     kept = None
     if code is not None:
-        limit = None
-        if case.limit_on is not None:
-            zone = ZoneInfo((await practice.read_practice(tx)).time_zone)
-            limit = datetime.combine(case.limit_on, time(23, 59, 59), zone)
+        lasts = [last for _, last in await _asked_for(tx, case)]
+        late = max(lasts, default=None) if case.state == "to_approve" else None
         task = work.Task(
             kind="dispute",
             subject=str(case.id),
@@ -188,12 +190,22 @@ async def _follow_work(
             code=code,
             queue="contract owner",
             cents=int(case.outstanding),
-            due_at=limit,
+            due_at=min((last for last in lasts if last >= now), default=late),
             payer_key=case.payer_key,
         )
         kept = await work.open_item(tx, task, now)
     await work.close_items(tx, "dispute", str(case.id), now, keeping=kept)
     return await standings(tx, "dispute", str(case.id))
+
+
+async def _asked_for(reading: Reading, case: Case) -> list[tuple[CaseLine, datetime]]:
+    """The lines of a case that nobody has withdrawn, each with the last moment to act on it."""
+    zone = ZoneInfo((await practice.read_practice(reading)).time_zone)
+    return [
+        (line, datetime.combine(line.limit_on, time(23, 59, 59), zone))
+        for line in await disputes.case_lines(reading, case.id)
+        if line.withdrawn_at is None
+    ]
 
 
 async def policy_of(outside: Outside, reading: Reading, case: Case, now: datetime) -> PayerPolicy:

@@ -88,7 +88,8 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class CaseLine:
     """One line of a case with what proves it. ``difference`` is above zero in every case.
-    ``withdrawn_at``: since when it is asked for no more, although the payer was told of it."""
+    ``limit_on``: the last day to act on it; ``withdrawn_at``: since when it is asked for no more,
+    although the payer was told of it."""
 
     claim_number: str
     payer_claim_number: str | None
@@ -105,6 +106,7 @@ class CaseLine:
     trace: str
     remittance_id: int
     position: int
+    limit_on: date
     withdrawn_at: datetime | None
 
 
@@ -406,6 +408,7 @@ async def case_lines(reading: Reading, case_id: int) -> tuple[CaseLine, ...]:
             trace=row.trace,
             remittance_id=row.remittance_id,
             position=row.claim_position,
+            limit_on=row.limit_on,
             withdrawn_at=row.withdrawn_at,
         )
         for row in rows

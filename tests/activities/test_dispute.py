@@ -38,8 +38,10 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield made
 
 
-async def remitted(house: House, trace: str, *payments: x12.ClaimPayment) -> None:
-    await house.take_in(await arrives(house, x835(*payments, trace=trace)))
+async def remitted(
+    house: House, trace: str, *payments: x12.ClaimPayment, on: date = date(2026, 2, 20)
+) -> None:
+    await house.take_in(await arrives(house, x835(*payments, trace=trace, on=on)))
     await house.settle()
 
 
@@ -198,6 +200,29 @@ async def test_small_amounts_gather_until_they_are_worth_a_letter(
     await remitted(house, "T2", short(other, second - 1))
     (case,) = await all_cases(house)
     assert (case.identified, case.state) == (415 + second, state)
+
+
+@pytest.mark.parametrize(
+    ("second", "state", "to_be_done"),
+    [
+        (499, "gathering", []),
+        # 180 days after 20 August, a Tuesday, by midnight in Austin
+        (500, "to_approve", [("DISPUTE_TO_APPROVE", 916, date(2027, 2, 17))]),
+    ],
+)
+async def test_what_it_is_too_late_for_adds_nothing_and_sets_no_day(
+    house: House, second: int, state: str, to_be_done: list[tuple[str, int, date]]
+) -> None:
+    """4.16 gathered until it was too late, on 19 August; what comes then must be worth a letter by
+    itself."""
+    one, other = await house.claim_of("S1", "P05"), await house.claim_of("S1", "P06")
+    await remitted(house, "T1", short(one, 416))
+    await house.move_to(datetime(2026, 8, 25, 12, tzinfo=UTC))
+    await remitted(house, "T2", short(other, second), on=date(2026, 8, 20))
+    (case,) = await all_cases(house)
+    assert (case.identified, case.state) == (416 + second, state)
+    await look(house, case.id)
+    assert await to_do(house) == to_be_done
 
 
 async def test_auditing_again_changes_nothing(house: House) -> None:

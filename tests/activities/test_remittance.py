@@ -62,12 +62,13 @@ def x835(
     trace: str = "T1",
     total: int | None = None,
     withheld: tuple[x12.ProviderAdjustment, ...] = (),
+    on: date = date(2026, 2, 20),
 ) -> bytes:
     sum_paid = sum(item.paid_cents for item in payments) - sum(item.cents for item in withheld)
     payment = x12.Payment(
         trace_number=trace,
         payer_identifier="1999999999",
-        payment_date=date(2026, 2, 20),
+        payment_date=on,
         paid_cents=sum_paid if total is None else total,
         payer=x12.PaymentParty("PAYER", "SIMTXM", "XV"),
         payee=x12.PaymentParty("PRACTICE", "1999900107", "XX"),
