@@ -13,20 +13,22 @@ from functools import cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, RootModel
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Date,
-    Executable,
     Label,
     Row,
     Select,
     String,
     Table,
     bindparam,
+    cast,
     delete,
     func,
     literal_column,
+    null,
     select,
     union_all,
     update,
@@ -89,8 +91,6 @@ from groupclaim.store.schema import (
 
 NO_PAYER = "none"
 """The payer key of a claim whose day of service no coverage on file covers."""
-
-_CONTRACT: TypeAdapter[Contract] = TypeAdapter(Contract)
 
 
 class UnknownRecord(LookupError):
@@ -831,23 +831,29 @@ async def claim_facts(
     place = reading.unseal(location, row.location, Location)
     person = reading.unseal(clinician, row.clinician, Clinician)
     supervisor_id = person.supervisor and reading.keyring.opaque("clinician", person.supervisor)
-    of_patient = await _kept(
-        reading, _OF_A_PATIENT, patient=patient_id, day=day, supervisor=supervisor_id or ""
-    )
     cover: Coverage | None
+    asked = reading.unseal(eligibility, row.answer, EligibilityAnswer) if row.answer else None
+    named = parties.payer.ref if parties is not None else asked and asked.carve_out
+    beside = {
+        "patient": patient_id,
+        "session": row.session_id,
+        "day": day,
+        "first": day.replace(month=1, day=1),
+        "last": day.replace(month=12, day=31),
+        "supervisor": supervisor_id or "",
+        "payer": reading.keyring.payer_key(named) if named else NO_PAYER,
+    }
+    known = _Documents(reading, (await reading.execute(_BESIDE_A_CLAIM, beside)).all())
     if parties is not None:
         cover, answer = parties.coverage, parties.answer
         payer_key = reading.keyring.payer_key(parties.payer.ref)
     else:
-        cover = min(
-            of_patient.all(coverage, Coverage), key=lambda item: item.priority, default=None
-        )
-        answer = _about(reading, row.answer, cover)
+        cover = min(known.all(coverage, Coverage), key=lambda item: item.priority, default=None)
+        answer = asked if asked and cover and asked.is_about(cover) else None
         payer_key = reading.keyring.payer_key(_billed(cover, answer)) if cover else NO_PAYER
-    of_payer = await _kept(reading, _OF_A_PAYER, payer=payer_key)
     billed = parties.payer if parties is not None else None
     if parties is None and cover is not None:
-        billed = of_payer.one(payer, Payer, payer_key)
+        billed = known.one(payer, Payer, payer_key)
     zone = ZoneInfo(place.time_zone)
     return ClaimFacts(
         claim_number=claim_number,
@@ -862,20 +868,20 @@ async def claim_facts(
         coverage=cover,
         eligibility=answer,
         plan=max(
-            of_patient.all(treatment_plan, TreatmentPlan),
+            known.all(treatment_plan, TreatmentPlan),
             key=lambda item: (item.signed_at, item.ref),
             default=None,
         ),
         authorizations=await authorizations.of_patient(reading, patient_id, claim_number)
         if row.authorized
         else (),
-        contracts=tuple(sorted(of_payer.contracts(), key=lambda item: item.effective_from)),
-        fees=of_patient.all(fee, Fee),
+        contracts=tuple(sorted(known.contracts(payer_key), key=lambda item: item.effective_from)),
+        fees=known.all(fee, Fee),
         other_services=tuple(
             sorted(
                 (
                     item
-                    for item in of_patient.all(other_service, OtherService)
+                    for item in known.all(other_service, OtherService)
                     if item.starts_at.astimezone(zone).date() == day
                 ),
                 key=lambda item: item.starts_at,
@@ -888,9 +894,9 @@ async def claim_facts(
         note_signed_at=None if row.note_withdrawn_at else row.note_signed_at,
         note_withdrawn_at=row.note_withdrawn_at,
         remote=remote_part(reading, row.document),
-        supervisor=of_patient.one(clinician, Clinician, supervisor_id) if supervisor_id else None,
-        coverage_calls=of_patient.all(coverage_call, CoverageCall),
-        other_session_days=await _other_session_days(reading, patient_id, row.session_id, day),
+        supervisor=known.one(clinician, Clinician, supervisor_id) if supervisor_id else None,
+        coverage_calls=known.all(coverage_call, CoverageCall),
+        other_session_days=known.days(),
         decided_on=row.decided_on,
     )
 
@@ -950,14 +956,43 @@ _ONE_CLAIM = (
 statement together takes longer than carrying it out."""
 
 
-def _documents(table: Table, *where: ColumnElement[bool]) -> Select[Any]:
-    kind: Label[str] = literal_column(f"'{table.name}'").label("kind")
-    return select(kind, table.c.id, table.c.document).where(*where)
-
-
 _of_patient, _on_day = bindparam("patient", type_=String), bindparam("day", type_=Date)
-_OF_A_PATIENT = union_all(
-    _documents(coverage, coverage.c.patient_id == _of_patient, _in_force(coverage, _on_day)),
+_insures = (coverage.c.patient_id == _of_patient, _in_force(coverage, _on_day))
+_who_may_pay = union_all(
+    select(coverage.c.payer_key).where(*_insures), select(bindparam("payer", type_=String))
+)
+
+
+def _documents(
+    table: Table, *where: ColumnElement[bool], of: ColumnElement[str] | None = None
+) -> Select[Any]:
+    """``of``: whose they are, where the statement finds those of several."""
+    kind: Label[str] = literal_column(f"'{table.name}'").label("kind")
+    whose = literal_column("''") if of is None else of
+    return select(kind, table.c.id, whose.label("of"), table.c.document).where(*where)
+
+
+_OTHER_DAY = "day"
+_other_days: Any = (
+    select(
+        literal_column(f"'{_OTHER_DAY}'").label("kind"),
+        cast(group_session.c.service_date, String),
+        literal_column("''"),
+        null(),
+    )
+    .join(participant, participant.c.session_id == group_session.c.id)
+    .where(
+        participant.c.patient_id == _of_patient,
+        participant.c.session_id != bindparam("session"),
+        participant.c.on_roster,
+        participant.c.attendance == Attendance.ATTENDED,
+        participant.c.not_billable.is_(None),
+        group_session.c.service_date >= bindparam("first"),
+        group_session.c.service_date <= bindparam("last"),
+    )
+)
+_BESIDE_A_CLAIM: CompoundSelect[Any] = union_all(
+    _documents(coverage, *_insures),
     _documents(
         treatment_plan,
         treatment_plan.c.patient_id == _of_patient,
@@ -972,11 +1007,16 @@ _OF_A_PATIENT = union_all(
     ),
     _documents(fee),
     _documents(clinician, clinician.c.id == bindparam("supervisor")),
+    _documents(payer, payer.c.id.in_(_who_may_pay)),
+    _documents(contract, contract.c.payer_key.in_(_who_may_pay), of=contract.c.payer_key),
+    _other_days,
 )
-_OF_A_PAYER = union_all(
-    _documents(payer, payer.c.id == bindparam("payer")),
-    _documents(contract, contract.c.payer_key == bindparam("payer")),
-)
+"""What bears on a claim beside what it names: of its patient, of who may pay for it, of the
+practice; and the other days of the patient's sessions of the year."""
+
+
+class _AnyContract(RootModel[Contract]):
+    """A contract as it is kept, whichever its method."""
 
 
 class _Documents:
@@ -995,25 +1035,20 @@ class _Documents:
 
     def one(self, table: Table, record: type[Kept], key: str) -> Kept:
         """Raises :class:`UnknownRecord` where it is not there."""
-        found = self.all(table, record)
-        if not found:
-            raise UnknownRecord(f"{table.name} {key}")
-        return found[0]
+        for row in self._rows:
+            if row.kind == table.name and row.id == key:
+                return self._reading.unseal(table, row.document, record)
+        raise UnknownRecord(f"{table.name} {key}")
 
-    def contracts(self) -> tuple[Contract, ...]:
+    def contracts(self, payer_key: str) -> tuple[Contract, ...]:
         return tuple(
-            _open_contract(self._reading, row.document)
+            self._reading.unseal(contract, row.document, _AnyContract).root
             for row in self._rows
-            if row.kind == contract.name
+            if row.kind == contract.name and row.of == payer_key
         )
 
-
-async def _kept(reading: Reading, statement: Executable, **values: object) -> _Documents:
-    return _Documents(reading, (await reading.execute(statement, values)).all())
-
-
-def _open_contract(reading: Reading, document: bytes) -> Contract:
-    return _CONTRACT.validate_json(reading.keyring.fields.open("contract.document", document))
+    def days(self) -> tuple[date, ...]:
+        return tuple(date.fromisoformat(row.id) for row in self._rows if row.kind == _OTHER_DAY)
 
 
 async def _answer(
@@ -1023,12 +1058,6 @@ async def _answer(
     document = await reading.scalar(
         select(eligibility.c.document).where(eligibility.c.claim_number == claim_number)
     )
-    return _about(reading, document, cover)
-
-
-def _about(
-    reading: Reading, document: bytes | None, cover: Coverage | None
-) -> EligibilityAnswer | None:
     if document is None or cover is None:
         return None
     answer = reading.unseal(eligibility, document, EligibilityAnswer)
@@ -1043,34 +1072,6 @@ def _billed(cover: Coverage, answer: EligibilityAnswer | None) -> str:
 def remote_part(reading: Reading, document: bytes | None) -> RemotePart | None:
     """How a participant took part by the final attendance, of their row's ``document``."""
     return reading.unseal(participant, document, RemotePart) if document else None
-
-
-async def _other_session_days(
-    reading: Reading, patient_id: str, session_id: str, day: date
-) -> tuple[date, ...]:
-    values = {
-        "patient": patient_id,
-        "session": session_id,
-        "first": day.replace(month=1, day=1),
-        "last": day.replace(month=12, day=31),
-    }
-    return tuple((await reading.execute(_OTHER_DAYS, values)).scalars())
-
-
-_OTHER_DAYS = (
-    select(group_session.c.service_date)
-    .join(participant, participant.c.session_id == group_session.c.id)
-    .where(
-        participant.c.patient_id == bindparam("patient"),
-        participant.c.session_id != bindparam("session"),
-        participant.c.on_roster,
-        participant.c.attendance == Attendance.ATTENDED,
-        participant.c.not_billable.is_(None),
-        group_session.c.service_date >= bindparam("first"),
-        group_session.c.service_date <= bindparam("last"),
-    )
-    .order_by(group_session.c.service_date)
-)
 
 
 async def find_payer(reading: Reading, is_wanted: Callable[[Payer], bool]) -> Payer | None:
