@@ -74,18 +74,17 @@ class ClaimBuild:
             return await self._build_void(step)
         if step.payer > 1:
             return await self._build_for_next(step)
-        async with outside.database.reading() as reading:
-            found = await on_file(outside, reading, step.claim_number)
-            replaced = await _replaced(reading, step)
+        async with outside.database.transaction() as tx:
+            found = await on_file(outside, tx, step.claim_number)
+            replaced = await _replaced(tx, step)
             announced = (
-                await denials.documents_sent(reading, step.claim_number)
+                await denials.documents_sent(tx, step.claim_number)
                 if step.frequency == REPLACEMENT
                 else ()
             )
-            sent_at = await batches.first_unanswered_sending(reading, step.claim_number)
-            elsewhere = await sessions_of_the_day(reading, found.facts)
-        billed, coverage = found.billed, found.facts.coverage
-        async with outside.database.transaction() as tx:
+            sent_at = await batches.first_unanswered_sending(tx, step.claim_number)
+            elsewhere = await sessions_of_the_day(tx, found.facts)
+            billed, coverage = found.billed, found.facts.coverage
             number = await claims.begin_version(
                 tx, step.claim_number, step.version, step.sequence, found.now
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from activities import steps
 from activities.on_file import on_file
 from activities.outside import Outside, performs
-from activities.reading import read_note, sessions_of_the_day
+from activities.reading import audit_reading, audited_note, sessions_of_the_day
 from groupclaim.lifecycle.events import CodingChecked
 from groupclaim.rules.coding import code_claim
 from groupclaim.rules.holding import held
@@ -20,12 +20,14 @@ class Coding:
     async def check_coding(self, step: steps.ClaimStep) -> CodingChecked:
         """Code the service as the note and the treatment plan support it."""
         outside = self._outside
-        async with outside.database.reading() as reading:
-            found = await on_file(outside, reading, step.claim_number)
-            elsewhere = await sessions_of_the_day(reading, found.facts)
+        async with outside.database.transaction() as tx:
+            found = await on_file(outside, tx, step.claim_number)
+            elsewhere = await sessions_of_the_day(tx, found.facts)
+            if found.billed is not None:
+                await audit_reading(tx, found.facts, "coding", found.now)
         findings = found.lacks
         if found.billed is not None:
-            note = await read_note(outside, found.facts, "coding", found.now)
+            note = await audited_note(outside, found.facts, found.now)
             coded = code_claim(
                 found.facts,
                 found.billed.policy,

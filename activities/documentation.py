@@ -9,7 +9,14 @@ from activities.claims_told import known_claims
 from activities.messages import Messages
 from activities.on_file import OnFile, on_file
 from activities.outside import Outside, performs
-from activities.reading import changed_since_signature, company_of, digest, read_note, signed_at
+from activities.reading import (
+    audit_reading,
+    audited_note,
+    changed_since_signature,
+    company_of,
+    digest,
+    signed_at,
+)
 from groupclaim.lifecycle.events import DocumentationChecked, FactLearned
 from groupclaim.lifecycle.state import Fact
 from groupclaim.model.facts import ClaimFacts
@@ -35,12 +42,14 @@ class Documentation:
         """Judge note and treatment plan as they are now, beside the notes of the room signed so far
         and the patient's own of earlier weeks; of a signed note its digest is kept."""
         outside = self._outside
-        async with outside.database.reading() as reading:
-            found = await on_file(outside, reading, step.claim_number)
+        async with outside.database.transaction() as tx:
+            found = await on_file(outside, tx, step.claim_number)
+            if found.billed is not None:
+                await audit_reading(tx, found.facts, "documentation check", found.now)
         facts, billed = found.facts, found.billed
         if billed is None:
             return await self._held(step, found, found.lacks)
-        note = await read_note(outside, facts, "documentation check", found.now)
+        note = await audited_note(outside, facts, found.now)
         company = ALONE
         # Process notes are refused by their type: nothing of them is kept or compared.
         if note is not None and note.kind == "progress":

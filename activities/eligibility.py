@@ -18,7 +18,7 @@ from groupclaim.clearinghouse.port import NotTaken, Unreachable
 from groupclaim.lifecycle.events import EligibilityChecked
 from groupclaim.model.facts import ClaimFacts, EligibilityAnswer
 from groupclaim.model.finding import Finding, Severity, blocking
-from groupclaim.model.practice import Payer
+from groupclaim.model.practice import Connection, Payer
 from groupclaim.rules.coding import GROUP_PSYCHOTHERAPY, main_code
 from groupclaim.rules.deadlines import attendance_deadline
 from groupclaim.rules.eligibility import (
@@ -56,10 +56,11 @@ class Eligibility:
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
             asked = await _coverage_payer(reading, found)
+            through = (await connection_of(reading, asked))[1] if asked else None
         if found.facts.patient.self_pay:
             return await self._self_pay(step, found)
         findings = found.lacks or check_consent(found.facts, today(found))
-        if findings or asked is None:
+        if findings or asked is None or through is None:
             return await self._conclude(step, found, findings, None)
         # The question goes to the payer of the coverage, also when another was billed before.
         facts = found.facts.model_copy(update={"payer": asked})
@@ -67,7 +68,7 @@ class Eligibility:
         # With the member id on file: what an earlier answer made of it is not asked about again.
         member_id = facts.coverage.member_id if facts.coverage else ""
         try:
-            said = await self._ask(found, facts, asked, member_id, trace)
+            said = await self._ask(found, facts, asked, through, member_id, trace)
             if said.answer is not None and said.administrator is not None:
                 said = await self._ask_administrator(found, said, trace)
             else:
@@ -121,12 +122,13 @@ class Eligibility:
             return first
         async with self._outside.database.reading() as reading:
             administrator = await practice.find_payer(reading, other.is_payer)
-        if administrator is None:
-            return first
+            if administrator is None:
+                return first
+            _, through = await connection_of(reading, administrator)
         facts = found.facts.model_copy(update={"payer": administrator})
         member_id = other.member_id or (facts.coverage.member_id if facts.coverage else "")
         second = with_call(
-            await self._ask(found, facts, administrator, member_id, f"{trace}C"), facts
+            await self._ask(found, facts, administrator, through, member_id, f"{trace}C"), facts
         )
         if second.answer is None:
             return second
@@ -144,10 +146,16 @@ class Eligibility:
         )
 
     async def _ask(
-        self, found: OnFile, facts: ClaimFacts, payer: Payer, member_id: str, trace: str
+        self,
+        found: OnFile,
+        facts: ClaimFacts,
+        payer: Payer,
+        through: Connection,
+        member_id: str,
+        trace: str,
     ) -> BenefitReading:
         """One 270 to one payer and what its 271 says."""
-        question = await self._question(found, facts, payer, member_id, trace)
+        question = self._question(found, facts, payer, through, member_id, trace)
         problems = await asyncio.to_thread(x12.check_outbound, question) if question else ()
         if question is None or problems:
             places = ", ".join(sorted({item.element or item.segment for item in problems}))
@@ -167,16 +175,20 @@ class Eligibility:
             raise ApplicationError("the 271 does not answer our 270", type="Unreadable")
         return read_benefits(composing.benefits(response), facts, GROUP_PSYCHOTHERAPY, found.now)
 
-    async def _question(
-        self, found: OnFile, facts: ClaimFacts, payer: Payer, member_id: str, trace: str
+    def _question(
+        self,
+        found: OnFile,
+        facts: ClaimFacts,
+        payer: Payer,
+        through: Connection,
+        member_id: str,
+        trace: str,
     ) -> bytes | None:
         """The 270; None when what is on file cannot be written."""
-        async with self._outside.database.reading() as reading:
-            _, connection = await connection_of(reading, payer)
         number = control_number(trace)
         try:
             frame = composing.envelope(
-                connection,
+                through,
                 facts.practice,
                 number,
                 number,

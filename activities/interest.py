@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from activities.receipt import received_on
 from groupclaim.model.claim import ClaimPayment
@@ -40,22 +40,8 @@ async def interest_paid(
 ) -> Cents | None:
     """The interest that came for a claim beside what ``payment`` itself holds; None when there is
     some of which nobody can say whose it is. ``policy`` is the payer's, ``zone`` the practice's."""
-    rows = await reading.rows(
-        select(provider_adjustment)
-        .join(remittance, remittance.c.id == provider_adjustment.c.remittance_id)
-        .where(
-            remittance.c.state == "posted",
-            or_(
-                provider_adjustment.c.reason_code == _INTEREST,
-                provider_adjustment.c.settled_as == Account.INTEREST.value,
-            ),
-            or_(
-                provider_adjustment.c.claim_number == claim_number,
-                provider_adjustment.c.claim_number.is_(None)
-                & (provider_adjustment.c.remittance_id == payment.remittance_id),
-            ),
-        )
-    )
+    which = {"number": claim_number, "of": payment.remittance_id}
+    rows = (await reading.execute(_PAID_BESIDE, which)).all()
     named = _added(row for row in rows if row.claim_number is not None)
     unnamed = _added(row for row in rows if row.claim_number is None)
     if not unnamed:
@@ -73,6 +59,24 @@ async def interest_paid(
         return named + Cents(said.get(payment.position, 0))
     shared = await _shared_out(reading, policy, zone, payment, unnamed)
     return None if shared is None else named + shared
+
+
+_PAID_BESIDE = (
+    select(provider_adjustment)
+    .join(remittance, remittance.c.id == provider_adjustment.c.remittance_id)
+    .where(
+        remittance.c.state == "posted",
+        or_(
+            provider_adjustment.c.reason_code == _INTEREST,
+            provider_adjustment.c.settled_as == Account.INTEREST.value,
+        ),
+        or_(
+            provider_adjustment.c.claim_number == bindparam("number"),
+            provider_adjustment.c.claim_number.is_(None)
+            & (provider_adjustment.c.remittance_id == bindparam("of")),
+        ),
+    )
+)
 
 
 def _added(rows: Any) -> Cents:

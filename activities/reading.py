@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from activities.outside import Outside
 from groupclaim.model.claim import ClaimVersion
@@ -138,37 +138,12 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
     A note counts as signed once it has been recorded as such. Whoever records their own before they
     ask here is seen by everyone who asks later, so that no two notes miss each other.
     """
+    here = {"patient": facts.patient_id, "session": facts.session_id}
     async with outside.database.transaction() as tx:
-        room = await tx.rows(
-            select(participant.c.claim_number, patient.c.document, note.c.signed_at)
-            .join(patient, patient.c.id == participant.c.patient_id)
-            .outerjoin(
-                note,
-                (note.c.session_id == participant.c.session_id)
-                & (note.c.patient_id == participant.c.patient_id),
-            )
-            .where(
-                participant.c.session_id == facts.session_id,
-                participant.c.on_roster,
-                participant.c.patient_id != facts.patient_id,
-            )
-            .order_by(participant.c.claim_number)
-        )
+        room = (await tx.execute(_ROOM, here)).all()
         members = [tx.unseal(patient, row.document, Patient) for row in room]
-        earlier = await tx.rows(
-            select(participant.c.claim_number, group_session.c.document)
-            .join(group_session, group_session.c.id == participant.c.session_id)
-            .join(
-                note,
-                (note.c.session_id == participant.c.session_id)
-                & (note.c.patient_id == participant.c.patient_id),
-            )
-            .where(
-                participant.c.patient_id == facts.patient_id,
-                group_session.c.starts_at < facts.session.starts_at,
-            )
-            .order_by(group_session.c.starts_at.desc(), participant.c.claim_number)
-            .limit(EARLIER_NOTES)
+        earlier = await tx.execute(
+            _EARLIER, {"patient": facts.patient_id, "begins": facts.session.starts_at}
         )
         before = [
             (row.claim_number, tx.unseal(group_session, row.document, GroupSession).ref)
@@ -192,31 +167,42 @@ async def company_of(outside: Outside, facts: ClaimFacts, now: datetime) -> Comp
     return Company(members=tuple(members), notes=tuple(notes))
 
 
+_the_note = (note.c.session_id == participant.c.session_id) & (
+    note.c.patient_id == participant.c.patient_id
+)
+_ROOM = (
+    select(participant.c.claim_number, patient.c.document, note.c.signed_at)
+    .join(patient, patient.c.id == participant.c.patient_id)
+    .outerjoin(note, _the_note)
+    .where(
+        participant.c.session_id == bindparam("session"),
+        participant.c.on_roster,
+        participant.c.patient_id != bindparam("patient"),
+    )
+    .order_by(participant.c.claim_number)
+)
+_EARLIER = (
+    select(participant.c.claim_number, group_session.c.document)
+    .join(group_session, group_session.c.id == participant.c.session_id)
+    .join(note, _the_note)
+    .where(
+        participant.c.patient_id == bindparam("patient"),
+        group_session.c.starts_at < bindparam("begins"),
+    )
+    .order_by(group_session.c.starts_at.desc(), participant.c.claim_number)
+    .limit(EARLIER_NOTES)
+)
+
+
 async def sessions_of_the_day(reading: Reading, facts: ClaimFacts) -> tuple[Engagement, ...]:
     """What the claim's clinician and its patient are recorded in besides that day."""
-    patients_own = select(participant.c.session_id).where(
-        participant.c.patient_id == facts.patient_id,
-        participant.c.on_roster,
-        or_(participant.c.attendance.is_(None), participant.c.attendance == Attendance.ATTENDED),
-    )
-    leads = select(group_session.c.clinician_id).where(group_session.c.id == facts.session_id)
-    with_patient = group_session.c.id.in_(patients_own)
-    same_clinician = group_session.c.clinician_id == leads.scalar_subquery()
-    rows = await reading.rows(
-        select(
-            group_session,
-            with_patient.label("with_patient"),
-            same_clinician.label("same_clinician"),
-        )
-        .where(
-            group_session.c.service_date == facts.service_date,
-            group_session.c.id != facts.session_id,
-            or_(same_clinician, with_patient),
-        )
-        .order_by(group_session.c.id)
-    )
+    whose = {
+        "patient": facts.patient_id,
+        "session": facts.session_id,
+        "day": facts.service_date,
+    }
     found = []
-    for row in rows:
+    for row in (await reading.execute(_OF_THE_DAY, whose)).all():
         session = reading.unseal(group_session, row.document, GroupSession)
         found.append(
             Engagement(
@@ -229,3 +215,29 @@ async def sessions_of_the_day(reading: Reading, facts: ClaimFacts) -> tuple[Enga
             )
         )
     return tuple(found)
+
+
+_with_patient = group_session.c.id.in_(
+    select(participant.c.session_id).where(
+        participant.c.patient_id == bindparam("patient"),
+        participant.c.on_roster,
+        or_(participant.c.attendance.is_(None), participant.c.attendance == Attendance.ATTENDED),
+    )
+)
+_led = group_session.alias()
+_same_clinician = group_session.c.clinician_id == (
+    select(_led.c.clinician_id).where(_led.c.id == bindparam("session")).scalar_subquery()
+)
+_OF_THE_DAY = (
+    select(
+        group_session,
+        _with_patient.label("with_patient"),
+        _same_clinician.label("same_clinician"),
+    )
+    .where(
+        group_session.c.service_date == bindparam("day"),
+        group_session.c.id != bindparam("session"),
+        or_(_same_clinician, _with_patient),
+    )
+    .order_by(group_session.c.id)
+)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from groupclaim.model.patient import Authorization
 from groupclaim.model.session import Attendance
@@ -149,15 +149,18 @@ async def consume(tx: Transaction, claim_number: str, at: datetime) -> bool:
     """
     if await _move(tx, claim_number, ("reserved", "committed"), "consumed", at):
         return True
-    rows = await tx.rows(
-        select(authorization_use)
-        .where(authorization_use.c.claim_number == claim_number)
-        .order_by(authorization_use.c.moved_at.desc(), authorization_use.c.authorization_id)
-    )
+    rows = (await tx.execute(_USES, {"number": claim_number})).all()
     if not rows or any(row.state == "consumed" for row in rows):
         return False
     last = rows[0]
     return await _take(tx, last.authorization_id, claim_number, last.units, "consumed", at)
+
+
+_USES = (
+    select(authorization_use)
+    .where(authorization_use.c.claim_number == bindparam("number"))
+    .order_by(authorization_use.c.moved_at.desc(), authorization_use.c.authorization_id)
+)
 
 
 async def release(
@@ -176,14 +179,19 @@ async def _move(
     tx: Transaction, claim_number: str, before: tuple[str, ...], after: str, at: datetime
 ) -> bool:
     moved = await tx.execute(
-        update(authorization_use)
-        .where(
-            authorization_use.c.claim_number == claim_number,
-            authorization_use.c.state.in_(before),
-        )
-        .values(state=after, moved_at=at)
+        _MOVE, {"number": claim_number, "before": before, "after": after, "at": at}
     )
     return moved.rowcount > 0
+
+
+_MOVE = (
+    update(authorization_use)
+    .where(
+        authorization_use.c.claim_number == bindparam("number"),
+        authorization_use.c.state.in_(bindparam("before", expanding=True)),
+    )
+    .values(state=bindparam("after"), moved_at=bindparam("at"))
+)
 
 
 # --- reading

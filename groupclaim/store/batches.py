@@ -17,7 +17,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import Row, Select, and_, delete, func, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, delete, func, or_, select, update
 
 from groupclaim.model.claim import VOID
 from groupclaim.model.identity import control_number
@@ -103,14 +103,23 @@ async def withdraw(
     tx: Transaction, claim_number: str, at: datetime, *, before: int | None = None
 ) -> None:
     """Take the versions of a claim that still wait out of the queue; only those ``before`` one."""
-    query = update(ready_claim).where(
-        ready_claim.c.claim_number == claim_number,
+    values = {"number": claim_number, "at": at}
+    if before is None:
+        await tx.execute(_WITHDRAW, values)
+    else:
+        await tx.execute(_WITHDRAW_EARLIER, {**values, "before": before})
+
+
+_WITHDRAW = (
+    update(ready_claim)
+    .where(
+        ready_claim.c.claim_number == bindparam("number"),
         ready_claim.c.batch_id.is_(None),
         ready_claim.c.withdrawn_at.is_(None),
     )
-    if before is not None:
-        query = query.where(ready_claim.c.version < before)
-    await tx.execute(query.values(withdrawn_at=at))
+    .values(withdrawn_at=bindparam("at"))
+)
+_WITHDRAW_EARLIER = _WITHDRAW.where(ready_claim.c.version < bindparam("before"))
 
 
 def _waiting(connection_id: str) -> Select[tuple[str, int, str]]:
@@ -145,12 +154,15 @@ async def _hold_attendance(tx: Transaction, claim_numbers: Collection[str]) -> N
     left. Without this it could find nothing queued, and a claim queued and cut at that moment would
     go out although its patient was not there.
     """
-    await tx.rows(
-        select(participant.c.claim_number)
-        .where(participant.c.claim_number.in_(claim_numbers))
-        .order_by(participant.c.claim_number)
-        .with_for_update(read=True)
-    )
+    await tx.execute(_HOLD_ATTENDANCE, {"numbers": list(claim_numbers)})
+
+
+_HOLD_ATTENDANCE = (
+    select(participant.c.claim_number)
+    .where(participant.c.claim_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(participant.c.claim_number)
+    .with_for_update(read=True)
+)
 
 
 async def cut_batch(
@@ -433,42 +445,45 @@ async def record_acknowledgment(
 async def first_unanswered_sending(reading: Reading, claim_number: str) -> datetime | None:
     """When the claim was first sent, of its versions that nobody has refused and that were not
     taken back since."""
-    refused = (
-        select(acknowledgment.c.id)
-        .where(
-            acknowledgment.c.claim_number == batch_claim.c.claim_number,
-            acknowledgment.c.version == batch_claim.c.version,
-            acknowledgment.c.accepted.is_(False),
-        )
-        .exists()
-    )
-    taken_back = (
-        select(func.coalesce(func.max(claim_version.c.version), 0))
-        .join(
-            ready_claim,
-            (ready_claim.c.claim_number == claim_version.c.claim_number)
-            & (ready_claim.c.version == claim_version.c.version),
-        )
-        .where(
-            claim_version.c.claim_number == claim_number,
-            claim_version.c.frequency == VOID,
-            ready_claim.c.batch_id.is_not(None),
-        )
-        .scalar_subquery()
-    )
-    found: datetime | None = await reading.scalar(
-        select(batch.c.sent_at)
-        .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
-        .where(
-            batch_claim.c.claim_number == claim_number,
-            batch.c.sent_at.is_not(None),
-            batch_claim.c.version > taken_back,
-            ~refused,
-        )
-        .order_by(batch.c.sent_at)
-        .limit(1)
-    )
+    found: datetime | None = (await reading.execute(_FIRST_SENT, {"number": claim_number})).scalar()
     return found
+
+
+_refused = (
+    select(acknowledgment.c.id)
+    .where(
+        acknowledgment.c.claim_number == batch_claim.c.claim_number,
+        acknowledgment.c.version == batch_claim.c.version,
+        acknowledgment.c.accepted.is_(False),
+    )
+    .exists()
+)
+_taken_back = (
+    select(func.coalesce(func.max(claim_version.c.version), 0))
+    .join(
+        ready_claim,
+        (ready_claim.c.claim_number == claim_version.c.claim_number)
+        & (ready_claim.c.version == claim_version.c.version),
+    )
+    .where(
+        claim_version.c.claim_number == bindparam("number"),
+        claim_version.c.frequency == VOID,
+        ready_claim.c.batch_id.is_not(None),
+    )
+    .scalar_subquery()
+)
+_FIRST_SENT = (
+    select(batch.c.sent_at)
+    .join(batch_claim, batch_claim.c.batch_id == batch.c.id)
+    .where(
+        batch_claim.c.claim_number == bindparam("number"),
+        batch.c.sent_at.is_not(None),
+        batch_claim.c.version > _taken_back,
+        ~_refused,
+    )
+    .order_by(batch.c.sent_at)
+    .limit(1)
+)
 
 
 async def was_acknowledged(reading: Reading, batch_id: str) -> bool:

@@ -188,9 +188,7 @@ async def begin_version(
 ) -> int:
     """The number of the version that ``step`` makes after ``last``: the same again where no batch
     has taken that one, so that no letter is missing on the wire. It waits for none any longer."""
-    kept = await tx.scalar(
-        select(claim_version.c.document).filter_by(claim_number=claim_number, version=last)
-    )
+    kept = (await tx.execute(_VERSION, {"number": claim_number, "place": last})).scalar()
     if kept is None:
         return last + 1
     if tx.unseal(claim_version, kept, ClaimVersion).made_by == step:
@@ -217,12 +215,7 @@ async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> Cla
     """Keep a claim version, in place of one of that number that was withdrawn unsent. Else one that
     is kept never changes: made again, the kept one comes back."""
     withdrawn = await tx.execute(
-        delete(ready_claim).where(
-            ready_claim.c.claim_number == made.claim_number,
-            ready_claim.c.version == made.version,
-            ready_claim.c.batch_id.is_(None),
-            ready_claim.c.withdrawn_at.is_not(None),
-        )
+        _FORGET_WITHDRAWN, {"number": made.claim_number, "place": made.version}
     )
     if withdrawn.rowcount:
         await tx.execute(
@@ -246,10 +239,18 @@ async def make_version(tx: Transaction, made: ClaimVersion, at: datetime) -> Cla
     return made if new else await read_version(tx, made.claim_number, made.version)
 
 
+_FORGET_WITHDRAWN = delete(ready_claim).where(
+    ready_claim.c.claim_number == bindparam("number"),
+    ready_claim.c.version == bindparam("place"),
+    ready_claim.c.batch_id.is_(None),
+    ready_claim.c.withdrawn_at.is_not(None),
+)
+
+
 async def read_version(reading: Reading, claim_number: str, version: int) -> ClaimVersion:
     """One version of a claim. Raises :class:`UnknownRecord`."""
     which = {"number": claim_number, "place": version}
-    document = (await reading.execute(_VERSION, which)).scalar()
+    document = await reading.read_once(_VERSION, which)
     if document is None:
         raise UnknownRecord(f"version {version} of claim {claim_number}")
     return reading.unseal(claim_version, document, ClaimVersion)
@@ -418,7 +419,8 @@ async def record_attendance(
             await _update_participant(
                 tx, row, {**values, "document": document, "revision": revision}
             )
-            await book_copay(tx, row.claim_number, entry.copay, at)
+            if entry.copay != row.copay_cents:
+                await book_copay(tx, row.claim_number, entry.copay, at)
         sent = await _withdraw(tx, row.claim_number, at, changed)
         if values["not_billable"] is None:
             await authorizations.commit(tx, row.claim_number, at)
@@ -618,12 +620,9 @@ async def _withdraw(tx: Transaction, claim_number: str, at: datetime, changed: b
 
     The rows are locked first: a batch being cut meanwhile either has them or will find them gone.
     """
-    await tx.rows(
-        select(ready_claim.c.batch_id)
-        .where(ready_claim.c.claim_number == claim_number)
-        .order_by(ready_claim.c.version)
-        .with_for_update(key_share=True)
-    )
+    queued = await tx.execute(_QUEUED, {"number": claim_number})
+    if queued.first() is None:
+        return False  # no version was ever ready, so none has left
     if changed:
         await tx.execute(
             update(ready_claim)
@@ -640,6 +639,14 @@ async def _withdraw(tx: Transaction, claim_number: str, at: datetime, changed: b
         )
     )
     return left is not None
+
+
+_QUEUED = (
+    select(ready_claim.c.batch_id)
+    .where(ready_claim.c.claim_number == bindparam("number"))
+    .order_by(ready_claim.c.version)
+    .with_for_update(key_share=True)
+)
 
 
 async def open_claims(reading: Reading, patient_ids: Sequence[str]) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class Reading:
         self.connection = connection
         self.keyring = documents.keyring
         self._documents = documents
-        self.read: dict[str, Any] = {}
+        self.read: dict[object, Any] = {}
         """What does not change while this is open and was read once."""
 
     async def execute(
@@ -98,6 +98,16 @@ class Reading:
 
     async def scalar(self, statement: Executable) -> Any:
         return (await self.connection.execute(statement)).scalar()
+
+    async def read_once(self, statement: Executable, values: Mapping[str, Any]) -> Any:
+        """The first value that a statement gives, of which nothing changes while this is open.
+
+        ``statement`` is written once, so that it is known again; what is not there is asked again.
+        """
+        key = (statement, *values.values())
+        if self.read.get(key) is None:
+            self.read[key] = (await self.connection.execute(statement, values)).scalar()
+        return self.read[key]
 
     def unseal(self, table: Table, document: bytes, record: type[Model]) -> Model:
         """The record kept in an encrypted ``document`` of ``table``."""

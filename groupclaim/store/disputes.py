@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from groupclaim.model.money import Cents
 from groupclaim.rules.line_audit import LineAudit, Pattern
@@ -138,11 +138,10 @@ async def record_audit(
     fixed_cases = {row.id for row in await tx.rows(told)} if kept else set()
     fixed = {(row.line_position, row.pattern) for row in kept if row.case_id in fixed_cases}
     touched = {row.case_id for row in kept if row.case_id is not None} - fixed_cases
-    await tx.execute(
-        delete(audited_line).where(
-            audited_line.c.id.in_([row.id for row in kept if row.case_id not in fixed_cases])
-        )
-    )
+    gone = [row.id for row in kept if row.case_id not in fixed_cases]
+    if gone:
+        await tx.execute(delete(audited_line).where(audited_line.c.id.in_(gone)))
+    lines = []
     for audit in audits:
         pattern = audit.pattern.value if audit.pattern else ""
         if (audit.line, pattern) in fixed:
@@ -152,28 +151,29 @@ async def record_audit(
         if audit.shortfall:
             case_id = await _gathering(tx, kind, payer_key, audit.code, pattern, at)
             touched.add(case_id)
-        await tx.execute(
-            insert(audited_line).values(
+        lines.append(
+            {
                 **here,
-                claim_number=claim_number,
-                line_position=audit.line,
-                pattern=pattern,
-                code=audit.code,
-                charge_cents=settled.charge,
-                expected_cents=audit.expected,
-                allowed_cents=audit.allowed,
-                shortfall_cents=audit.shortfall,
-                recovered_cents=0,
-                working=audit.working,
-                received_on=settled.received_on,
-                paid_on=settled.paid_on,
-                limit_on=settled.overpayment_limit_on
+                "claim_number": claim_number,
+                "line_position": audit.line,
+                "pattern": pattern,
+                "code": audit.code,
+                "charge_cents": settled.charge,
+                "expected_cents": audit.expected,
+                "allowed_cents": audit.allowed,
+                "shortfall_cents": audit.shortfall,
+                "recovered_cents": 0,
+                "working": audit.working,
+                "received_on": settled.received_on,
+                "paid_on": settled.paid_on,
+                "limit_on": settled.overpayment_limit_on
                 if kind == "overpayment"
                 else settled.underpayment_limit_on,
-                audited_at=at,
-                case_id=case_id,
-            )
+                "audited_at": at,
+                "case_id": case_id,
+            }
         )
+    await tx.insert_all(audited_line, lines)
     return tuple(sorted(touched))
 
 

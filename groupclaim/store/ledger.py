@@ -165,12 +165,19 @@ async def lock_claim(tx: Transaction, claim_number: str) -> None:
 async def lock_claims(tx: Transaction, claim_numbers: Collection[str]) -> None:
     """Hold several claims, always in the same order, so that two who do so never block each
     other."""
-    await tx.execute(
-        select(claim.c.claim_number)
-        .where(claim.c.claim_number.in_(claim_numbers))
-        .order_by(claim.c.claim_number)
-        .with_for_update(key_share=True)
-    )
+    held: set[str] = tx.read.setdefault("claims held", set())
+    if held.issuperset(claim_numbers):
+        return
+    await tx.execute(_HOLD, {"numbers": list(claim_numbers)})
+    held.update(claim_numbers)
+
+
+_HOLD = (
+    select(claim.c.claim_number)
+    .where(claim.c.claim_number.in_(bindparam("numbers", expanding=True)))
+    .order_by(claim.c.claim_number)
+    .with_for_update(key_share=True)
+)
 
 
 async def book_charge(tx: Transaction, claim_number: str, version: int, at: datetime) -> bool:

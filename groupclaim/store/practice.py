@@ -770,7 +770,10 @@ async def open_all(
 
 
 async def read_connection(reading: Reading, connection_id: str) -> Connection:
-    return await _open(reading, connection, connection_id, Connection)
+    document = await reading.read_once(_by_id(connection), {"key": connection_id})
+    if document is None:
+        raise UnknownRecord(f"connection {connection_id}")
+    return reading.unseal(connection, document, Connection)
 
 
 async def connection_ids(reading: Reading) -> tuple[str, ...]:
@@ -786,12 +789,16 @@ async def read_practice(reading: Reading) -> Practice:
 
 async def usual_charge(reading: Reading, claim_number: str) -> Cents:
     """What a claim not yet made would charge by the practice's own fees for group therapy."""
-    facts = await claim_facts(reading, claim_number)
-    day = facts.service_date
-    prices = [
-        fee.cents for fee in facts.fees if fee.code == GROUP_PSYCHOTHERAPY and fee.in_force(day)
-    ]
+    rows = (await reading.execute(_FEES_OF_THE_DAY, {"number": claim_number})).all()
+    prices = [reading.unseal(fee, row.document, Fee).cents for row in rows]
     return sum(prices, start=Cents(0))
+
+
+_FEES_OF_THE_DAY = (
+    select(fee.c.document)
+    .join(claim, _in_force(fee, claim.c.service_date))
+    .where(claim.c.claim_number == bindparam("number"), fee.c.code == GROUP_PSYCHOTHERAPY)
+)
 
 
 async def time_zone(reading: Reading) -> str:

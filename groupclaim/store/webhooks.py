@@ -156,10 +156,11 @@ async def note(
     tx: Transaction, event: Event, key: str, data: Mapping[str, Any], at: datetime
 ) -> None:
     """Have those told who ask for ``event``, once for each ``key``. ``data``: ids and codes."""
-    rows = await tx.rows(_SUBSCRIBED)
+    if _WHO_LISTENS not in tx.read:
+        tx.read[_WHO_LISTENS] = await tx.rows(_SUBSCRIBED)
     event_id = tx.keyring.opaque("event", f"{event}|{key}")
     body = {"id": event_id, "event": event.value, "at": at.isoformat(), "data": dict(data)}
-    for row in rows:
+    for row in tx.read[_WHO_LISTENS]:
         if event.value in row.events.split():
             await tx.insert_new(
                 webhook_delivery,
@@ -175,6 +176,7 @@ async def note(
             )
 
 
+_WHO_LISTENS = "who listens"
 _SUBSCRIBED = select(webhook_subscription.c.id, webhook_subscription.c.events).where(
     webhook_subscription.c.removed_at.is_(None)
 )

@@ -188,18 +188,23 @@ async def close_items(
     tx: Transaction, kind: str, subject: str, at: datetime, *, keeping: str | None = None
 ) -> None:
     """Resolve what stands on the list about ``subject``, but for the item ``keeping``."""
-    await tx.execute(
-        _CLOSE, {"of_kind": kind, "about": subject, "at": at, "keeping": keeping or ""}
-    )
+    await _close(tx, (kind,), subject, at, keeping)
+
+
+async def _close(
+    tx: Transaction, kinds: Sequence[str], subject: str, at: datetime, *keeping: str | None
+) -> None:
+    kept = tuple(filter(None, keeping))
+    await tx.execute(_CLOSE, {"kinds": kinds, "about": subject, "at": at, "keeping": kept})
 
 
 _CLOSE = (
     update(work_item)
     .where(
-        work_item.c.kind == bindparam("of_kind"),
+        work_item.c.kind.in_(bindparam("kinds", expanding=True)),
         work_item.c.subject == bindparam("about"),
         work_item.c.state != WorkState.RESOLVED.value,
-        work_item.c.id != bindparam("keeping"),
+        work_item.c.id.not_in(bindparam("keeping", expanding=True)),
     )
     .values(
         state=WorkState.RESOLVED.value,
@@ -245,10 +250,9 @@ async def follow_hold(tx: Transaction, state: ClaimState, cents: int, at: dateti
             ),
             at,
         )
-    await close_items(tx, "hold", state.claim_number, at, keeping=kept)
     proposed = await waiver_proposed(tx, state)
     kept_waiver = proposed.item.id if proposed else None
-    await close_items(tx, "waiver", state.claim_number, at, keeping=kept_waiver)
+    await _close(tx, ("hold", "waiver"), state.claim_number, at, kept, kept_waiver)
 
 
 # --- waivers: one person proposes, another agrees
@@ -506,13 +510,16 @@ async def lock_item(tx: Transaction, item_id: str) -> WorkItem:
 
 async def newest(reading: Reading, kind: str, subject: str) -> tuple[WorkItem, ...]:
     """The last few items of a kind about ``subject``, in whatever state."""
-    rows = await reading.rows(
-        select(work_item)
-        .where(work_item.c.kind == kind, work_item.c.subject == subject)
-        .order_by(work_item.c.opened_at.desc(), work_item.c.id)
-        .limit(_FEW)
-    )
+    rows = await reading.execute(_NEWEST, {"of_kind": kind, "about": subject})
     return tuple(_item(row) for row in rows)
+
+
+_NEWEST = (
+    select(work_item)
+    .where(work_item.c.kind == bindparam("of_kind"), work_item.c.subject == bindparam("about"))
+    .order_by(work_item.c.opened_at.desc(), work_item.c.id)
+    .limit(_FEW)
+)
 
 
 def _item(row: Row[Any]) -> WorkItem:
