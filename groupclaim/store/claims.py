@@ -419,8 +419,7 @@ async def record_attendance(
             await _update_participant(
                 tx, row, {**values, "document": document, "revision": revision}
             )
-            if entry.copay != row.copay_cents:
-                await book_copay(tx, row.claim_number, entry.copay, at)
+            await book_copay(tx, row.claim_number, entry.copay, at)
         sent = await _withdraw(tx, row.claim_number, at, changed)
         if values["not_billable"] is None:
             await authorizations.commit(tx, row.claim_number, at)

@@ -312,6 +312,8 @@ async def book_copay(tx: Transaction, claim_number: str, paid: Cents, at: dateti
         )
     )
     booked = sum(row.cents if row.debit == Account.PATIENT_CASH else -row.cents for row in rows)
+    if booked == paid:
+        return False
     corrections = len({row.key.split("|")[2] for row in rows})
     return await _patient_money(
         tx, claim_number, f"copay|{claim_number}|{corrections + 1}", "copay", paid - booked, at

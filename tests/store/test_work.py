@@ -70,7 +70,7 @@ async def test_of_two_who_act_at_once_one_is_told(database: Database, number: st
     (item,) = await listed(database)
     async with database.transaction() as tx:
         await work.assign(tx, item.id, "ann", item.revision)
-    with pytest.raises(work.ChangedMeanwhile, match="by ann: it is open"):
+    with pytest.raises(work.ChangedMeanwhile, match="it is open now, given to ann"):
         async with database.transaction() as tx:
             await work.pend(tx, item.id, NOW + DAY, item.revision, NOW)
     (item,) = await listed(database, assignee="ann")
