@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
@@ -62,10 +63,20 @@ class EncryptingCodec(PayloadCodec):
             raise UnknownKeyError(f"payload key {key_id!r} is not the one it was") from None
 
 
+class SharedConverter(CompositePayloadConverter):
+    """Records to JSON and back. Each workflow has a converter of its own: how a type is read is
+    worked out and kept once for all of them."""
+
+    _ENCODINGS = tuple(PydanticPayloadConverter().converters.values())
+
+    def __init__(self) -> None:
+        super().__init__(*self._ENCODINGS)
+
+
 def data_converter(keys: Mapping[str, bytes], current: str) -> DataConverter:
     """Pydantic records in, encrypted payloads out; messages of failures are encrypted too."""
-    return replace(
-        pydantic_data_converter,
+    return DataConverter(
+        payload_converter_class=SharedConverter,
         payload_codec=EncryptingCodec(keys, current),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
     )

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState
 from tests.lifecycle.telling import START
-from worker.codec import EncryptingCodec, UnknownKeyError, data_converter
+from worker.codec import EncryptingCodec, SharedConverter, UnknownKeyError, data_converter
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 SECRET = b"Testa Invented"
@@ -98,3 +98,14 @@ async def test_an_error_is_sealed_too() -> None:
     opened = await converter.decode_failure(failure)
     assert isinstance(opened, ApplicationError)
     assert opened.message == SECRET.decode()
+
+
+def test_what_each_workflow_reads_with_is_there_once() -> None:
+    converter = data_converter({"k1": OLD}, "k1")
+    one, other = (converter.payload_converter_class() for _ in range(2))
+    assert isinstance(one, SharedConverter)
+    assert isinstance(other, SharedConverter)
+    assert one is not other
+    assert list(map(id, one.converters.values())) == list(map(id, other.converters.values()))
+    state = ClaimState(claim_number="GC1")
+    assert other.from_payloads(one.to_payloads([state]), [ClaimState]) == [state]
