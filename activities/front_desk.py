@@ -668,7 +668,9 @@ class FrontDesk:
             return await self._comment(item_id, act.text, by)
         async with self._database.reading() as reading:
             seen = await work.read_item(reading, item_id)
-        request = self._database.keyring.opaque("work_act", f"{by}|{together or uuid.uuid4().hex}")
+        # A page that was gone back to names another act by the same form: it is another one.
+        named = (by, together or uuid.uuid4().hex, act.kind, act.to, act.until, act.text)
+        request = self._database.keyring.opaque("work_act", "|".join(map(str, named)))
         given = steps.ItemAct(
             item=item_id,
             workflow_id=work_items.workflow_id(seen),
