@@ -99,6 +99,15 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What groupclaim itself asks of a person, in its own words: they name nobody."""
+
+    code: str
+    due_at: datetime | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A waiver that ``by`` proposes and somebody else has to agree to; it counts ``until`` then,
     which is the item's deadline too."""
@@ -533,6 +542,25 @@ async def comments(reading: Reading, item_id: str) -> tuple[Comment, ...]:
     )
     return tuple(
         Comment(row.at, row.actor, reading.unseal(work_note, row.document, _Text).text)
+        for row in rows
+    )
+
+
+async def asked_about(reading: Reading, claim_number: str) -> tuple[Asked, ...]:
+    """What is asked of people about a claim and not done yet. What people have noted beside it is
+    left out: it may name somebody."""
+    rows = await reading.rows(
+        select(work_item.c.code, work_item.c.due_at, work_note.c.document)
+        .join(work_note, work_note.c.work_item_id == work_item.c.id)
+        .where(
+            work_item.c.claim_number == claim_number,
+            work_item.c.state != WorkState.RESOLVED.value,
+            work_note.c.actor == BY_ITSELF,
+        )
+        .order_by(work_item.c.opened_at, work_item.c.id, work_note.c.id)
+    )
+    return tuple(
+        Asked(row.code, row.due_at, reading.unseal(work_note, row.document, _Text).text)
         for row in rows
     )
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities import steps
-from groupclaim.store import audit
+from groupclaim.store import audit, work
 from tests.console.visitor import Practice, practice_at
 
 
@@ -49,6 +49,28 @@ async def test_the_page_answers_why_the_claim_waits(practice: Practice) -> None:
     page = (await biller.get(f"/claims/{number}")).text
     for question in ("Waits for", "Since", "Next by itself", "Released by", "Otherwise"):
         assert f"<dt>{question}</dt>" in page
+
+
+async def test_the_page_says_what_a_person_is_asked_to_do_until_it_is_done(
+    practice: Practice,
+) -> None:
+    """In groupclaim's own words; what people noted beside it may name somebody."""
+    viewer, number = await practice.signed_in("viewer"), await held(practice)
+    now = await practice.house.clock.now()
+    asked = work.Task(
+        "withdrawal", number, "letter|1|1", "APPEAL_WITHDRAWN", "biller", claim_number=number
+    )
+    async with practice.house.database.transaction() as tx:
+        item = await work.open_item(tx, asked, now)
+        await work.comment(tx, item, "tell the payer that it is withdrawn", work.BY_ITSELF, now)
+        await work.comment(tx, item, "spoke with Mr. Doe's insurer", "biller", now)
+    page = (await viewer.get(f"/claims/{number}")).text
+    assert "tell the payer that it is withdrawn" in page
+    assert "Doe" not in page
+    async with practice.house.database.transaction() as tx:
+        await work.resolve(tx, item, "biller", 0, now)
+    page = (await viewer.get(f"/claims/{number}")).text
+    assert "tell the payer that it is withdrawn" not in page
 
 
 async def test_the_patient_is_masked_until_somebody_looks_and_each_look_is_noted(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from groupclaim.store import audit, work
+from groupclaim.clearinghouse.circuit import FILES, INQUIRIES
+from groupclaim.store import audit, connection_down, work
 from groupclaim.store.people import Role
 from tests.console.visitor import Practice, practice_at
 
@@ -38,6 +39,14 @@ async def test_the_list_shows_reason_amount_and_whom_it_waits_for(practice: Prac
     assert f"{item.cents // 100}.{item.cents % 100:02}" in page
     assert item.cents > 0
     assert "With what is chosen" not in page
+
+
+async def test_which_way_to_the_payers_is_down_can_be_read(practice: Practice) -> None:
+    diary = connection_down.ConnectionDiary(practice.house.database)
+    for way in (INQUIRIES, FILES):
+        await diary.opened(way)
+    page = (await (await practice.signed_in("viewer")).get("/?code=CONNECTION_DOWN")).text
+    assert ("payers by inquiries" in page, "payers by files" in page) == (True, True)
 
 
 async def test_taking_an_item_is_noted_and_a_second_taker_is_told(practice: Practice) -> None:

@@ -120,6 +120,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
             ).bindparams(claim=number)
         )
         proposed = await work.waiver_proposed(reading, state)
+        asked = await work.asked_about(reading, number)
         owed = await voids.of_claim(reading, number)
         names = await practice.names(reading)
         signed = await reading.scalar(
@@ -173,6 +174,7 @@ async def show(request: Request, person: Viewer, number: str) -> Response:
         told=request.query_params.get("told", ""),
         now=now,
         proposed=proposed,
+        asked=asked,
         owed=owed,
         payers=names,
         signed=signed,
