@@ -29,18 +29,14 @@ def subject(way: str) -> str:
     return f"connection/{way}"
 
 
-async def down(reading: Reading) -> dict[str, int]:
-    """The ways that do not answer, with how many items say so."""
+async def down(reading: Reading) -> frozenset[str]:
+    """The ways that do not answer."""
     rows = await reading.rows(
         select(work_item.c.subject).where(
             work_item.c.kind == KIND, work_item.c.state != work.WorkState.RESOLVED.value
         )
     )
-    found: dict[str, int] = {}
-    for row in rows:
-        way = row.subject.removeprefix(subject(""))
-        found[way] = found.get(way, 0) + 1
-    return found
+    return frozenset(row.subject.removeprefix(subject("")) for row in rows)
 
 
 class ConnectionDiary:

@@ -350,9 +350,7 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
             ).group_by(dispute_case.c.payer_key, dispute_case.c.kind, dispute_case.c.state),
         ),
         **await _denials(reading),
-        CONNECTIONS_DOWN: {
-            (way,): float(items > 0) for way, items in (await connection_down.down(reading)).items()
-        },
+        CONNECTIONS_DOWN: {(way,): 1.0 for way in await connection_down.down(reading)},
         EMERGENCIES: {(): float(await people.emergencies(reading, now))},
         UNSEALED_AGE: await _unsealed(reading, now),
     }
