@@ -92,7 +92,7 @@ class BalanceDesk:
             found = await on_file(self._outside, tx, number, decision.version)
             key = f"write_off|{number}|{decision.request}"
             await ledger.lock_claim(tx, number)
-            state = await claims.load_state(tx, number)
+            state = decision.state or await claims.load_state(tx, number)
             back = held_back(state)
             unsent = back and state.payer == 1 and not await voids.has_left(tx, number)
             if await claims.has_event(tx, key):

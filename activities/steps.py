@@ -197,7 +197,8 @@ class ClaimDecision(Message):
 class ClaimWriteOff(Message):
     """A person gives up what the payer of ``version`` owes and never decided, or what was never
     sent; ``second`` agreed.
-    ``request`` is the same when the same click comes twice."""
+    ``request`` is the same when the same click comes twice. ``state``: the claim as they saw it; by
+    default as it is kept."""
 
     claim_number: str
     version: int
@@ -205,6 +206,7 @@ class ClaimWriteOff(Message):
     reason: str
     request: str
     second: str | None = None
+    state: ClaimState | None = None
 
 
 class DecisionRecorded(Message):

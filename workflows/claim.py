@@ -299,6 +299,7 @@ class ClaimWorkflow(ActedOn):
                         reason=decision.reason,
                         request=decision.request,
                         second=decision.second,
+                        state=self._state,
                     ),
                     summary="give up what the payer never decided",
                 )

@@ -191,6 +191,13 @@ BOARDS = (
                 link="/denials",
             ),
             Panel(
+                "Errors among billed claims",
+                "By the newest reviewed audit sample: found, with its exact 95 % interval.",
+                f"groupclaim_audit_sample_error_ratio{{{P}}}",
+                "percentunit",
+                "{{bound}}",
+            ),
+            Panel(
                 "Denials by category",
                 "Open ones and those that have ended, with what became of them.",
                 f"sum by (category, outcome) (groupclaim_denials{{{PP}}})",

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, exists, select, text, update
 from sqlalchemy.types import Date
 
 from groupclaim.model.base import InputRefused
@@ -279,3 +279,21 @@ async def sample_ids(reading: Reading) -> tuple[str, ...]:
         select(audit_sample.c.id).order_by(audit_sample.c.drawn_at.desc(), audit_sample.c.id)
     )
     return tuple(row.id for row in rows)
+
+
+async def newest_rate(reading: Reading) -> ErrorRate | None:
+    """The error rate by the last drawn sample of whose representative part something has been
+    reviewed; None while there is none."""
+    reviewed: str | None = await reading.scalar(
+        select(audit_sample.c.id)
+        .where(
+            exists().where(
+                audit_sample_claim.c.sample_id == audit_sample.c.id,
+                audit_sample_claim.c.part == "representative",
+                audit_sample_claim.c.found.is_not(None),
+            )
+        )
+        .order_by(audit_sample.c.drawn_at.desc(), audit_sample.c.id)
+        .limit(1)
+    )
+    return None if reviewed is None else (await read_sample(reading, reviewed)).rate

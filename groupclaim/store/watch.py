@@ -17,7 +17,14 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, case, func, or_, select
 
 from groupclaim.lifecycle.state import ENDED, Stage
-from groupclaim.store import audit, authorizations, connection_down, ledger, people
+from groupclaim.store import (
+    audit,
+    authorizations,
+    connection_down,
+    ledger,
+    people,
+    samples,
+)
 from groupclaim.store.database import Reading
 from groupclaim.store.key_use import missing_keys
 from groupclaim.store.schema import (
@@ -180,6 +187,18 @@ KEYS_MISSING = Family(
     "groupclaim_encryption_keys_missing",
     "Keys under which something is written and that the key file lacks.",
 )
+SAMPLED = Family(
+    "groupclaim_audit_sample_claims",
+    "Claims of the audit sample drawn last, by part (representative or aimed) and what was found: "
+    "ok, error, or open while nobody has looked.",
+    ("part", "found"),
+)
+SAMPLE_ERRORS = Family(
+    "groupclaim_audit_sample_error_ratio",
+    "Errors among billed claims by the newest sample of which a representative claim is reviewed: "
+    "found, and low and high of the exact 95 % interval; no row before the first review.",
+    ("bound",),
+)
 AUDIT_INTACT = Family(
     "groupclaim_audit_chain_intact",
     "1 while the audit log is as it was written, 0 once a row is not; none while keys are missing.",
@@ -191,7 +210,7 @@ FAMILIES = (
     CLAIM_DOLLARS, SUSPENDED, SUSPENDED_DOLLARS, SUSPENSE_AGE, UNAPPLIED, UNAPPLIED_DOLLARS,
     UNDERPAID_LINES, UNDERPAID_DOLLARS, DISPUTES, DENIALS, DENIALS_BY_CAUSE, DENIED_DOLLARS,
     DENIALS_OVERTURNED, DENIAL_RECOVERED, CONNECTIONS_DOWN, EMERGENCIES, UNSEALED_AGE,
-    AUTHORIZATIONS, KEYS_MISSING, AUDIT_INTACT,
+    AUTHORIZATIONS, KEYS_MISSING, AUDIT_INTACT, SAMPLED, SAMPLE_ERRORS,
 )  # fmt: skip
 
 _SENT = (Stage.SUBMITTED, Stage.ACKNOWLEDGED, Stage.ACCEPTED)
@@ -353,7 +372,26 @@ async def often(reading: Reading, now: datetime) -> dict[Family, Samples]:
         CONNECTIONS_DOWN: {(way,): 1.0 for way in await connection_down.down(reading)},
         EMERGENCIES: {(): float(await people.emergencies(reading, now))},
         UNSEALED_AGE: await _unsealed(reading, now),
+        SAMPLED: await _sampled(reading),
+        SAMPLE_ERRORS: await _sample_errors(reading),
     }
+
+
+async def _sampled(reading: Reading) -> Samples:
+    counts: Counter[tuple[str, ...]] = Counter()
+    for sample_id in (await samples.sample_ids(reading))[:1]:
+        for one in (await samples.read_sample(reading, sample_id)).claims:
+            counts[one.part, one.found or "open"] += 1
+    return {key: float(count) for key, count in counts.items()}
+
+
+async def _sample_errors(reading: Reading) -> Samples:
+    rate = await samples.newest_rate(reading)
+    if rate is None:
+        return {}
+    return {
+        ("found",): rate.errors / rate.reviewed, ("low",): rate.low, ("high",): rate.high,
+    }  # fmt: skip
 
 
 async def seldom(reading: Reading, now: datetime) -> dict[Family, Samples]:

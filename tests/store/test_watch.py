@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
 from sqlalchemy import insert, select, text, update
 
-from groupclaim.store import audit, claims, denials, ledger, people, watch, work
+from groupclaim.store import audit, claims, denials, ledger, people, samples, watch, work
 from groupclaim.store.keys import Keyring
 from groupclaim.store.schema import audited_line as line
 from groupclaim.store.schema import batch, claim, dispute_case, x12_file
@@ -303,3 +303,48 @@ async def test_denials_by_category_cause_and_what_became_of_them(world: World) -
     day = 86_400.0
     assert sorted(item.seconds for item in taken) == [day, 3 * day, 5 * day]
     assert [(item.row, item.payer) for item in later] == [(f"{numbers[0]}/2", payer)]
+
+
+async def test_the_error_rate_of_the_newest_sample_that_somebody_has_looked_at(
+    world: World,
+) -> None:
+    """Four billed claims, two of them drawn in proportion. One of two is wrong: Clopper-Pearson
+    gives 1 - sqrt(0.975) to sqrt(0.975). A newer sample says nothing before its first review."""
+    await send_all(world, world.claims[:4])
+    async with world.database.transaction() as tx:
+        await ledger.book_charges(tx, [(number, 1) for number in world.claims[:4]], NOW)
+    figures = await often(world)
+    assert (figures[watch.SAMPLED], figures[watch.SAMPLE_ERRORS]) == ({}, {})
+
+    async def drawn(seed: str, days: int) -> tuple[str, list[str]]:
+        first, last = date(2026, 2, 1), date(2026, 2, 28)
+        async with world.database.transaction() as tx:
+            at = NOW + timedelta(days=days)
+            sample = await samples.draw_sample(tx, seed, 4, first, last, "R. Lee", at)
+            found = await samples.read_sample(tx, sample)
+        return sample, [one.claim_number for one in found.claims]
+
+    async def reviewed(sample: str, number: str, found: samples.Found) -> None:
+        async with world.database.transaction() as tx:
+            await samples.review(tx, sample, number, found, "S. Park", NOW)
+
+    sample, (one, two) = await drawn("Q1", 0)
+    figures = await often(world)
+    assert figures[watch.SAMPLED] == {("representative", "open"): 2.0}
+    assert figures[watch.SAMPLE_ERRORS] == {}
+    await reviewed(sample, one, "ok")
+    await reviewed(sample, two, "error")
+    newer, (first, _) = await drawn("Q2", 1)
+    figures = await often(world)
+    assert figures[watch.SAMPLED] == {("representative", "open"): 2.0}
+    rounded = {key: round(value, 4) for key, value in figures[watch.SAMPLE_ERRORS].items()}
+    assert rounded == {("found",): 0.5, ("low",): 0.0126, ("high",): 0.9874}
+    # One claim that is right: 0 to 1 - 0.025.
+    await reviewed(newer, first, "ok")
+    figures = await often(world)
+    assert figures[watch.SAMPLED] == {
+        ("representative", "ok"): 1.0,
+        ("representative", "open"): 1.0,
+    }
+    rounded = {key: round(value, 4) for key, value in figures[watch.SAMPLE_ERRORS].items()}
+    assert rounded == {("found",): 0.0, ("low",): 0.0, ("high",): 0.975}
