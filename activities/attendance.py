@@ -58,21 +58,23 @@ class Room:
 
     @performs(steps.AMEND_ROSTER)
     async def amend_roster(self, amendment: steps.AmendRoster) -> steps.Roster:
-        """Add to the roster and take off it; whoever is taken off is not billed."""
+        """Add to the roster and take off it; whoever is taken off is not billed, and all who came
+        are told: what they know already they ignore."""
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
             try:
-                removed = await claims.amend_roster(
+                amended = await claims.amend_roster(
                     tx, amendment.session_id, amendment.add, amendment.remove, now
                 )
             except InputRefused as error:
                 raise invalid("; ".join(error.problems)) from None
-            await audit.record(
-                tx, now, amendment.by, "amend_roster", amendment.session_id,
-                {"added": len(amendment.add), "removed": len(amendment.remove)},
-            )  # fmt: skip
+            if amended.changed:
+                await audit.record(
+                    tx, now, amendment.by, "amend_roster", amendment.session_id,
+                    {"added": len(amendment.add), "removed": len(amendment.remove)},
+                )  # fmt: skip
             roster = await _roster(tx, amendment.session_id)
-        await self._tell(removed, now)
+        await self._tell(amended.claims, now)
         return roster
 
     async def _tell(self, news: Sequence[claims.ClaimAttendance], now: datetime) -> None:

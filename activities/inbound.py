@@ -38,6 +38,9 @@ _TRY_AGAIN = timedelta(hours=1)
 """How long a file that could not be dealt with is left alone before it is tried again."""
 
 
+_PROBLEMS = "file_problems"
+
+
 class Inbound:
     def __init__(self, outside: Outside, messages: Messages) -> None:
         self._outside = outside
@@ -163,9 +166,9 @@ class Inbound:
         codes = sorted({problem.code for problem in problems} | set(unexpected))
         async with self._outside.database.transaction() as tx:
             now = await practice_now(tx)
-            if problems or unexpected:
+            if (problems or unexpected) and not await _is_noted(tx, ref.digest):
                 await audit.record(
-                    tx, now, "groupclaim", "file_problems", ref.digest, {"codes": codes[:50]}
+                    tx, now, "groupclaim", _PROBLEMS, ref.digest, {"codes": codes[:50]}
                 )
             if stays:
                 what = "unreadable" if unreadable else "payments_may_be_hidden"
@@ -228,6 +231,11 @@ class _Answers:
 
 def _answers(content: bytes) -> _Answers:
     return _Answers(x12.read_ta1(content)[0], x12.read_999(content)[0], x12.read_277ca(content)[0])
+
+
+async def _is_noted(tx: Transaction, digest: str) -> bool:
+    """Whether an earlier reading of the same bytes has noted what is wrong with them."""
+    return any(entry.action == _PROBLEMS for entry in await audit.entries(tx, digest))
 
 
 def _may_hold_payments(content: bytes, names: Iterable[str]) -> bool:

@@ -467,24 +467,34 @@ def _check_attendance(entries: Sequence[AttendanceEntry], invited: set[str]) -> 
         raise InputRefused("attendance", problems)
 
 
+@dataclass(frozen=True, slots=True)
+class AmendedRoster:
+    """``claims`` lists those taken off, of whom nothing will be billed, and everyone left whose
+    attendance is known: their room may have another size. Tell all of them, for a repeated call
+    finds nothing ``changed`` although an earlier one may have died before telling anyone."""
+
+    changed: bool
+    claims: tuple[ClaimAttendance, ...]
+
+
 async def amend_roster(
     tx: Transaction,
     session_id: str,
     add: Sequence[str],
     remove: Sequence[str],
     at: datetime,
-) -> tuple[ClaimAttendance, ...]:
+) -> AmendedRoster:
     """Put patients on the roster of a known session, or take them off; repeating it is harmless.
 
-    Returns all whom it concerns, to be told: those taken off, of whom nothing will be billed, and
-    those whose room has another size now, or who are back in it. Raises :class:`InputRefused`
-    for a patient not on file, one both added and removed, or a roster left empty.
+    Raises :class:`InputRefused` for a patient not on file, one both added and removed, or a roster
+    left empty.
     """
     session = await _locked_session(tx, session_id)
     rows = {row.patient_id: row for row in await _participants(tx, session_id, everyone=True)}
     people = await tx.rows(select(patient).where(patient.c.id.in_({*rows, *add})))
     refs = {row.id: tx.unseal(patient, row.document, Patient).ref for row in people}
-    after = ({key for key, row in rows.items() if row.on_roster} | set(add)) - set(remove)
+    before = {key for key, row in rows.items() if row.on_roster}
+    after = (before | set(add)) - set(remove)
     problems = [
         f"add[{n}]: no such patient on file" for n, key in enumerate(add) if key not in refs
     ]
@@ -520,7 +530,7 @@ async def amend_roster(
         .where(group_session.c.id == session_id)
         .values(document=tx.seal(group_session, amended))
     )
-    return tuple(concerned)
+    return AmendedRoster(after != before, tuple(concerned))
 
 
 async def _reassess(
@@ -540,17 +550,18 @@ async def _reassess(
         changed = row.not_billable != reason or (
             size != size_before and status is Attendance.ATTENDED
         )
-        if not changed:
-            continue
-        revision = row.revision + 1
-        await _update_participant(tx, row, {"not_billable": reason, "revision": revision})
-        sent = await _withdraw(tx, row.claim_number, at, True)
-        if reason is None:
+        revision = row.revision + changed
+        if changed:
+            await _update_participant(tx, row, {"not_billable": reason, "revision": revision})
+        sent = await _withdraw(tx, row.claim_number, at, changed)
+        if changed and reason is None:
             await authorizations.commit(tx, row.claim_number, at)
-        elif not sent:
+        elif changed and not sent:
             await authorizations.release(tx, row.claim_number, at)
         concerned.append(
-            ClaimAttendance(row.claim_number, row.patient_id, status, reason, sent, revision, True)
+            ClaimAttendance(
+                row.claim_number, row.patient_id, status, reason, sent, revision, changed
+            )
         )
     return concerned
 

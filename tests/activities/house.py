@@ -228,19 +228,11 @@ class House:
         self.quietly = self.database.transaction
         self.clock = PracticeClock(connect(url))
         await self.clock.set_stored(START)
-        self.payers_clock = DrivenClock(START)
         self.log_path = self._folder / "raw.jsonl"
-        self.application = create_application(
-            parse_world(self._payers),
-            self.log_path,
-            clock=self.payers_clock,
-            token="practice",
-            control_token="control",
-            accept_everything=self._careless,
-        )
-        self.clearinghouse = HttpClearinghouse(
-            _URL, SecretStr("practice"), transport=httpx2.ASGITransport(self.application)
-        )
+        self.open_clearinghouse(START)
+        # Whoever asks finds the clearinghouse that is open then.
+        door = httpx2.ASGITransport(lambda *said: self.application(*said))
+        self.clearinghouse = HttpClearinghouse(_URL, SecretStr("practice"), transport=door)
         self.outside = Outside(
             database=self.database,
             clearinghouse=self.clearinghouse,
@@ -269,6 +261,18 @@ class House:
         }
         self.connection = steps.ConnectionRef(connection_id=self.connection_id)
         return self
+
+    def open_clearinghouse(self, at: datetime) -> None:
+        """Open the simulated clearinghouse as its log knows it, with no faults in force."""
+        self.payers_clock = DrivenClock(at)
+        self.application = create_application(
+            parse_world(self._payers),
+            self.log_path,
+            clock=self.payers_clock,
+            token="practice",
+            control_token="control",
+            accept_everything=self._careless,
+        )
 
     def _scheduled(self) -> list[dict[str, Any]]:
         listed = json.loads((self._samples / "sessions.json").read_text())
@@ -369,6 +373,16 @@ class House:
     async def rows(self, query: Any) -> list[Any]:
         async with self.database.reading() as reading:
             return list(await reading.rows(query))
+
+    async def spoiled(self) -> list[dict[str, Any]]:
+        """The faults of the simulated clearinghouse that still have turns."""
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.application), base_url=_URL
+        ) as client:
+            answer = await client.get(
+                "/control/faults", headers={"Authorization": "Bearer control"}
+            )
+        return list(answer.json()["rules"])
 
     async def spoil(self, *rules: dict[str, Any]) -> None:
         """Put faults of the simulated clearinghouse in force."""

@@ -44,9 +44,14 @@ FAULTS = (
             "an_overpayment_is_told_and_refunded_once",
             "a_letter_leaves_once_and_what_is_lost_is_written_off_once",
             "a_card_is_announced_and_charged_once",
+        )
+        + _in(
+            "faults/test_single_deaths",
+            "a_void_and_a_refund",
+            "a_roster_that_is_amended",
+            "a_999_that_is_late",
+            "a_file_that_nobody_can_read",
         ),
-        "single commits are not enumerated for voids, for a roster that is amended, a 999 that is "
-        "late and a file that nobody can read",
     ),
     Fault(
         2,

@@ -43,7 +43,7 @@ class _Once(deque[Any]):
             super().append(item)
 
 
-class _Deaths:
+class Deaths:
     """Kills each step of one house once at each point, in the order in which it comes to them."""
 
     def __init__(self) -> None:
@@ -90,14 +90,19 @@ class _Deaths:
         database.transaction = struck  # type: ignore[method-assign]
 
 
-def _haunt(house: House) -> _Deaths:
-    deaths = _Deaths()
+def surround(house: House, deaths: Deaths) -> None:
+    """Have ``deaths`` strike around every commit, request and signal of the house."""
     deaths.around_commits(house.database)
     for name in _REQUESTS:
         setattr(house.clearinghouse, name, deaths.around(getattr(house.clearinghouse, name), name))
     for name in ("start_workflow", "signal"):
         setattr(house.switchboard, name, deaths.around(getattr(house.switchboard, name), name))
     house.switchboard.signals = _Once(house.switchboard.signals)
+
+
+def _haunt(house: House) -> Deaths:
+    deaths = Deaths()
+    surround(house, deaths)
     run = house._environment.run
 
     async def dying_run(activity: Callable[..., Any], *given: Any) -> Any:
@@ -110,7 +115,7 @@ def _haunt(house: House) -> _Deaths:
         finally:
             deaths.end()
 
-    house._environment.run = dying_run  # type: ignore[method-assign]
+    house._environment.run = dying_run  # type: ignore[assignment,method-assign]
 
     async def dying_act(act: Callable[..., Any], *given: Any, **more: Any) -> Any:
         while True:
@@ -129,7 +134,7 @@ def _haunt(house: House) -> _Deaths:
     return deaths
 
 
-def _haunt_sender(owner: type, name: str, haunting: list[_Deaths], patch: Any) -> None:
+def _haunt_sender(owner: type, name: str, haunting: list[Deaths], patch: Any) -> None:
     """Whoever takes letters or charges is made by tests of their own, so the class is haunted."""
     method = getattr(owner, name)
 
@@ -147,7 +152,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.activities.test_cards import Letters  # by now its asserts have been rewritten
 
     enter = House.__aenter__
-    haunting: list[_Deaths] = []
+    haunting: list[Deaths] = []
     for owner, name in (
         (PickUpFolder, "deliver"),
         (Letters, "deliver"),
