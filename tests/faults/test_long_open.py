@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities import steps
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from tests.temporal import plugin
-from tests.workflows.conftest import number
+from tests.workflows.conftest import number, scene
 from tests.workflows.histories import in_the_clear, size
-from tests.workflows.outside import START, Outside, working
+from tests.workflows.outside import START
 from tests.workflows.scene import Scene, eventually
 
-__all__ = ["number"]
+__all__ = ["number", "scene"]
 
 INQUIRIES = 50
 HALF_A_YEAR = timedelta(days=180)
 MOST_EVENTS, MOST_BYTES = 10_000, 10_000_000
 """Far from the engine's own limits of 51,200 events and 50 MB, where it ends a workflow."""
-
-
-@pytest.fixture
-async def scene(
-    environment: WorkflowEnvironment, client: Client, task_queue: str
-) -> AsyncIterator[Scene]:
-    outside = Outside()
-    async with working(client, task_queue, outside):
-        yield Scene(environment, client, task_queue, outside)
 
 
 async def test_fifty_inquiries_in_half_a_year_leave_a_small_history(
