@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -139,6 +139,18 @@ class Process:
             self.kill()
 
 
+@contextlib.asynccontextmanager
+async def _coming_up(process: Process) -> AsyncIterator[None]:
+    """The block waits for what ``process`` serves. Raises :class:`StartFailed` after its time."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            yield
+    except TimeoutError:
+        raise StartFailed(
+            f"{process.name} does not answer after {_START_SECONDS} s: see {process.log}"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Tokens:
     """Access tokens of the simulator, each in a file readable by its owner only."""
@@ -184,7 +196,7 @@ class TemporalServer:
 
     async def start(self) -> None:
         self.process.start()
-        async with asyncio.timeout(_START_SECONDS):
+        async with _coming_up(self.process):
             while True:
                 self.process.check()
                 try:
@@ -251,7 +263,7 @@ class Simulator:
 
     async def start(self) -> None:
         self.process.start()
-        async with asyncio.timeout(_START_SECONDS):
+        async with _coming_up(self.process):
             while True:
                 self.process.check()
                 try:
@@ -433,7 +445,7 @@ async def _run_house(
 
 async def _listens(process: Process, address: tuple[str, int]) -> None:
     """Return when ``process`` takes connections: what is told to people then works."""
-    async with asyncio.timeout(_START_SECONDS):
+    async with _coming_up(process):
         while True:
             process.check()
             try:

@@ -49,9 +49,12 @@ class House:
                 stderr=log,
             )
         # Five processes, one after the other.
-        self.wait_for(
-            lambda: "ready" in self.log.read_text(), "everything up", 5 * PATIENCE_SECONDS
-        )
+        self.wait_for(self._is_up, "everything up", 5 * PATIENCE_SECONDS)
+
+    def _is_up(self) -> bool:
+        said = self.log.read_text()
+        assert self._up.poll() is None, said[-2000:]
+        return "ready" in said
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         ended = subprocess.run(
