@@ -77,7 +77,8 @@ def admit(payer: Payer, member_id: str, frequency: str, received_on: date) -> Me
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A claim that the payer admitted; `replaces` is the payer's number of an earlier one, `place`
-    the payer's place in the order of billing, from 1."""
+    the payer's place in the order of billing, from 1. `documents`: the control numbers of those
+    that it announces (PWK06)."""
 
     payer_claim_number: str
     control_number: str
@@ -88,6 +89,7 @@ class Claim:
     authorization_number: str
     lines: tuple[ServiceLine, ...]
     place: int = 1
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +335,9 @@ class _Desk:
             claim.authorization_number, claim.member, line.code, line.service_date
         ):
             return "197"
-        return self._payer.denial_of(claim.member, line.service_date, claim.frequency)
+        return self._payer.denial_of(
+            claim.member, line.service_date, claim.frequency, claim.documents
+        )
 
 
 def _price(

@@ -460,6 +460,7 @@ def claim_to_adjudicate(
         control_number=claim.control_number,
         frequency=claim.frequency,
         replaces=claim.original_reference,
+        documents=tuple(item.control_number for item in claim.attachments),
         member=member,
         rendering_npi=submitted.billing_provider.npi if rendering is None else rendering.npi,
         authorization_number=claim.prior_authorization or next(iter(line_authorizations), ""),

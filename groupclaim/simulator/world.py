@@ -5,7 +5,7 @@ and what each payer really demands before it pays.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from itertools import combinations
 from pathlib import Path
@@ -225,12 +225,14 @@ class Takeback(_Record):
 class Denial(_Record):
     """A service that the payer denies although nothing speaks against it, for `reason` (CARC) under
     group CO. What `stands` is denied in every version; else only the original is, and a
-    replacement is priced."""
+    replacement is priced. With `asks_documents` a replacement is priced only if it announces some
+    (PWK) under a control number."""
 
     member_id: Identifier
     service_date: date
     reason: Annotated[str, StringConstraints(pattern=r"^[A-Z]?[0-9]{1,3}$")]
     stands: bool
+    asks_documents: bool = False
 
 
 class Delay(_Record):
@@ -316,15 +318,22 @@ class Payer(_Record):
             entry.off_by_cents for entry in self.unbalanced if entry.payment_date == payment_date
         )
 
-    def denial_of(self, member: Member, day: date, frequency: str) -> str | None:
-        """The reason for which the member's service of that day is denied, if it is for nothing."""
+    def denial_of(
+        self, member: Member, day: date, frequency: str, documents: Collection[str] = ()
+    ) -> str | None:
+        """The reason for which the member's service of that day is denied, if it is for nothing.
+        `documents`: the control numbers of those that the claim announces."""
         return next(
             (
                 entry.reason
                 for entry in self.denials
                 if entry.service_date == day
                 and member.holds(entry.member_id)
-                and (entry.stands or frequency == "1")
+                and (
+                    entry.stands
+                    or frequency == "1"
+                    or (entry.asks_documents and not any(documents))
+                )
             ),
             None,
         )

@@ -350,6 +350,29 @@ def test_what_is_denied_for_nothing_is_denied_once_or_for_good(
     assert not _decide(payer, other)[0].denied
 
 
+@pytest.mark.parametrize(
+    ("documents", "replaced"), [(("GC1-1-1",), "CO-45"), ((), "CO-252"), (("",), "CO-252")]
+)
+def test_what_wants_documents_is_priced_once_a_replacement_announces_them(
+    world_facts: dict[str, Any], documents: tuple[str, ...], replaced: str
+) -> None:
+    denial = {
+        "member_id": "MB0001", "service_date": str(DAY), "reason": "252", "stands": False,
+        "asks_documents": True,
+    }  # fmt: skip
+    world_facts["payers"][0]["denials"] = [denial]
+    payer = _payer(world_facts)
+    # The original is denied whatever it announces: the payer asks for more.
+    original = _claim(payer, documents=("UNASKED",))
+    (first,), history = adjudicate(payer, History(), [original])
+    assert _adjustments(first) == [("CO-252", 6500)]
+    again = _claim(
+        payer, payer_claim_number="PCN2", frequency="7", replaces="PCN1", documents=documents
+    )
+    (second,), _ = adjudicate(payer, history, [again])
+    assert _adjustments(second)[0][0] == replaced
+
+
 def test_a_claim_is_decided_later_for_the_service_that_is_delayed(
     world_facts: dict[str, Any],
 ) -> None:
