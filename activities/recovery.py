@@ -68,8 +68,6 @@ _DONE_AGAIN = frozenset(
         steps.RECONCILE_BATCH,
         steps.RECORD_DECISION,
         steps.RECORD_WRITE_OFF,
-        steps.RECORD_WRITE_OFF,
-        steps.SETTLE_BALANCE,
         steps.RECORD_DENIAL_CHOICE,
         steps.DECIDE_DISPUTE,
         steps.PLAN_VOID,
