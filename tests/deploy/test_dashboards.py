@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from activities.measures import count_attempt
 from deploy.grafana.generate import files
 from deploy.grafana.panels import BOARDS, SQL_VARIABLES, Panel
 from deploy.prometheus.catalogue import catalogue
+from groupclaim.store import samples
+from groupclaim.store.clock import practice_now
 from groupclaim.store.database import migrate
 from groupclaim.store.schema import VIEWS, dashboard_grants, metadata, view_ddl
 from tests.activities.house import KEYRING, House
@@ -254,6 +256,7 @@ async def _one(client: Client, name: str) -> None:
 
 PLANTED = {
     "Retries", "Share of attempts that failed", "Silent more than 45 days", "Cannot be reached",
+    "Errors among billed claims",
 }  # fmt: skip
 """What a calm run does not have; the other faults' figures are zero then, and told."""
 
@@ -275,6 +278,11 @@ async def _plant(house: House) -> None:
             ),
             {"number": numbers[1].claim_number},
         )
+        now, february = await practice_now(tx), (date(2026, 2, 1), date(2026, 2, 28))
+        sample = await samples.draw_sample(tx, "planted", 4, *february, "R. Lee", now)
+        drawn = (await samples.read_sample(tx, sample)).claims
+        looked_at = next(one.claim_number for one in drawn if one.part == "representative")
+        await samples.review(tx, sample, looked_at, "ok", "S. Park", now)
 
 
 async def test_every_panel_finds_data_where_something_ran(watched: Watched) -> None:
