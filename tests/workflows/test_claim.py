@@ -144,17 +144,16 @@ async def test_a_pended_authorization_is_asked_after_by_the_durable_deadline(
     outside = scene.outside
     pended = events.Held(code="AUTH_PENDED", releasable=False)
 
-    async def decided_at_last(given: steps.ClaimStep) -> events.AuthorizationChecked:
-        asked = len(outside.inputs(steps.CHECK_AUTHORIZATION))
-        held = pended if asked < 3 else None
+    async def decided_on_the_second_day(given: steps.ClaimStep) -> events.AuthorizationChecked:
+        held = pended if outside.now < START + 2 * DAY else None
         return events.AuthorizationChecked(at=outside.now, held=held, due_at=outside.now + DAY)
 
-    outside.answer(steps.CHECK_AUTHORIZATION, decided_at_last)
+    outside.answer(steps.CHECK_AUTHORIZATION, decided_on_the_second_day)
     handle = await scene.claim(number)
-    await eventually(lambda: len(outside.inputs(steps.CHECK_AUTHORIZATION)) == 1)
-    await scene.fast_forward(handle, DAY)
-    await eventually(lambda: len(outside.inputs(steps.CHECK_AUTHORIZATION)) == 2)
-    await scene.fast_forward(handle, DAY)
+    for _ in range(2):
+        await outside.rests(number, Stage.AUTHORIZATION, "AUTH_PENDED")
+        await eventually(lambda: outside.states[number].due_at == outside.now + DAY)
+        await scene.fast_forward(handle, DAY)
     await outside.rests(number, Stage.ATTENDANCE)
     assert not outside.inputs(steps.FOLLOW_UP)
 
