@@ -1,6 +1,7 @@
 """Many claims at once: from their sessions handed in together until every one of them was taken.
 
-``python -m tests.faults.burst COUNT`` plays a burst in a temporary folder and prints its figures.
+``python -m tests.faults.burst COUNT`` plays a burst in a temporary folder, with a worker for each
+processor, and prints its figures.
 The server is the development server on a file with ``synchronous=OFF``, everything else is as in
 production; only the clock is stored, so that the cut-off comes when all is ready.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import tempfile
@@ -495,7 +497,7 @@ def _cpu(process: Process) -> float:
 def main() -> None:
     claims = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(burst(claims, Path(folder)))
+        found = asyncio.run(burst(claims, Path(folder), workers=os.cpu_count() or 1))
     sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
 
 
