@@ -75,6 +75,11 @@ _DONE_AGAIN = frozenset(
 )
 """Steps whose effect is in the store, or that only ask; those of sending are told, not done."""
 
+_OF_A_STEP_UNDER_WAY = (
+    EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
+)
+
 _LEFT_THE_HOUSE = {
     steps.CHARGE_CARD.name: "a patient's card may have been charged: compare with the processor",
     steps.SEND_LETTER.name: "a letter may have gone out: compare with the receipts",
@@ -109,7 +114,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """Something that a workflow has done or was told since the copy was made."""
+    """Something that a workflow has done or was told since the copy was made. ``at``: when it was
+    begun for the last time, or told."""
 
     at: datetime
     workflow_id: str
@@ -292,7 +298,9 @@ class Recovery:
     # --- what was done since, from the histories
 
     async def _since_then(self) -> Sequence[_Done]:
-        """In order of time. Read once: while no worker works, histories stay as they are."""
+        """In order of time, steps by their beginning: what one has led to began after it, even if
+        its end was put on record earlier. Read once: while no worker works, histories stay as they
+        are."""
         if self._done is None:
             self._done = sorted(await self._read_histories(), key=lambda item: item.at)
         return self._done
@@ -301,23 +309,23 @@ class Recovery:
         found: list[_Done] = []
         async for execution in self._client.list_workflows():
             handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
-            scheduled: dict[int, HistoryEvent] = {}
+            before: dict[int, HistoryEvent] = {}
             async for event in handle.fetch_history_events():
-                if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                    scheduled[event.event_id] = event
+                if event.event_type in _OF_A_STEP_UNDER_WAY:
+                    before[event.event_id] = event
                     continue
-                at = event.event_time.ToDatetime(self._since.tzinfo)
+                at = self._time(event)
                 if at < self._since:
                     continue
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     ended = event.activity_task_completed_event_attributes
-                    begun = scheduled[ended.scheduled_event_id]
-                    asked = begun.activity_task_scheduled_event_attributes
+                    scheduled = before[ended.scheduled_event_id]
+                    asked = scheduled.activity_task_scheduled_event_attributes
                     found.append(
                         _Done(
-                            at, execution.id, execution.run_id, asked.activity_type.name,
-                            asked.activity_id, asked.input.payloads[0],
-                            ended.result.payloads[0],
+                            self._time(before[ended.started_event_id]), execution.id,
+                            execution.run_id, asked.activity_type.name, asked.activity_id,
+                            asked.input.payloads[0], ended.result.payloads[0],
                         )
                     )  # fmt: skip
                 elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
@@ -330,6 +338,9 @@ class Recovery:
                             )
                         )  # fmt: skip
         return found
+
+    def _time(self, event: HistoryEvent) -> datetime:
+        return event.event_time.ToDatetime(self._since.tzinfo)
 
     async def _do_again(self) -> AsyncIterator[Difference]:
         """Every step since then, in order. What cannot be done again is told and left out."""
@@ -345,6 +356,8 @@ class Recovery:
                     answer = await self._run(done.name, given, done.run_id, done.activity_id)
                     if (refused := getattr(answer, "refused", None)) is not None:
                         yield _not_done_again(done, refused)
+                    if step is steps.CUT_BATCH and (why := await self._other_cut(done, answer)):
+                        yield _not_done_again(done, why)
                     if step is steps.CHECK_AUTHORIZATION:
                         await self.ask_after_request(given, done.run_id, done.activity_id)
             except _CANNOT as error:
@@ -356,6 +369,13 @@ class Recovery:
             return False
         answer = await self._decoded(done.result, self._known[done.name].output)
         return getattr(answer, "refused", None) is not None
+
+    async def _other_cut(self, done: _Done, cut: steps.CutBatch) -> str | None:
+        """Where its batch is not the one that was cut then, as far as its number and count say."""
+        if done.result is None:
+            return None
+        then = await self._decoded(done.result, steps.CutBatch)
+        return None if cut == then else f"{cut.claims} claims now, {then.claims} then"
 
     async def _run(self, name: str, given: Any, run_id: str = "", activity_id: str = "1") -> Any:
         self._environment.info = replace(
