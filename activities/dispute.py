@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -137,12 +138,13 @@ class DisputeDesk:
         self, tx: Transaction, case_id: int, follow_ups: int, now: datetime
     ) -> steps.DisputeStanding:
         case = await disputes.read_case(tx, case_id)
+        lasts = {last for _, last in await _asked_for(tx, case)}
         due_at = None
         if case.state != "closed":
-            due_at = await self._next_look(tx, case, now)
+            due_at = await self._next_look(tx, case, lasts, now)
             await disputes.look_again(tx, case.id, due_at, follow_ups)
         await sleep_until(tx, dispute.workflow_id(case.id), due_at)
-        items = await _follow_work(tx, case, follow_ups, now)
+        items = await _follow_work(tx, case, lasts, follow_ups, now)
         return steps.DisputeStanding(
             state=case.state,
             kind=case.kind,
@@ -155,14 +157,15 @@ class DisputeDesk:
             items=items,
         )
 
-    async def _next_look(self, tx: Reading, case: Case, now: datetime) -> datetime:
+    async def _next_look(
+        self, tx: Reading, case: Case, lasts: Collection[datetime], now: datetime
+    ) -> datetime:
         """In time before the last day of each line, and once the payer has been told every so many
-        days. Who has been told that it paid too little has been told in time."""
+        days."""
         policy = await policy_of(self._outside, tx, case, now)
         every = timedelta(days=policy.recovery.follow_up_days)
         alerts = []
-        if case.told_at is None or case.kind == "overpayment":
-            lasts = {last for _, last in await _asked_for(tx, case)}
+        if not _is_asked(case):
             alerts = [last - before for last in lasts for before in _BEFORE_LIMIT]
         if case.told_at is not None:
             passed = (now - case.told_at) // every
@@ -170,19 +173,24 @@ class DisputeDesk:
         return min((alert for alert in alerts if alert > now), default=now + every)
 
 
+def _is_asked(case: Case) -> bool:
+    """Whether no last day counts any more: a payer has been told that it paid too little. What it
+    paid too much has to be back by its last day, whoever was told."""
+    return case.told_at is not None and case.kind == "underpayment"
+
+
 async def _follow_work(
-    tx: Transaction, case: Case, follow_ups: int, now: datetime
+    tx: Transaction, case: Case, lasts: Collection[datetime], follow_ups: int, now: datetime
 ) -> tuple[steps.ItemStanding, ...]:
     """A letter that waits for its approval, and a payer that does not answer one, are work of the
-    contract owner, until the last day to act on the first line for which it is not too late. What
-    its items are comes back."""
+    contract owner, until the last day to act on the first line for which it is not too late; where
+    it is too late for all, since the last of them. What its items are comes back."""
     code = {"to_approve": "DISPUTE_TO_APPROVE"}.get(case.state)
     if case.state == "told" and follow_ups:
         code = "DISPUTE_UNANSWERED"
     kept = None
     if code is not None:
-        lasts = [last for _, last in await _asked_for(tx, case)]
-        late = max(lasts, default=None) if case.state == "to_approve" else None
+        late = None if _is_asked(case) else max(lasts, default=None)
         task = work.Task(
             kind="dispute",
             subject=str(case.id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError
@@ -41,6 +42,17 @@ ASK_AGAIN = timedelta(hours=2)
 _UNREACHABLE = "PAYER_UNREACHABLE"
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What one payer is asked, and by which way; ``member_id`` need not be that on file."""
+
+    facts: ClaimFacts
+    payer: Payer
+    way: Connection
+    member_id: str
+    trace: str
+
+
 class Eligibility:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -56,11 +68,11 @@ class Eligibility:
         async with self._outside.database.reading() as reading:
             found = await on_file(self._outside, reading, step.claim_number)
             asked = await _coverage_payer(reading, found)
-            through = (await connection_of(reading, asked))[1] if asked else None
+            way = (await connection_of(reading, asked))[1] if asked else None
         if found.facts.patient.self_pay:
             return await self._self_pay(step, found)
         findings = found.lacks or check_consent(found.facts, today(found))
-        if findings or asked is None or through is None:
+        if findings or asked is None or way is None:
             return await self._conclude(step, found, findings, None)
         # The question goes to the payer of the coverage, also when another was billed before.
         facts = found.facts.model_copy(update={"payer": asked})
@@ -68,7 +80,7 @@ class Eligibility:
         # With the member id on file: what an earlier answer made of it is not asked about again.
         member_id = facts.coverage.member_id if facts.coverage else ""
         try:
-            said = await self._ask(found, facts, asked, through, member_id, trace)
+            said = await self._ask(found, _Question(facts, asked, way, member_id, trace))
             if said.answer is not None and said.administrator is not None:
                 said = await self._ask_administrator(found, said, trace)
             else:
@@ -124,12 +136,11 @@ class Eligibility:
             administrator = await practice.find_payer(reading, other.is_payer)
             if administrator is None:
                 return first
-            _, through = await connection_of(reading, administrator)
+            _, way = await connection_of(reading, administrator)
         facts = found.facts.model_copy(update={"payer": administrator})
         member_id = other.member_id or (facts.coverage.member_id if facts.coverage else "")
-        second = with_call(
-            await self._ask(found, facts, administrator, through, member_id, f"{trace}C"), facts
-        )
+        asked = _Question(facts, administrator, way, member_id, f"{trace}C")
+        second = with_call(await self._ask(found, asked), facts)
         if second.answer is None:
             return second
         if second.administrator is not None:
@@ -145,17 +156,9 @@ class Eligibility:
             findings=(*referred_to(administrator, first.findings, facts), *second.findings),
         )
 
-    async def _ask(
-        self,
-        found: OnFile,
-        facts: ClaimFacts,
-        payer: Payer,
-        through: Connection,
-        member_id: str,
-        trace: str,
-    ) -> BenefitReading:
+    async def _ask(self, found: OnFile, asked: _Question) -> BenefitReading:
         """One 270 to one payer and what its 271 says."""
-        question = self._question(found, facts, payer, through, member_id, trace)
+        question = self._written(found, asked)
         problems = await asyncio.to_thread(x12.check_outbound, question) if question else ()
         if question is None or problems:
             places = ", ".join(sorted({item.element or item.segment for item in problems}))
@@ -166,42 +169,38 @@ class Eligibility:
             raise later(error, "eligibility") from None
         except NotTaken as error:
             return BenefitReading(answer=None, findings=(_unwritable(found, error.reason),))
-        await self._keep(found, payer, trace, question, answered)
+        await self._keep(found, asked, question, answered)
         responses, _ = await asyncio.to_thread(x12.read_271, answered)
         response = next(
-            (item for item in responses if item.trace_number == trace and item.complete), None
+            (item for item in responses if item.trace_number == asked.trace and item.complete),
+            None,
         )
         if response is None:
             raise ApplicationError("the 271 does not answer our 270", type="Unreadable")
-        return read_benefits(composing.benefits(response), facts, GROUP_PSYCHOTHERAPY, found.now)
+        benefits = composing.benefits(response)
+        return read_benefits(benefits, asked.facts, GROUP_PSYCHOTHERAPY, found.now)
 
-    def _question(
-        self,
-        found: OnFile,
-        facts: ClaimFacts,
-        payer: Payer,
-        through: Connection,
-        member_id: str,
-        trace: str,
-    ) -> bytes | None:
+    def _written(self, found: OnFile, asked: _Question) -> bytes | None:
         """The 270; None when what is on file cannot be written."""
-        number = control_number(trace)
+        number = control_number(asked.trace)
         try:
             frame = composing.envelope(
-                through,
-                facts.practice,
+                asked.way,
+                asked.facts.practice,
                 number,
                 number,
                 found.now,
                 test=not self._outside.production,
             )
-            return x12.build_270(frame, composing.inquiry(facts, payer, member_id, trace), 1)
+            inquiry = composing.inquiry(asked.facts, asked.payer, asked.member_id, asked.trace)
+            return x12.build_270(frame, inquiry, 1)
         except x12.X12WriteError:
             return None
 
     async def _keep(
-        self, found: OnFile, payer: Payer, trace: str, question: bytes, answered: bytes
+        self, found: OnFile, asked: _Question, question: bytes, answered: bytes
     ) -> None:
+        payer, trace = asked.payer, asked.trace
         async with self._outside.database.transaction() as tx:
             connection_id = tx.keyring.connection_id(payer.connection)
             await files.keep_file(

@@ -196,9 +196,8 @@ class ClaimDecision(Message):
 
 class ClaimWriteOff(Message):
     """A person gives up what the payer of ``version`` owes and never decided, or what was never
-    sent; ``second`` agreed.
-    ``request`` is the same when the same click comes twice. ``state``: the claim as they saw it; by
-    default as it is kept."""
+    sent; ``second`` agreed. ``request`` is the same when the same click comes twice. ``state``: the
+    claim as they saw it; by default as it is kept."""
 
     claim_number: str
     version: int

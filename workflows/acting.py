@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from workflows.perform import perform_here
+from activities import steps
+from workflows.perform import perform_here
 
 UPDATE = "act_on_item"
 CHANGED_MEANWHILE = "ChangedMeanwhile"

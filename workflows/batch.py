@@ -10,12 +10,11 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
-with workflow.unsafe.imports_passed_through():
-    import workflows.submission as submission
-    from activities import steps
-    from workflows.messages import BatchStart as BatchStart
-    from workflows.messages import Ready as Ready
-    from workflows.perform import Alarm, Wake, perform
+import workflows.submission as submission
+from activities import steps
+from workflows.messages import BatchStart as BatchStart
+from workflows.messages import Ready as Ready
+from workflows.perform import Alarm, Wake, perform
 
 NAME = "BatchWorkflow"
 

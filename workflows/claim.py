@@ -21,28 +21,27 @@ from temporalio.common import (
 from temporalio.exceptions import FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
-with workflow.unsafe.imports_passed_through():
-    import workflows.denial as denials
-    import workflows.search as search
-    from activities import steps
-    from groupclaim.lifecycle import events
-    from groupclaim.lifecycle.holds import HOLDS
-    from groupclaim.lifecycle.state import ClaimState, Stage, Step
-    from groupclaim.lifecycle.transition import (
-        look_again_refused,
-        opened,
-        transition,
-        write_off_refused,
-    )
-    from groupclaim.lifecycle.why import Why, why
-    from workflows.acting import ActedOn
-    from workflows.messages import ClaimEnd as ClaimEnd
-    from workflows.messages import ClaimStanding as ClaimStanding
-    from workflows.messages import ClaimStart as ClaimStart
-    from workflows.messages import LookAgain as LookAgain
-    from workflows.messages import ReleaseHold as ReleaseHold
-    from workflows.messages import WriteOff as WriteOff
-    from workflows.perform import Alarm, Wake, not_approved, perform, perform_here
+import workflows.denial as denials
+import workflows.search as search
+from activities import steps
+from groupclaim.lifecycle import events
+from groupclaim.lifecycle.holds import HOLDS
+from groupclaim.lifecycle.state import ClaimState, Stage, Step
+from groupclaim.lifecycle.transition import (
+    look_again_refused,
+    opened,
+    transition,
+    write_off_refused,
+)
+from groupclaim.lifecycle.why import Why, why
+from workflows.acting import ActedOn
+from workflows.messages import ClaimEnd as ClaimEnd
+from workflows.messages import ClaimStanding as ClaimStanding
+from workflows.messages import ClaimStart as ClaimStart
+from workflows.messages import LookAgain as LookAgain
+from workflows.messages import ReleaseHold as ReleaseHold
+from workflows.messages import WriteOff as WriteOff
+from workflows.perform import Alarm, Wake, not_approved, perform, perform_here
 
 NAME = "ClaimWorkflow"
 
@@ -76,6 +75,10 @@ class ClaimWorkflow(ActedOn):
             event: events.Event
             if to_do:
                 event = await self._carry_out(to_do.popleft())
+            elif self._writing_off and not self._is_given_up():
+                # Its loss is booked on what the claim is now: it becomes nothing else meanwhile.
+                await workflow.wait_condition(lambda: not self._writing_off or self._is_given_up())
+                continue
             elif self._inbox:
                 event = self._inbox.popleft()
             else:
@@ -90,9 +93,8 @@ class ClaimWorkflow(ActedOn):
                     and workflow.all_handlers_finished()
                 ):
                     self._continue_as_new()
-                if not await self._something_happens(recorded):
-                    continue
-                event = self._inbox.popleft()
+                await self._something_happens(recorded)
+                continue
             before = self._state.denial
             self._state, effects = transition(self._state, event)
             to_do.extend(effects)
@@ -166,8 +168,8 @@ class ClaimWorkflow(ActedOn):
         with contextlib.suppress(FailureError):
             await workflow.get_external_workflow_handle(denial_id).signal("look_again")
 
-    async def _something_happens(self, recorded: steps.Recorded) -> bool:
-        """True when an event is in the inbox: one from outside, or the deadline."""
+    async def _something_happens(self, recorded: steps.Recorded) -> None:
+        """Return when an event is in the inbox, from outside or the deadline, or it can end."""
         due_at = self._state.due_at
         await self._alarm.until(
             due_at,
@@ -177,7 +179,10 @@ class ClaimWorkflow(ActedOn):
         )
         if not self._inbox and due_at is not None and not self._can_end():
             self._inbox.append(events.DeadlinePassed(at=due_at))
-        return bool(self._inbox)
+
+    def _is_given_up(self) -> bool:
+        """Whether a write-off that has been booked is what happens next."""
+        return bool(self._inbox) and isinstance(self._inbox[0], events.WrittenOff)
 
     def _can_end(self) -> bool:
         return self._state.ended and workflow.all_handlers_finished()
@@ -305,7 +310,7 @@ class ClaimWorkflow(ActedOn):
                 )
                 if recorded.refused is not None:
                     raise not_approved(recorded.refused)
-                self._inbox.append(
+                self._inbox.appendleft(
                     events.WrittenOff(at=recorded.at, key=key, unsent=recorded.unsent)
                 )
                 await workflow.wait_condition(lambda: key in self._state.seen)

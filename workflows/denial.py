@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from workflows.acting import ActedOn
-    from workflows.messages import DenialStart as DenialStart
-    from workflows.perform import Alarm, Wake, not_approved, perform
+from activities import steps
+from workflows.acting import ActedOn
+from workflows.messages import DenialStart as DenialStart
+from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DenialWorkflow"
 

@@ -8,21 +8,22 @@ each correction of the payer; ends with the case.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from groupclaim.model.money import Cents
-    from workflows.acting import ActedOn
-    from workflows.messages import Approve as Approve
-    from workflows.messages import Close as Close
-    from workflows.messages import DisputeStart as DisputeStart
-    from workflows.messages import Found as Found
-    from workflows.perform import Alarm, Wake, not_approved, perform
+from activities import steps
+from groupclaim.model.money import Cents
+from workflows.acting import ActedOn
+from workflows.messages import Approve as Approve
+from workflows.messages import Close as Close
+from workflows.messages import DisputeStart as DisputeStart
+from workflows.messages import Found as Found
+from workflows.perform import Alarm, Wake, not_approved, perform
 
 NAME = "DisputeWorkflow"
 
-_OUTCOMES = {
+_OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "underpayment": ("recovered", "partly_recovered", "given_up", "withdrawn"),
     "overpayment": ("taken_back", "refunded", "kept", "withdrawn"),
 }

@@ -17,10 +17,9 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
-with workflow.unsafe.imports_passed_through():
-    import workflows.remittance as remittance
-    from activities import steps
-    from workflows.perform import perform
+import workflows.remittance as remittance
+from activities import steps
+from workflows.perform import perform
 
 NAME = "InboundFileWorkflow"
 

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel
-
-    from activities.steps import Step
-    from groupclaim.model.base import Instant, Message
+from activities.steps import Step
+from groupclaim.model.base import Instant, Message
 
 Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output", bound=BaseModel)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from workflows.perform import perform
+from activities import steps
+from workflows.perform import perform
 
 NAME = "SamplingWorkflow"
 WORKFLOW_ID = "sampling"

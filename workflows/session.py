@@ -19,13 +19,12 @@ from temporalio.exceptions import (
 )
 from temporalio.workflow import ParentClosePolicy
 
-with workflow.unsafe.imports_passed_through():
-    import workflows.claim as claims
-    from activities import steps
-    from workflows.messages import SessionEnd as SessionEnd
-    from workflows.messages import SessionStanding as SessionStanding
-    from workflows.messages import SessionStart as SessionStart
-    from workflows.perform import Alarm, Wake, perform, perform_here
+import workflows.claim as claims
+from activities import steps
+from workflows.messages import SessionEnd as SessionEnd
+from workflows.messages import SessionStanding as SessionStanding
+from workflows.messages import SessionStart as SessionStart
+from workflows.perform import Alarm, Wake, perform, perform_here
 
 NAME = "GroupSessionWorkflow"
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from groupclaim.model.base import Instant
-    from workflows.messages import BatchAcknowledged as BatchAcknowledged
-    from workflows.messages import SubmissionStart as SubmissionStart
-    from workflows.perform import Alarm, Wake, perform
+from activities import steps
+from groupclaim.model.base import Instant
+from workflows.messages import BatchAcknowledged as BatchAcknowledged
+from workflows.messages import SubmissionStart as SubmissionStart
+from workflows.perform import Alarm, Wake, perform
 
 NAME = "SubmissionWorkflow"
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities import steps
-    from workflows.perform import perform
+from activities import steps
+from workflows.perform import perform
 
 NAME = "WebhookWorkflow"
 WORKFLOW_ID = "webhooks"

@@ -25,7 +25,7 @@ from groupclaim.model.letter import Milestone
 from groupclaim.model.session import Attendance
 from groupclaim.store.database import Reading, Transaction
 from groupclaim.store.ledger import book_charges
-from groupclaim.store.practice import UnknownRecord
+from groupclaim.store.practice import REJECTED, UnknownRecord
 from groupclaim.store.schema import (
     acknowledgment,
     batch,
@@ -449,15 +449,6 @@ async def first_unanswered_sending(reading: Reading, claim_number: str) -> datet
     return found
 
 
-_refused = (
-    select(acknowledgment.c.id)
-    .where(
-        acknowledgment.c.claim_number == batch_claim.c.claim_number,
-        acknowledgment.c.version == batch_claim.c.version,
-        acknowledgment.c.accepted.is_(False),
-    )
-    .exists()
-)
 _taken_back = (
     select(func.coalesce(func.max(claim_version.c.version), 0))
     .join(
@@ -479,7 +470,7 @@ _FIRST_SENT = (
         batch_claim.c.claim_number == bindparam("number"),
         batch.c.sent_at.is_not(None),
         batch_claim.c.version > _taken_back,
-        ~_refused,
+        ~REJECTED,
     )
     .order_by(batch.c.sent_at)
     .limit(1)

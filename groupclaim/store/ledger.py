@@ -165,13 +165,14 @@ async def lock_claim(tx: Transaction, claim_number: str) -> None:
 async def lock_claims(tx: Transaction, claim_numbers: Collection[str]) -> None:
     """Hold several claims, always in the same order, so that two who do so never block each
     other."""
-    held: set[str] = tx.read.setdefault("claims held", set())
+    held: set[str] = tx.read.setdefault(_HELD, set())
     if held.issuperset(claim_numbers):
         return
     await tx.execute(_HOLD, {"numbers": list(claim_numbers)})
     held.update(claim_numbers)
 
 
+_HELD = "claims held"
 _HOLD = (
     select(claim.c.claim_number)
     .where(claim.c.claim_number.in_(bindparam("numbers", expanding=True)))

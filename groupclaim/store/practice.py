@@ -455,21 +455,24 @@ async def _assign_payers(tx: Transaction, patient_ids: Iterable[str]) -> None:
         )
 
 
+REJECTED = (
+    select(acknowledgment.c.id)
+    .where(
+        acknowledgment.c.claim_number == batch_claim.c.claim_number,
+        acknowledgment.c.version == batch_claim.c.version,
+        acknowledgment.c.accepted.is_(False),
+    )
+    .exists()
+)
+"""Of a claim in a batch: whether this version of it was rejected."""
+
+
 def has_left(claim_number: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a version of a claim is in a batch that was not refused, and was not rejected."""
-    rejected = (
-        select(acknowledgment.c.id)
-        .where(
-            acknowledgment.c.claim_number == batch_claim.c.claim_number,
-            acknowledgment.c.version == batch_claim.c.version,
-            acknowledgment.c.accepted.is_(False),
-        )
-        .exists()
-    )
     return (
         select(batch_claim.c.version)
         .join(batch, batch.c.id == batch_claim.c.batch_id)
-        .where(batch_claim.c.claim_number == claim_number, batch.c.state != "refused", ~rejected)
+        .where(batch_claim.c.claim_number == claim_number, batch.c.state != "refused", ~REJECTED)
         .exists()
     )
 
@@ -1055,7 +1058,9 @@ class _Documents:
         )
 
     def days(self) -> tuple[date, ...]:
-        return tuple(date.fromisoformat(row.id) for row in self._rows if row.kind == _OTHER_DAY)
+        return tuple(
+            sorted(date.fromisoformat(row.id) for row in self._rows if row.kind == _OTHER_DAY)
+        )
 
 
 async def _answer(

@@ -218,6 +218,10 @@ class House:
         self.states: dict[str, ClaimState] = {}
         self.batch_looks: Counter[str] = Counter()
         self._environment = ActivityEnvironment()
+        self.run: Callable[..., Awaitable[Any]] = self._environment.run
+        self.acts: Callable[..., Awaitable[Any]] = self._serve
+        """How an activity, and what a person asks for, are carried out: whoever has workers die
+        puts another in its place."""
 
     async def __aenter__(self) -> House:
         path = self._folder / "groupclaim.db"
@@ -351,7 +355,7 @@ class House:
         )
         while True:
             try:
-                return await self._environment.run(self.activities[step.name], what)
+                return await self.run(self.activities[step.name], what)
             except Killed:
                 continue
 
@@ -559,7 +563,7 @@ class House:
 
     # --- what people do
 
-    async def acts(self, act: Callable[..., Awaitable[Any]], *given: Any, **more: Any) -> Any:
+    async def _serve(self, act: Callable[..., Awaitable[Any]], *given: Any, **more: Any) -> Any:
         """What a person asks for; once more after each death of whoever serves them."""
         while True:
             try:

@@ -225,6 +225,20 @@ async def test_what_it_is_too_late_for_adds_nothing_and_sets_no_day(
     assert await to_do(house) == to_be_done
 
 
+async def test_an_overpayment_that_was_told_and_not_returned_stays_overdue(house: House) -> None:
+    one = await house.claim_of("S1", "P05")
+    await remitted(house, "T1", paid(one, 4250, ("CO", "45", 1750)))
+    (case,) = await all_cases(house)
+    await decide(house, case.id, "approve")
+    await look(house, case.id, follow_ups=1)
+    assert case.limit_on is not None
+    last_day = case.limit_on + timedelta(days=1)  # by midnight in Austin
+    assert await to_do(house) == [("DISPUTE_UNANSWERED", 1435, last_day)]
+    await house.move_to(await house.clock.now() + timedelta(days=90))
+    await look(house, case.id, follow_ups=2)
+    assert await to_do(house) == [("DISPUTE_UNANSWERED", 1435, last_day)]
+
+
 async def test_auditing_again_changes_nothing(house: House) -> None:
     one = await house.claim_of("S1", "P05")
     await remitted(house, "T1", short(one))

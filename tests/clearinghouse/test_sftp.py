@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -401,13 +402,16 @@ async def test_a_server_that_is_not_there_has_taken_nothing(house: House, batch:
 async def test_a_server_that_says_nothing_is_given_up(
     house: House, batch: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    otherwise = adapter._CONNECT_SECONDS
     monkeypatch.setattr(adapter, "_CONNECT_SECONDS", 0.3)
+    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with SftpFiles(replace(house.login, port=silent.getsockname()[1])) as files:
             with pytest.raises(NotTaken, match="timed_out"):
                 await files.send_batch("837P-7.edi", batch)
             with pytest.raises(Unreachable, match="timed_out"):
                 await files.list_mailbox()
+    assert time.monotonic() - began < otherwise
 
 
 # --- questions that go wrong

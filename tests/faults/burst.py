@@ -1,9 +1,9 @@
 """Many claims at once: from their sessions handed in together until every one of them was taken.
 
 ``python -m tests.faults.burst COUNT`` plays a burst in a temporary folder, with a worker for each
-processor, and prints its figures.
-The server is the development server on a file with ``synchronous=OFF``, everything else is as in
-production; only the clock is stored, so that the cut-off comes when all is ready.
+processor, and prints its figures. The server is the development server on a file with
+``synchronous=OFF``, everything else is as in production; only the clock is stored, so that the
+cut-off comes when all is ready.
 """
 
 from __future__ import annotations

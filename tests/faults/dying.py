@@ -103,7 +103,7 @@ def surround(house: House, deaths: Deaths) -> None:
 def _haunt(house: House) -> Deaths:
     deaths = Deaths()
     surround(house, deaths)
-    run = house._environment.run
+    run = house.run
 
     async def dying_run(activity: Callable[..., Any], *given: Any) -> Any:
         deaths.begin(getattr(activity, "__temporal_activity_definition").name)
@@ -114,8 +114,6 @@ def _haunt(house: House) -> Deaths:
             return result
         finally:
             deaths.end()
-
-    house._environment.run = dying_run  # type: ignore[assignment,method-assign]
 
     async def dying_act(act: Callable[..., Any], *given: Any, **more: Any) -> Any:
         while True:
@@ -130,7 +128,7 @@ def _haunt(house: House) -> Deaths:
             finally:
                 deaths.end()
 
-    house.acts = dying_act  # type: ignore[method-assign]
+    house.run, house.acts = dying_run, dying_act
     return deaths
 
 

@@ -73,9 +73,8 @@ class OneDeath(Deaths):
         self._path = house.log_path.with_name("groupclaim.db")
         self._letters = house.log_path.with_name("letters")
         surround(house, self)
-        self._run = house._environment.run
-        house._environment.run = self._perform  # type: ignore[assignment,method-assign]
-        house.acts = self._act  # type: ignore[method-assign]
+        self._run = house.run
+        house.run, house.acts = self._perform, self._act
 
     def forget(self, step: steps.Step[Any, Any]) -> None:
         """Have this step die anew when it is next carried out, also in ``make test``."""

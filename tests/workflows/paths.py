@@ -294,7 +294,15 @@ async def claim_continued(scene: Scene, name: str) -> Handles:
 
 
 async def claim_written_off(scene: Scene, name: str) -> Handles:
-    """The payer never decides, and a person gives it up."""
+    """The payer never decides, and a person gives it up; while that is booked, the payer says that
+    it never took the claim, which sends nothing again."""
+    booked = asyncio.Event()
+
+    async def book(given: steps.ClaimWriteOff) -> steps.DecisionRecorded:
+        await booked.wait()
+        return steps.DecisionRecorded(at=START)
+
+    scene.outside.answer(steps.RECORD_WRITE_OFF, book)
     handle = await scene.claim(name)
     await scene.outside.rests(name, Stage.ATTENDANCE)
     await scene.attended(handle)
@@ -302,9 +310,25 @@ async def claim_written_off(scene: Scene, name: str) -> Handles:
     await scene.sent_and_accepted(handle)
     await settled(handle)
     given = claim.WriteOff(by="supervisor-1", reason="three calls, no answer", request="click-1")
-    await handle.execute_update("write_off", given, result_type=claim.ClaimStanding)
+    update = asyncio.ensure_future(
+        handle.execute_update("write_off", given, result_type=claim.ClaimStanding)
+    )
+    await eventually(lambda: scene.outside.inputs(steps.RECORD_WRITE_OFF))
+    late = events.Acknowledged(
+        at=START, key="277CA:late", due_at=START + DAY, by="277CA", version=1, accepted=False,
+        cause="A7:164",
+    )  # fmt: skip
+    await handle.signal("ack_277ca", late)
+    await eventually(lambda: taken(handle))
+    booked.set()
+    await update
     await handle.result()
     return {"claim_written_off": handle}
+
+
+async def taken(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether everything that the workflow was told has been handed to it."""
+    return not (await handle.describe()).raw_description.HasField("pending_workflow_task")
 
 
 async def claim_acted_on(scene: Scene, name: str) -> Handles:

@@ -309,6 +309,15 @@ async def test_of_two_who_write_off_at_once_one_is_told(scene: Scene, number: st
     assert (await handle.result()).stage is Stage.CLOSED
 
 
+async def test_while_a_write_off_is_booked_the_claim_becomes_nothing_else(
+    scene: Scene, number: str
+) -> None:
+    (handle,) = (await paths.claim_written_off(scene, number)).values()
+    assert (await handle.result()).stage is Stage.CLOSED
+    assert claim_steps(scene.outside).count("check_eligibility") == 1
+    assert len(scene.outside.inputs(steps.DECIDE_DENIAL)) == 0
+
+
 async def test_a_write_off_that_is_refused_changes_nothing(scene: Scene, number: str) -> None:
     handle = await scene.claim(number)
     await scene.outside.rests(number, Stage.ATTENDANCE)
