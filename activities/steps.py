@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Consent
@@ -71,6 +71,10 @@ FILES = Patience(
 )
 """Work on whole X12 files and whole remittances."""
 
+BEHIND = Priority(priority_key=4)
+"""Done when no other step waits: new claims are begun when those under way have nothing to do, so
+that many handed in together are not all open at once."""
+
 Input = TypeVar("Input", bound=BaseModel)
 Output = TypeVar("Output", bound=BaseModel)
 
@@ -81,6 +85,7 @@ class Step(Generic[Input, Output]):
     input: type[Input]
     output: type[Output]
     patience: Patience
+    priority: Priority = Priority.default
 
 
 # --- work items
@@ -218,7 +223,7 @@ class DecisionRecorded(Message):
 
 
 CHECK_ELIGIBILITY = Step(
-    ClaimStepName.CHECK_ELIGIBILITY.value, ClaimStep, events.EligibilityChecked, GATEWAY
+    ClaimStepName.CHECK_ELIGIBILITY.value, ClaimStep, events.EligibilityChecked, GATEWAY, BEHIND
 )
 CHECK_AUTHORIZATION = Step(
     ClaimStepName.CHECK_AUTHORIZATION.value, ClaimStep, events.AuthorizationChecked, GATEWAY

@@ -45,6 +45,7 @@ from groupclaim.store.database import Database, migrate
 from groupclaim.store.key_use import missing_keys
 from groupclaim.store.keys import Keyring
 from worker import telemetry
+from worker.capacity import STEPS_AT_ONCE, workflows_held
 from worker.plugin import groupclaim_plugin
 from worker.settings import Settings
 
@@ -143,6 +144,8 @@ def worker_settings(build: str = "") -> dict[str, Any]:
     """How a worker takes and keeps its tasks; ``build`` as in :func:`deployment`."""
     return {
         "deployment_config": deployment(build),
+        "max_cached_workflows": workflows_held(),
+        "max_concurrent_activities": STEPS_AT_ONCE,
         # A worker that dies keeps its workflows' next tasks for this long.
         "sticky_queue_schedule_to_start_timeout": timedelta(seconds=2),
         "graceful_shutdown_timeout": timedelta(seconds=30),

@@ -27,6 +27,7 @@ async def perform(step: Step[Input, Output], what: Input, summary: str | None = 
         heartbeat_timeout=step.patience.heartbeat,
         retry_policy=step.patience.retry,
         summary=summary,
+        priority=step.priority,
     )
     return result
 

@@ -410,6 +410,19 @@ async def test_a_worker_lost_in_the_middle_of_a_step(
         assert (await handle.result()).stage is Stage.CLOSED
 
 
+async def test_a_claim_is_begun_behind_those_under_way(scene: Scene, number: str) -> None:
+    """Only its first step lets all others go first, so that what is begun is soon done."""
+    (handle,) = (await paths.claim_paid(scene, number)).values()
+    keys = {
+        scheduled.activity_type.name: scheduled.priority.priority_key
+        for event in (await handle.fetch_history()).events
+        if (scheduled := event.activity_task_scheduled_event_attributes).activity_type.name
+    }
+    assert keys.pop("check_eligibility") == 4  # 3 is what all have that have none
+    assert len(keys) > 5
+    assert set(keys.values()) == {0}
+
+
 # --- long life
 
 
