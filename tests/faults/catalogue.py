@@ -47,11 +47,11 @@ FAULTS = (
         )
         + _in(
             "faults/test_single_deaths",
+            "a_void_and_a_refund",
             "a_roster_that_is_amended",
             "a_999_that_is_late",
             "a_file_that_nobody_can_read",
         ),
-        "voids die at every point in one run, not at each of them alone",
     ),
     Fault(
         2,

@@ -1,5 +1,5 @@
-"""A roster that is amended, a 999 that is late, a file that nobody can read: one death at each
-point of each of their steps, each alone, and all ends as in calm.
+"""A void, a roster that is amended, a 999 that is late, a file that nobody can read: one death at
+each point of each of their steps, each alone, and all ends as in calm.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 
 from activities import steps
 from groupclaim.lifecycle.state import Stage
+from groupclaim.model.money import Cents
 from groupclaim.store import batches
 from groupclaim.store.schema import claim_event
 from tests.activities import test_voids as void
@@ -35,6 +36,42 @@ def _died(deaths: OneDeath, record: Record, *, in_all: tuple[steps.Step[Any, Any
 async def _audited(house: House, action: str) -> int:
     rows = await house.rows(text(f"SELECT id FROM audit_entry WHERE action = '{action}'"))
     return len(rows)
+
+
+async def test_a_void_and_a_refund(tmp_path: Path, record_property: Record) -> None:
+    """P01 was not there: Medicare gets its 24.19 by cheque. P04's note is not valid: Texas Medicaid
+    gets a void and takes its 25.20 back."""
+    async with void._house(tmp_path) as house:
+        absent, unsupported = [await house.claim_of("S1", one) for one in ("P01", "P04")]
+        await void._until(house, "2026-03-02", lambda: all(
+            house.states[one].stage in (Stage.CLOSED, Stage.PATIENT_BALANCE)
+            and house.states[one].hold is None for one in (absent, unsupported)
+        ))  # fmt: skip
+        deaths, desk = OneDeath(house), void._desk(house)
+        await void._correct(house, P01="no_show")
+        await house.acts(desk.withdraw_note, "S1", "P04", "another patient's", "C. Clinician")
+        await house.settle()
+        await void._release(house, "P04", "DOCUMENTATION_CHANGED")
+        await house.acts(desk.refund_payer, absent, Cents(2419), "CHQ-3", by="R. Lee")
+        await house.settle()
+        await void._until(house, "2026-04-20", lambda: house.states[unsupported].ended)
+        assert void._stands(house, absent) == ("not_billable", None, "NO_SHOW")
+        assert void._stands(house, unsupported) == ("not_billable", None, "NOTE_WITHDRAWN")
+        assert [one.frequency for one in void._sent(house, unsupported)] == ["1", "8"]
+        assert await void._books(house, absent) == {"clearing": 2419, "payer_refund": -2419}
+        assert await void._books(house, unsupported) == {}
+        _died(
+            deaths,
+            record_property,
+            in_all=(
+                steps.RECORD_ATTENDANCE, steps.PLAN_VOID, steps.BUILD_CLAIM, steps.QUEUE_CLAIM,
+                steps.CUT_BATCH, steps.BUILD_BATCH, steps.SEND_BATCH, steps.POST_REMITTANCE,
+                steps.RECORD_DECISION,
+            ),
+        )  # fmt: skip
+        assert {
+            f"{name}: {point}" for name in ("withdraw_note", "refund_payer") for point in _POINTS
+        } | {"send_batch: before send_batch", "send_batch: after send_batch"} <= set(deaths.places)
 
 
 async def test_a_roster_that_is_amended(tmp_path: Path, record_property: Record) -> None:
