@@ -62,10 +62,13 @@ class Progress:
                 at_stake = await practice.usual_charge(tx, state.claim_number)
             else:
                 at_stake = left.payer_open + left.patient_open
-            items: tuple[steps.ItemStanding, ...] = ()
-            if kept.hold is not None or before.hold is not None:
+            held = kept.hold is not None or before.hold is not None
+            if held:
                 await work.follow_hold(tx, kept, abs(at_stake), now)
-                items = await standings(tx, "hold", state.claim_number)
+            # Done again after a death, it finds a hold that is gone already: what became of the
+            # item the workflow has not heard.
+            again = before.sequence >= state.sequence
+            items = await standings(tx, "hold", state.claim_number) if held or again else ()
             return steps.Recorded(
                 timer_seconds=await timer_seconds(tx, state.due_at) if state.due_at else None,
                 billed=left.charge,

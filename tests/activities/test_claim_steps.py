@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from activities import steps
 from groupclaim.clearinghouse.port import NotTaken
 from groupclaim.lifecycle.events import AttendanceRecorded
-from groupclaim.lifecycle.state import ClaimState, Stage
+from groupclaim.lifecycle.state import ClaimState, Hold, Stage, Step
 from groupclaim.store import audit, claims, ledger, practice
 from groupclaim.store.clock import next_wakeup
 from groupclaim.store.schema import group_session
@@ -329,6 +329,23 @@ async def test_progress_is_kept_with_its_deadline_and_an_older_state_changes_not
     async with house.database.reading() as reading:
         assert await claims.load_state(reading, claim) == newer
         assert await next_wakeup(reading) == due_at
+
+
+async def test_that_an_item_was_resolved_is_told_again_after_a_death(
+    house: House, claim: str
+) -> None:
+    """The hold is over in the try that died as well: whoever saw it there may not decide it."""
+    hold = Hold(
+        code="PAYER_UNREACHABLE", redo=Step.CHECK_ELIGIBILITY, since=START, releasable=False
+    )
+    held = ClaimState(claim_number=claim, sequence=1, stage=Stage.ELIGIBILITY, hold=hold)
+    over = ClaimState(claim_number=claim, sequence=2, stage=Stage.AUTHORIZATION)
+    opened = await house.perform(steps.RECORD_PROGRESS, steps.ClaimProgress(state=held))
+    assert [item.state for item in opened.items] == ["open"]
+    resolved = await house.perform(steps.RECORD_PROGRESS, steps.ClaimProgress(state=over))
+    assert [item.state for item in resolved.items] == ["resolved"]
+    again = await house.perform(steps.RECORD_PROGRESS, steps.ClaimProgress(state=over))
+    assert again.items == resolved.items
 
 
 async def test_a_decision_stands_in_the_audit_log_once_for_each_request(

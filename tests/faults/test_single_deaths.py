@@ -154,7 +154,7 @@ async def test_a_file_that_nobody_can_read(tmp_path: Path, record_property: Reco
     async with House(tmp_path, {"S1": ("P01", "P04")}) as house:
         await house.until_sent()
         await house.spoil({"on": "mailbox", "kind": "malformed", "times": 1})
-        deaths = OneDeath(house)
+        deaths = OneDeath(house, first_only=True)
         await house.poll()
         for _ in range(2):
             (garbage,) = await house.clearinghouse.list_mailbox()
