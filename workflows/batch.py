@@ -29,8 +29,8 @@ class BatchWorkflow:
     def __init__(self, start: BatchStart) -> None:
         self._connection = steps.ConnectionRef(connection_id=start.connection_id)
         self._ready = True
-        self._cutoff_at: str | None = None
-        self._alarm = Alarm()
+        self._cutoff = start.cutoff
+        self._alarm = Alarm(start.woken_at)
 
     @workflow.run
     async def run(self, start: BatchStart) -> None:
@@ -38,14 +38,30 @@ class BatchWorkflow:
             await self._until_cutoff()
             self._ready = False
             await self._send_all_ready()
-            if self._ready and workflow.info().is_continue_as_new_suggested():
-                workflow.continue_as_new(start)
 
     async def _until_cutoff(self) -> None:
-        cutoff = await perform(steps.NEXT_CUTOFF, self._connection, "when is the next batch cut")
-        self._cutoff_at = cutoff.due_at.isoformat()
-        workflow.set_current_details(f"Ready claims are cut into a batch at {self._cutoff_at}")
-        await self._alarm.until(cutoff.due_at, cutoff.timer_seconds, "batch cut-off")
+        if self._cutoff is None:
+            self._cutoff = await perform(
+                steps.NEXT_CUTOFF, self._connection, "when is the next batch cut"
+            )
+        due_at, timer_seconds = self._cutoff.due_at, self._cutoff.timer_seconds
+        workflow.set_current_details(f"Ready claims are cut into a batch at {due_at.isoformat()}")
+        since = workflow.now()
+        # Each claim that becomes ready tells it, and a history takes only so many signals.
+        long = workflow.info().is_continue_as_new_suggested
+        await self._alarm.until(due_at, timer_seconds, "batch cut-off", unless=long)
+        if long():
+            # For the same cut-off, even if it has just come: the next would be a day late.
+            if timer_seconds is not None:
+                timer_seconds -= (workflow.now() - since).total_seconds()
+            workflow.continue_as_new(
+                BatchStart(
+                    connection_id=self._connection.connection_id,
+                    cutoff=steps.NextLook(due_at=due_at, timer_seconds=timer_seconds),
+                    woken_at=self._alarm.moved_to,
+                )
+            )
+        self._cutoff = None
 
     async def _send_all_ready(self) -> None:
         """Cut one batch after another until no claim is ready: each has a limited size."""
@@ -75,4 +91,4 @@ class BatchWorkflow:
 
     @workflow.query(name="progress", description="When the next batch is cut")
     def progress(self) -> str:
-        return self._cutoff_at or "being worked out"
+        return self._cutoff.due_at.isoformat() if self._cutoff else "being worked out"

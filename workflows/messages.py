@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from activities.steps import NextLook
 from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import ClaimState, Stage, Step
 from groupclaim.model.base import Instant, Message
@@ -101,7 +102,11 @@ class SessionStanding(Message):
 
 
 class BatchStart(Message):
+    """``cutoff`` and ``woken_at`` are what a run that continues as new waits for, and was told."""
+
     connection_id: str
+    cutoff: NextLook | None = None
+    woken_at: Instant | None = None
 
 
 class Ready(Message):

@@ -14,7 +14,7 @@ from groupclaim.lifecycle import events
 from groupclaim.lifecycle.state import Stage
 from tests.temporal import PATIENCE_SECONDS, start_environment
 from tests.workflows import paths
-from tests.workflows.outside import DAY, START, Outside, working
+from tests.workflows.outside import DAY, HOUR, START, Outside, working
 from tests.workflows.record_histories import SHORT_HISTORIES
 from tests.workflows.scene import Scene, eventually
 from workflows import claim
@@ -104,3 +104,26 @@ async def test_a_wake_up_goes_along(scene: Scene, number: str) -> None:
         "submitted", events.Submitted(at=START, key="s", version=1, due_at=START + DAY)
     )
     await eventually(lambda: outside.inputs(steps.ASK_STATUS))  # due a day before it was woken
+
+
+@pytest.mark.parametrize("wall_clock", [True, False])
+async def test_a_batch_that_is_told_often_keeps_its_cut_off(
+    scene: Scene, number: str, wall_clock: bool
+) -> None:
+    """Thousands of claims become ready in a day: each tells it, and no run is told too often."""
+    outside = scene.outside
+    outside.wall_clock = wall_clock
+    first = await scene.ready(number)
+    await eventually(lambda: outside.inputs(steps.NEXT_CUTOFF))
+    began = (await first.describe()).run_id
+    handle = scene.client.get_workflow_handle(first.id)
+    while (await handle.describe()).run_id == began:
+        await scene.ready(number)
+    assert not outside.inputs(steps.CUT_BATCH)
+    if wall_clock:
+        await scene.fast_forward(handle, 6 * HOUR)
+    else:
+        await scene.wake(handle, 6 * HOUR)
+    await handle.result()
+    assert len(outside.inputs(steps.NEXT_CUTOFF)) == 1  # another would be a day later
+    assert len(outside.inputs(steps.CUT_BATCH)) == 1
