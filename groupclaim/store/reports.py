@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import Any, Literal, get_args
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.types import Date
 
 from groupclaim.store import practice
 from groupclaim.store.database import Reading
-from groupclaim.store.schema import figures_by
+from groupclaim.store.schema import claim, claim_event, figures_by
 
 Kind = Literal[
     "payer",
@@ -29,6 +29,7 @@ Kind = Literal[
     "denials",
     "denials-by-provider",
     "denials-by-month",
+    "losses",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -62,6 +63,8 @@ async def report(
         return await _ageing(reading, as_of, span, names)
     if kind == "underpayments":
         return await _underpayments(reading, span, names)
+    if kind == "losses":
+        return await _losses(reading, span, names)
     if kind in _DENIALS:
         return await _denials(reading, kind, span, names)
     column = _COLUMNS[kind]
@@ -204,6 +207,67 @@ def _denial_figures(found: list[Any], of: int) -> dict[str, Any]:
         "lead_days": median(days) if days else None,
         "recovered_cents": sum(int(row["recovered_cents"]) for row in found),
     }
+
+
+_GIVEN_UP = {"review": "UNDERPAID", "undecided": "UNDECIDED"}
+"""Why, by the key of a write-off: a shortfall was let stand, or a payer never decided. That of a
+denial is its cause."""
+
+
+async def _losses(reading: Reading, span: dict[str, date], names: dict[str, str]) -> Rows:
+    """What people gave up, by payer and cause; of what was never sent, what it would have charged.
+
+    ``loss_share_rate``: of all that is listed.
+    """
+    rows = await _select(
+        reading,
+        "SELECT t.claim_number, t.key, t.kind, t.debit, t.cents, f.payer_key, d.cause "
+        "FROM transfer t JOIN claim_figures f ON f.claim_number = t.claim_number "
+        "LEFT JOIN denial d ON d.claim_number = t.claim_number "
+        "AND t.key = 'write_off|' || t.claim_number || '|denial|' || d.number "
+        "WHERE (t.debit = 'write_off' OR t.credit = 'write_off') "
+        "AND f.service_date BETWEEN :first AND :last ORDER BY t.id",
+        span,
+    )
+    causes: dict[str, tuple[str, str]] = {}
+    lost: dict[str, int] = {}
+    for row in rows:
+        number, cents = row["claim_number"], int(row["cents"])
+        lost[number] = lost.get(number, 0) + (cents if row["debit"] == "write_off" else -cents)
+        if row["kind"] == "write_off":
+            why = row["cause"] or _GIVEN_UP[row["key"].split("|")[2]]
+            causes[number] = (row["payer_key"], why)
+        else:
+            causes.setdefault(number, (row["payer_key"], str(row["kind"]).upper()))
+    unsent = (
+        select(claim.c.claim_number, claim.c.payer_key, claim.c.reason, claim_event.c.detail)
+        .join(claim_event, claim_event.c.claim_number == claim.c.claim_number)
+        .where(
+            claim.c.stage == "not_billable",
+            claim.c.service_date.between(span["first"], span["last"]),
+            claim_event.c.kind == "decision",
+            claim_event.c.key.startswith("write_off|"),
+        )
+    )
+    for row in await reading.rows(unsent):
+        causes[row.claim_number] = (row.payer_key, row.reason)
+        lost[row.claim_number] = row.detail["written_off"]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, cents in lost.items():
+        if cents > 0:
+            payer, why = causes[number]
+            groups.setdefault((names.get(payer, payer), why), []).append(cents)
+    of = sum(map(sum, groups.values()))
+    return [
+        {
+            "payer": payer,
+            "cause": why,
+            "claims": len(each),
+            "lost_cents": sum(each),
+            "loss_share_rate": sum(each) * 10_000 // of,
+        }
+        for (payer, why), each in sorted(groups.items(), key=lambda one: -sum(one[1]))
+    ]
 
 
 async def _select(reading: Reading, query: str, days: dict[str, date]) -> list[Any]:

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import text
 
+from groupclaim.lifecycle.state import ClaimState, Stage
 from groupclaim.model.money import Cents
 from groupclaim.rules.line_audit import LineAudit, Pattern
 from groupclaim.rules.payment_audit import AFTER_PRICING
@@ -232,6 +233,42 @@ async def test_denials_by_cause_and_what_became_of_them(decided: World) -> None:
     ]  # fmt: skip
     assert [row["provider"] for row in by_provider] == ["Concocted, Thespia"] * 2
     assert [(row["month"], row["denials"]) for row in by_month] == [("2026-03", 2)] * 2
+
+
+async def test_what_was_given_up_by_cause(decided: World) -> None:
+    """Claim 2 is given up as denied, 65.00; of claim 1 the 6.00 that are short are let stand; claim
+    3 is never decided, 65.00, of which the payer brings 20.00 after all; claim 5 was never sent and
+    would have charged 65.00. In all 65 + 6 + 45 + 65 = 181.00."""
+    _, one, two, three, _, five = decided.claims
+    plan = {"rule": "r", "playbook": "p", "action": "a", "who": "x"}
+    async with decided.database.transaction() as tx:
+        payer = tx.keyring.payer_key("first")
+        of = denials.Cause("claim", two, payer, "CO-197", "authorization", "AUTH")
+        await denials.open_denial(tx, two, 1, of, 6500, date(2026, 3, 1), plan, NOW)
+        await ledger.write_off(tx, two, Cents(6500), "denial|1", NOW)
+        await ledger.write_off(tx, one, Cents(600), "review|release:1", NOW)
+        await ledger.write_off(tx, three, Cents(6500), "undecided|1", NOW)
+        back = ledger.Booking(
+            "back", "written_off", ledger.Account.PAYER_RECEIVABLE, ledger.Account.WRITE_OFF,
+            Cents(2000), three,
+        )  # fmt: skip
+        await ledger.book(tx, back, NOW)
+        ended = ClaimState(
+            claim_number=five, sequence=9, stage=Stage.NOT_BILLABLE, reason="TIMELY_FILING"
+        )
+        assert await claims.record_progress(tx, ended, NOW)
+        key, told = f"write_off|{five}|click-1", {"written_off": 6500}
+        await claims.append_event(tx, five, key, NOW, "decision", "R. Lee", told)
+    async with decided.database.reading() as reading:
+        rows = await reports.report(reading, "losses", AS_OF)
+        assert await reports.report(reading, "losses", AS_OF, date(2026, 2, 4)) == []
+    listed = {row["cause"]: tuple(row.values())[2:] for row in rows}
+    assert listed == {
+        "CO-197": (1, 6500, 3591), "TIMELY_FILING": (1, 6500, 3591),
+        "UNDECIDED": (1, 4500, 2486), "UNDERPAID": (1, 600, 331),
+    }  # fmt: skip
+    assert [row["lost_cents"] for row in rows] == [6500, 6500, 4500, 600]
+    assert {row["payer"] for row in rows} == {"First Invented"}
 
 
 def test_the_view_derives_the_allowed_amount_as_the_rule_does() -> None:
