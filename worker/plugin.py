@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +14,8 @@ from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
-    WorkflowRunner,
+    UnsandboxedWorkflowRunner,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.measures import count_attempt, count_refusal, count_result
 from worker.codec import data_converter
@@ -82,28 +80,18 @@ async def _heartbeats(expected_within: timedelta | None) -> None:
         activity.heartbeat()
 
 
-def _sharing_modules(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """The sandbox, with our modules in it as they are; a runner without a sandbox stays as it is.
-
-    A sandbox executes the module of a workflow anew for each, so that none finds what another has
-    left there. Ours leave nothing, and its own copy of the code took 61 kB of memory for each open
-    claim. What the copy was watched for, ``tests/workflows/test_sandbox.py`` reads in the modules.
-    """
-    if isinstance(runner, SandboxedWorkflowRunner):
-        passed = runner.restrictions.with_passthrough_modules("workflows")
-        return replace(runner, restrictions=passed)
-    return runner or _sharing_modules(SandboxedWorkflowRunner())
-
-
 def groupclaim_plugin(payload_keys: Mapping[str, bytes], current_key: str) -> SimplePlugin:
-    """Converter with encryption, interceptors, workflows and their sandbox.
+    """Converter with encryption, interceptors, workflows and how they are run.
 
     ``payload_keys`` are 32 bytes each, by id; new payloads are written under ``current_key``.
     """
+    # A sandbox executes the modules of a workflow anew for each and compiles code for each payload:
+    # 61 kB of memory for every open claim, and a third of the time that a task of it takes. What it
+    # watches for, ``tests/workflows/test_sandbox.py`` reads in the source of the modules.
     return SimplePlugin(
         "groupclaim",
         data_converter=data_converter(payload_keys, current_key),
         interceptors=[StepInterceptor()],
         workflows=list(WORKFLOWS),
-        workflow_runner=_sharing_modules,
+        workflow_runner=UnsandboxedWorkflowRunner(),
     )

@@ -67,7 +67,7 @@ STORE = "SQLite file, synchronous=OFF"
 LOADED_ANEW = Path(bare.__file__).parent
 """What the bare engine's sandbox loads for each workflow: compiled beforehand, as an image is.
 
-Ours shares its modules (:mod:`worker.plugin`); their memory is the bare engine's alone."""
+Ours runs without one (:mod:`worker.plugin`); its memory and time are the bare engine's alone."""
 WARM = 2 * A_ROOM
 """Claims that go the whole way before anything is measured: code, maps and caches are loaded."""
 AT_ONCE = 16

@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import select
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.cash_desk import CashDesk
 from activities.front_desk import FrontDesk
@@ -196,8 +196,6 @@ class _Year:
             self.client,
             task_queue=TASK_QUEUE,
             activities=every_activity(outside),
-            # A sixth of the time would go into the sandbox, which the tests of workflows are for.
-            workflow_runner=UnsandboxedWorkflowRunner(),
         )
         await house.enter_async_context(worker)
         self.desk = FrontDesk(self.database, clock, self.client)

@@ -1,4 +1,4 @@
-"""Workflows share their modules, so the sandbox does not see what these use: it is read here."""
+"""Workflows run without the sandbox of the SDK: what it would watch for is read in their source."""
 
 from __future__ import annotations
 
