@@ -1,7 +1,7 @@
 """A database restored from an older copy beside a Temporal that has gone on: what differs, mended.
 
 What Temporal keeps of each workflow says what was done since the copy was made. Steps that only
-write are done again from it, in the order in which they were done, with nobody told and nothing
+write are done again from it, in the order in which they began, with nobody told and nothing
 sent: whether a batch was taken stands in its history. What left the house and cannot be done again,
 and what came from outside and is gone, is named for a person. To be used while no worker works.
 """
@@ -75,7 +75,7 @@ _DONE_AGAIN = frozenset(
 )
 """Steps whose effect is in the store, or that only ask; those of sending are told, not done."""
 
-_OF_A_STEP_UNDER_WAY = (
+_BEGINNINGS = (
     EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
     EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED,
 )
@@ -309,21 +309,21 @@ class Recovery:
         found: list[_Done] = []
         async for execution in self._client.list_workflows():
             handle = self._client.get_workflow_handle(execution.id, run_id=execution.run_id)
-            before: dict[int, HistoryEvent] = {}
+            begun: dict[int, HistoryEvent] = {}
             async for event in handle.fetch_history_events():
-                if event.event_type in _OF_A_STEP_UNDER_WAY:
-                    before[event.event_id] = event
+                if event.event_type in _BEGINNINGS:
+                    begun[event.event_id] = event
                     continue
                 at = self._time(event)
                 if at < self._since:
                     continue
                 if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                     ended = event.activity_task_completed_event_attributes
-                    scheduled = before[ended.scheduled_event_id]
+                    scheduled = begun[ended.scheduled_event_id]
                     asked = scheduled.activity_task_scheduled_event_attributes
                     found.append(
                         _Done(
-                            self._time(before[ended.started_event_id]), execution.id,
+                            self._time(begun[ended.started_event_id]), execution.id,
                             execution.run_id, asked.activity_type.name, asked.activity_id,
                             asked.input.payloads[0], ended.result.payloads[0],
                         )

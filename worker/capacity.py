@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-STEPS_AT_ONCE = 24
-"""As many as the store has connections. More make nothing faster, since they share one processor:
+from groupclaim.store.database import CONNECTIONS
+
+STEPS_AT_ONCE = CONNECTIONS
+"""Each needs one of the store. More make nothing faster, since they share one processor:
 each then takes many seconds, must heartbeat, and may be tried again while it is under way."""
 
 WORKFLOW_BYTES = 200_000

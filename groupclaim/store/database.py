@@ -47,9 +47,11 @@ from groupclaim.store.sqlite import hasty
 BUSY_SECONDS: float = 60
 """How long SQLite waits for another writer; above the longest posting."""
 
+CONNECTIONS = 24
+"""Of one process."""
+
 _ATTEMPTS = 3
 _AGAIN_SECONDS = 0.02
-_CONNECTIONS = 24
 _MIGRATION_LOCK = 90853
 
 _KEPT_OPEN = 1_024
@@ -204,7 +206,7 @@ class Database:
         engine = create_async_engine(
             driver,
             # Those once opened stay open, and the one last used is used first.
-            pool_size=_CONNECTIONS,
+            pool_size=CONNECTIONS,
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=BUSY_SECONDS,

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.types import Date
 
+from groupclaim.lifecycle.state import NEVER_FILED
 from groupclaim.store import practice
 from groupclaim.store.database import Reading
 from groupclaim.store.schema import claim, claim_event, figures_by
@@ -217,57 +218,58 @@ denial is its cause."""
 async def _losses(reading: Reading, span: dict[str, date], names: dict[str, str]) -> Rows:
     """What people gave up, by payer and cause; of what was never sent, what it would have charged.
 
-    ``loss_share_rate``: of all that is listed.
+    What a payer has decided after all, or was taken back since, is not lost. ``loss_share_rate``:
+    of all that is listed.
     """
-    rows = await _select(
+    written_off = await _select(
         reading,
-        "SELECT t.claim_number, t.key, t.kind, t.debit, t.cents, f.payer_key, d.cause "
+        "SELECT t.claim_number, t.key, t.debit, t.cents, f.payer_key, f.payer_open_cents, d.cause "
         "FROM transfer t JOIN claim_figures f ON f.claim_number = t.claim_number "
         "LEFT JOIN denial d ON d.claim_number = t.claim_number "
         "AND t.key = 'write_off|' || t.claim_number || '|denial|' || d.number "
-        "WHERE (t.debit = 'write_off' OR t.credit = 'write_off') "
-        "AND f.service_date BETWEEN :first AND :last ORDER BY t.id",
+        "WHERE t.kind = 'write_off' AND f.service_date BETWEEN :first AND :last ORDER BY t.id",
         span,
     )
-    causes: dict[str, tuple[str, str]] = {}
+    why: dict[str, tuple[str, str]] = {}
     lost: dict[str, int] = {}
-    for row in rows:
+    for row in written_off:
         number, cents = row["claim_number"], int(row["cents"])
-        lost[number] = lost.get(number, 0) + (cents if row["debit"] == "write_off" else -cents)
-        if row["kind"] == "write_off":
-            why = row["cause"] or _GIVEN_UP[row["key"].split("|")[2]]
-            causes[number] = (row["payer_key"], why)
-        else:
-            causes.setdefault(number, (row["payer_key"], str(row["kind"]).upper()))
-    unsent = (
-        select(claim.c.claim_number, claim.c.payer_key, claim.c.reason, claim_event.c.detail)
-        .join(claim_event, claim_event.c.claim_number == claim.c.claim_number)
-        .where(
-            claim.c.stage == "not_billable",
-            claim.c.service_date.between(span["first"], span["last"]),
-            claim_event.c.kind == "decision",
-            claim_event.c.key.startswith("write_off|"),
-        )
-    )
-    for row in await reading.rows(unsent):
-        causes[row.claim_number] = (row.payer_key, row.reason)
+        cause = row["cause"] or _GIVEN_UP[row["key"].split("|")[2]]
+        why[number] = (row["payer_key"], cause)
+        lost.setdefault(number, min(0, int(row["payer_open_cents"])))
+        lost[number] += cents if row["debit"] == "write_off" else -cents
+    for row in await reading.execute(_NEVER_SENT, span):
+        why[row.claim_number] = (row.payer_key, NEVER_FILED)
         lost[row.claim_number] = row.detail["written_off"]
     groups: dict[tuple[str, str], list[int]] = {}
     for number, cents in lost.items():
         if cents > 0:
-            payer, why = causes[number]
-            groups.setdefault((names.get(payer, payer), why), []).append(cents)
+            payer, cause = why[number]
+            groups.setdefault((names.get(payer, payer), cause), []).append(cents)
     of = sum(map(sum, groups.values()))
     return [
         {
             "payer": payer,
-            "cause": why,
+            "cause": cause,
             "claims": len(each),
             "lost_cents": sum(each),
             "loss_share_rate": sum(each) * 10_000 // of,
         }
-        for (payer, why), each in sorted(groups.items(), key=lambda one: -sum(one[1]))
+        for (payer, cause), each in sorted(groups.items(), key=lambda group: -sum(group[1]))
     ]
+
+
+_NEVER_SENT = (
+    select(claim.c.claim_number, claim.c.payer_key, claim_event.c.detail)
+    .join(claim_event, claim_event.c.claim_number == claim.c.claim_number)
+    .where(
+        claim.c.stage == "not_billable",
+        claim.c.reason == NEVER_FILED,
+        claim.c.service_date.between(bindparam("first"), bindparam("last")),
+        claim_event.c.kind == "decision",
+        claim_event.c.key.startswith("write_off|"),
+    )
+)
 
 
 async def _select(reading: Reading, query: str, days: dict[str, date]) -> list[Any]:

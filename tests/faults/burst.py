@@ -409,7 +409,7 @@ async def burst(
             received_twice=twice,
             seconds=round(seconds, 1),
             p95={stage: watch.p95(stage) for stage in STAGES},
-            worker_peak_megabytes=max(_peak(worker) for worker in practice.crew),
+            worker_peak_megabytes=max(peak_megabytes(worker) for worker in practice.crew),
             worker_cpu_seconds=round(sum(map(_cpu, practice.crew)), 1),
             server_cpu_seconds=round(_cpu(practice.server.process), 1),
         )
@@ -485,7 +485,8 @@ def _received(raw_log: Path) -> tuple[int, int]:
     return len(versions), sum(times > 1 for times in versions.values())
 
 
-def _peak(process: Process) -> int:
+def peak_megabytes(process: Process) -> int:
+    """The most memory that it has held."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return (
         int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
