@@ -48,6 +48,14 @@ _SERVER_KEYS = {
 }
 
 
+_SERVER_ENVIRONMENT = {
+    # A tenth of its time went into collecting garbage (400 claims to submitted: 75 to 66 s); it
+    # takes more memory instead, up to a limit from which on it collects as often as it must.
+    "GOGC": "400",
+    "GOMEMLIMIT": "2GiB",
+}
+
+
 class StartFailed(RuntimeError):
     """A process did not come up; the text says which, and where its log is."""
 
@@ -192,7 +200,8 @@ class TemporalServer:
         for name, value in _SERVER_KEYS.items():
             command += ["--dynamic-config-value", f"{name}={value}"]
         folder.mkdir(parents=True, exist_ok=True)
-        self.process = Process("temporal", command, folder / "logs" / "temporal.log")
+        log = folder / "logs" / "temporal.log"
+        self.process = Process("temporal", command, log, {**_SERVER_ENVIRONMENT, **os.environ})
 
     async def start(self) -> None:
         self.process.start()
