@@ -187,9 +187,10 @@ def exporter_command(
 def codec_server() -> None:
     """Decrypt payloads for Temporal's own web UI, until Ctrl-C.
 
-    Only for people who are signed in at the console and may see personal data; each look is in the
-    audit log. It listens at the console's host on `codec_port` (8301) and answers only pages of
-    `temporal_ui` (http://127.0.0.1:8233), which must be on the same site as the console.
+    Only for people who are signed in at the console and may see personal data of the whole
+    practice; each look is in the audit log. It listens at the console's host on `codec_port` (8301)
+    and answers only pages of `temporal_ui` (http://127.0.0.1:8233), which must be on the same site
+    as the console.
 
     Point the UI at it: under the glasses symbol set http://127.0.0.1:8301 as the codec server's
     endpoint and switch on "Include cross-origin credentials"; or for everyone, start it with

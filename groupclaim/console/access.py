@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -68,6 +68,8 @@ class Person:
     emergency: bool
     rows: ColumnElement[bool]
     """Which rows of ``group_session`` they see; claims belong to a session."""
+    own_rows: ColumnElement[bool]
+    """Which they see without an emergency, and act on in any case."""
 
     @property
     def name(self) -> str:
@@ -81,8 +83,8 @@ def person_of(visit: Visit, keyring: Keyring) -> Person:
     """Emergency access lifts the limits of practice, place and role for looking, not for acting."""
     emergency = visit.emergency_until is not None
     rights = ROLES[visit.user.role] | (_EMERGENCY if emergency else frozenset())
-    rows = true() if emergency else _rows(visit.user, keyring)
-    return Person(visit.user, visit.csrf, rights, emergency, rows)
+    own = _rows(visit.user, keyring)
+    return Person(visit.user, visit.csrf, rights, emergency, true() if emergency else own, own)
 
 
 def _rows(user: User, keyring: Keyring) -> ColumnElement[bool]:
@@ -142,6 +144,9 @@ class Allow:
             raise HTTPException(403, "Your role does not include this.")
         if request.method not in ("GET", "HEAD"):
             await _check_token(request, person)
+        if self.permission not in _EMERGENCY:
+            # An emergency is no reason to act where one never may.
+            return replace(person, emergency=False, rows=person.own_rows)
         return person
 
 

@@ -2,8 +2,9 @@
 
 The protocol is that of Temporal's remote data encoders: POST ``/decode`` of ``{"payloads": [...]}``
 gives the same in the clear. Nothing is encrypted here. Whoever asks is known by their session at
-the console, whose cookie browsers send to every port of its host; each look is noted in the audit
-log. The UI asking again by itself keeps nobody signed in.
+the console, whose cookie browsers send to every port of its host, and must see the whole practice:
+a payload may be of anybody. Each look is noted in the audit log. The UI asking again by itself
+keeps nobody signed in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 
-from groupclaim.console.access import Permission, person_of
+from groupclaim.console.access import Permission, person_of, sees_all
 from groupclaim.console.limits import RateLimit
 from groupclaim.console.sign_in import cookie_name
 from groupclaim.store import audit, people
@@ -75,7 +76,12 @@ def create_codec_server(server: CodecServer) -> Starlette:
         if not limit.admits(request.client.host if request.client else "", server.wall()):
             return refused(429, "Too many requests. Wait a minute.")
         length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
+        # A body in chunks has no length, whatever the other header says.
+        if (
+            "transfer-encoding" in request.headers
+            or not length.isdigit()
+            or int(length) > MOST_BYTES
+        ):
             return refused(413, f"At most {MOST_BYTES} bytes.")
         namespace = request.headers.get("x-namespace", "")
         if len(namespace) > _LONGEST_NAMESPACE or not namespace.isprintable():
@@ -97,6 +103,8 @@ def create_codec_server(server: CodecServer) -> Starlette:
         person = person_of(found[0], server.database.keyring)
         if person.user.must_change or not person.may(Permission.REVEAL):
             return refused(403, "Your role does not include this.")
+        if not sees_all(person):  # of whom a payload is, nobody knows before it is opened
+            return refused(403, "You see a part of the practice: a payload may be of another.")
         try:
             given = Parse(await request.body(), Payloads())
         except (ParseError, UnicodeDecodeError):

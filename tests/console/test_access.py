@@ -261,6 +261,25 @@ async def test_emergency_access_shows_more_is_noted_and_ends_by_itself(practice:
         assert await people.emergencies(reading, practice.wall()) == 0
 
 
+async def test_emergency_access_lets_nobody_act_where_they_never_may(practice: Practice) -> None:
+    """A biller of another place: everything may be looked at then, and nothing done to it."""
+    await practice.let_in(Role.BILLER, name="away", locations=("no-such-place",))
+    browser = await practice.signed_in("away")
+    number = await practice.house.claim_of("S1", "P01")
+    begun = await browser.post("/emergency", reason="A payer calls about a patient in danger.")
+    assert begun.status_code == 303
+    assert (await browser.get(f"/claims/{number}")).status_code == 200
+    assert (await browser.post(f"/claims/{number}/reveal")).status_code == 200
+    for path, fields in (
+        (f"/claims/{number}/payment", {"amount": "20.00", "receipt": "R-1"}),
+        (f"/claims/{number}/release", {"code": "X", "reason": "because"}),
+        (f"/claims/{number}/look-again", {"what": "rules"}),
+        ("/unapplied/return", {"item": "1/1", "reason": "because"}),
+        ("/remittances/1/return", {"reason": "because"}),
+    ):
+        assert (await browser.post(path, **fields)).status_code == 404, path
+
+
 async def test_one_address_may_try_to_sign_in_twenty_times_a_minute(practice: Practice) -> None:
     browser = practice.browser()
     answers = [await browser.sign_in(f"name {number}", "wrong") for number in range(21)]

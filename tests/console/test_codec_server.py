@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from temporalio.api.common.v1 import Payload, Payloads
 
 from groupclaim.console.codec_server import CodecServer, create_codec_server
+from groupclaim.model.approval import Role
 from groupclaim.store.schema import audit_entry
 from tests.console.visitor import ORIGIN, Practice, practice_at
 from worker.codec import EncryptingCodec
@@ -93,6 +94,15 @@ async def test_nobody_else_does(practice: Practice, name: str | None, status: in
     assert await noted(practice) == []
 
 
+async def test_who_sees_a_part_of_the_practice_sees_no_payload(practice: Practice) -> None:
+    """Nobody can tell whose a payload is: a clinician's own or another's."""
+    await practice.let_in(Role.BILLER, name="away", locations=("no-such-place",))
+    for name in ("clinician", "away"):
+        answer = await ask(practice, name, await encrypted())
+        assert (answer.status_code, "payloads" in answer.json()) == (403, False), name
+    assert await noted(practice) == []
+
+
 async def test_a_session_that_has_ended_shows_nothing(practice: Practice) -> None:
     transport = httpx2.ASGITransport(server(practice))
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
@@ -121,6 +131,8 @@ async def test_what_cannot_be_read_is_refused_without_its_text(practice: Practic
     assert (answer.status_code, "its key is not there" in answer.text) == (400, True)
     large = await ask(practice, "biller", b"", {**ASKED, "content-length": "20000001"})
     assert large.status_code == 413
+    chunked = {**ASKED, "content-length": "2", "transfer-encoding": "chunked"}
+    assert (await ask(practice, "biller", b"{}", chunked)).status_code == 413
 
 
 async def test_the_browsers_question_before_is_answered_for_the_ui_alone(

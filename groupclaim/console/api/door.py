@@ -203,7 +203,8 @@ async def _caller(request: Request, console: Console, now: datetime) -> Caller |
 def _refused_change(request: Request) -> Response | None:
     """Why a change is not looked at; None when it is."""
     length = request.headers.get("content-length", "")
-    if not length.isdigit():
+    # A body in chunks has no length, whatever the other header says.
+    if not length.isdigit() or "transfer-encoding" in request.headers:
         return problem(411, "length", "Say how long the request is: Content-Length.")
     if int(length) > MOST_BYTES:
         return problem(413, "size", f"Larger than {MOST_BYTES} bytes.")

@@ -418,6 +418,9 @@ async def test_a_change_without_a_name_a_length_or_of_too_much_is_refused(
     named = {"idempotency-key": "x"}
     chunked = await caller.http.post(f"{API}/attendance", content=endless(), headers=named)
     assert chunked.status_code == 411
+    both = {**named, "content-length": "2", "transfer-encoding": "chunked"}
+    lying = await caller.http.post(f"{API}/attendance", content=b"{}", headers=both)
+    assert lying.status_code == 411
     large = {**named, "content-length": "10000001"}
     assert (await caller.http.post(f"{API}/attendance", headers=large)).status_code == 413
 
