@@ -49,8 +49,9 @@ class JsonNotes:
         if state != self._as_of:
             try:
                 self._notes = await asyncio.to_thread(_load, self._path)
-            except ValueError as error:  # half written, or not notes: no answer is given
-                raise OSError(f"the changed notes cannot be read: {_reason(error)}") from None
+            except InputRefused as error:  # half written, or not notes: no answer is given
+                told = "; ".join(error.problems)
+                raise OSError(f"the changed notes cannot be read: {told}") from None
             self._as_of = state
         note = self._notes.get(session, {}).get(patient)
         if note is None or note.signed_at is None:
@@ -68,13 +69,12 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _reason(error: ValueError) -> str:
-    """Why, without a word of any note."""
-    return "; ".join(error.problems) if isinstance(error, InputRefused) else "no JSON"
-
-
 def _load(path: Path) -> dict[str, dict[str, ProgressNote]]:
-    content = json.loads(path.read_bytes())
+    """Raises :class:`InputRefused`, without a word of any note."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise InputRefused(path.name, ["no JSON, half written, or nested too deep"]) from None
     if not isinstance(content, dict):
         raise InputRefused(path.name, ["input: needs an object with one entry per session"])
     notes: dict[str, dict[str, ProgressNote]] = {}

@@ -96,12 +96,11 @@ class HttpClearinghouse:
 
     async def request_authorization(self, request: bytes) -> bytes:
         try:
-            response = await self._offer("/authorization", request, {}, _READ_SECONDS)
+            return await self._offer("/authorization", request, {}, _READ_SECONDS)
         except NoAnswer as error:
             if str(error) == "status_404":  # a clearinghouse that takes no 278 at all
                 raise NotTaken(NO_SUCH_SERVICE, final=True) from None
             raise
-        return response.content
 
     async def ask_authorization(self, inquiry: bytes) -> bytes:
         return await self._inquire("/authorization", inquiry, may_lack=True)
@@ -121,9 +120,9 @@ class HttpClearinghouse:
         return answer
 
     async def send_batch(self, name: str, content: bytes) -> Receipt:
-        response = await self._offer("/batches", content, {"name": name}, _SEND_SECONDS)
+        answer = await self._offer("/batches", content, {"name": name}, _SEND_SECONDS)
         try:
-            receipt = Receipt.model_validate_json(response.content)
+            receipt = Receipt.model_validate_json(answer)
         except ValidationError:
             raise NoAnswer("unreadable_receipt") from None
         if receipt.sha256 != sha256(content).hexdigest():
@@ -132,17 +131,21 @@ class HttpClearinghouse:
 
     async def _offer(
         self, path: str, content: bytes, parameters: dict[str, str], seconds: float
-    ) -> httpx2.Response:
+    ) -> bytes:
         """The answer to what was offered once; raises NotTaken or NoAnswer."""
         try:
-            async with asyncio.timeout(seconds):
-                response = await self._client.post(
+            async with (
+                asyncio.timeout(seconds),
+                self._client.stream(
+                    "POST",
                     path,
                     params=parameters,
                     content=content,
                     headers=_X12,
                     timeout=httpx2.Timeout(seconds, connect=5.0, pool=5.0),
-                )
+                ) as response,
+            ):
+                answer = await _body(response)
         except _NEVER_LEFT as error:
             raise NotTaken(_kind(error)) from None
         except _BROKEN as error:
@@ -155,7 +158,9 @@ class HttpClearinghouse:
             raise NotTaken(_REFUSED_FOR_NOW[status], retry_after=_pause(response))
         if status not in (200, 201, 202):
             raise NoAnswer(f"status_{status}")
-        return response
+        if answer is None:
+            raise NoAnswer("answer_too_long")
+        return answer
 
     async def list_batches(self) -> Listing:
         return await self._read("/batches", Listing)
@@ -193,12 +198,9 @@ class HttpClearinghouse:
             async with asyncio.timeout(_READ_SECONDS), self._answer(method, path, content) as got:
                 if (reason := _NO_ANSWER_TO_A_QUESTION.get(got.status_code)) is not None:
                     raise Unreachable(reason, retry_after=_pause(got))
-                body = bytearray()
-                async for chunk in got.aiter_bytes():
-                    body += chunk
-                    if len(body) > _LONGEST_ANSWER:
-                        raise Unreachable("answer_too_long")
-                return got.status_code, bytes(body)
+                if (body := await _body(got)) is None:
+                    raise Unreachable("answer_too_long")
+                return got.status_code, body
         except _BROKEN as error:
             raise Unreachable(_kind(error)) from None
 
@@ -209,6 +211,16 @@ class HttpClearinghouse:
         headers = _X12 if content is not None else None
         async with self._client.stream(method, path, content=content, headers=headers) as response:
             yield response
+
+
+async def _body(response: httpx2.Response) -> bytes | None:
+    """What is answered, unpacked; None where it is longer than any answer is."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > _LONGEST_ANSWER:
+            return None
+    return bytes(body)
 
 
 def _pause(response: httpx2.Response) -> timedelta | None:

@@ -107,7 +107,7 @@ def create_codec_server(server: CodecServer) -> Starlette:
             return refused(403, "You see a part of the practice: a payload may be of another.")
         try:
             given = Parse(await request.body(), Payloads())
-        except (ParseError, UnicodeDecodeError):
+        except (ParseError, UnicodeDecodeError, RecursionError):
             return refused(400, 'Payloads as {"payloads": [{"metadata": ..., "data": ...}]}')
         count = len(given.payloads)
         now = await server.clock.now()

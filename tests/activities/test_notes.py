@@ -77,6 +77,11 @@ async def test_a_changed_file_is_read_again_and_a_half_written_one_gives_no_answ
     for _ in range(2):
         with pytest.raises(OSError, match="no JSON"):
             await topic()
+    path.write_text("[" * 200_000)
+    with pytest.raises(OSError, match="nested too deep"):
+        await topic()
+    with pytest.raises(InputRefused, match="nested too deep"):
+        JsonNotes(path)
     written(tmp_path, {"S1": {"P01": {"secret": "fourth"}}})
     with pytest.raises(OSError, match=r"sessions\[0\].notes\[0\].secret"):
         await topic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from groupclaim.clearinghouse import http
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import MailboxFile, NoAnswer, NotTaken, Unreachable
 
@@ -131,6 +133,28 @@ async def test_a_download_of_other_bytes_than_listed_is_not_given_out() -> None:
     with pytest.raises(Unreachable, match="other_bytes"):
         await answering(200, content=b"ISA*01*").download(FILE)
     assert await answering(200, content=BYTES).download(FILE) == BYTES
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end_packed_or_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A batch may have been taken all the same; a question is asked again."""
+    monkeypatch.setattr(http, "_LONGEST_ANSWER", 1_000)
+    bomb, packed = b"A" * 1_001, {"content-encoding": "gzip"}
+    assert len(gzip.compress(bomb)) < 100
+    for endless in (
+        answering(200, content=bomb),
+        answering(200, content=gzip.compress(bomb), headers=packed),
+    ):
+        with pytest.raises(NoAnswer, match="answer_too_long"):
+            await endless.send_batch("b", BYTES)
+        with pytest.raises(NoAnswer, match="answer_too_long"):
+            await endless.request_authorization(BYTES)
+        with pytest.raises(Unreachable, match="answer_too_long"):
+            await endless.ask_eligibility(BYTES)
+        with pytest.raises(Unreachable, match="answer_too_long"):
+            await endless.download(FILE)
+    assert await answering(200, content=b"A" * 1_000).ask_eligibility(BYTES) == b"A" * 1_000
 
 
 async def test_a_file_that_has_gone_is_no_error() -> None:

@@ -234,6 +234,21 @@ async def test_a_file_that_cannot_be_read_keeps_no_other_waiting(
     assert good.id != by_kind["TA1"].id
 
 
+async def test_a_file_without_end_is_not_fetched_and_keeps_no_other_waiting(
+    house: House, batch: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.files.send_batch("837P-7.edi", batch)
+    house.clock.advance(START + timedelta(minutes=15))
+    short, *_, long = sorted(await house.files.list_mailbox(), key=lambda file: file.size)
+    assert short.size < long.size
+    house.files._read.clear()
+    monkeypatch.setattr(adapter, "_LONGEST_FILE", short.size)
+    by_name = {file.name: file for file in await house.files.list_mailbox()}
+    assert len(await house.files.download(by_name[short.name]) or b"") == short.size
+    with pytest.raises(Unreachable, match="file_too_long"):
+        await house.files.download(by_name[long.name])
+
+
 # --- a sending that goes wrong
 
 

@@ -122,7 +122,7 @@ async def test_another_page_may_not_ask(practice: Practice, origin: str) -> None
 
 
 async def test_what_cannot_be_read_is_refused_without_its_text(practice: Practice) -> None:
-    for body in (b"{", {"payloads": [{"metadata": []}]}, b"\xff\xfe"):
+    for body in (b"{", {"payloads": [{"metadata": []}]}, b"\xff\xfe", b"[" * 100_000):
         answer = await ask(practice, "biller", body)
         assert answer.status_code == 400
     other = EncryptingCodec({"k2": bytes(32)}, "k2")

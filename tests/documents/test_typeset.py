@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
+import typst
 from pydantic import BaseModel
 
 from groupclaim.documents import typeset as documents
@@ -57,11 +58,27 @@ def test_pages_are_tagged_titled_and_dated_by_the_clock_that_is_given(template: 
     assert "$0.07" in pdf.pages[0].extract_text()
 
 
+@pytest.mark.parametrize(
+    "asking", ['#read("/etc/hostname")', '#read("../secret.txt")', '#include "../secret.typ"']
+)
+def test_even_a_template_reaches_no_file_outside_its_folder(
+    template: str, tmp_path: Path, asking: str
+) -> None:
+    for name in ("secret.txt", "secret.typ"):
+        (tmp_path / name).write_text("a secret")
+    path = tmp_path / "templates" / "letter.typ"
+    path.write_text(path.read_text() + asking)
+    with pytest.raises(typst.TypstError):
+        typeset(template, Letter(name="N", cents=7), AT)
+
+
 def test_no_template_asks_for_packages_or_files() -> None:
+    """Nor runs, as code or as markup, what it is given."""
     ours = sorted((Path(documents.__file__).parent / "templates").glob("*.typ"))
     assert ours
+    asking = re.compile(r'@preview|@local|https?:|\b(read|eval|plugin|image)\(|include *"')
     for path in ours:
-        assert not re.search(r"@preview|@local|read\(|https?:", path.read_text()), path.name
+        assert not asking.search(path.read_text()), path.name
 
 
 @pytest.fixture(autouse=True)

@@ -164,6 +164,9 @@ def test_all_problems_are_told_at_once_and_no_cell_is_repeated() -> None:
         (b"PK\x03\x04 nothing", "not a readable Excel file"),
         (packed(note_xml=b"<x/>"), "not a readable Excel file"),
         (packed(a_xml=b"<!DOCTYPE x [<!ENTITY y 'z'>]><x/>"), "declarations"),
+        (packed(sheet1=b"<!DOCTYPE x [<!ENTITY y 'z'>]><x/>"), "declarations"),
+        (packed(a_xml="<!DOCTYPE x [<!ENTITY y 'z'>]><x/>".encode("utf-16")), "declarations"),
+        (packed(a_xml="<!DOCTYPE x [<!ENTITY y 'z'>]><x/>".encode("utf-16-be")), "declarations"),
     ],
 )
 def test_a_file_that_cannot_be_read_as_a_whole(content: bytes, why: str) -> None:
