@@ -733,9 +733,9 @@ def keys_new(
 def keys_rotate(by: By = "command line", as_json: AsJson = False) -> None:
     """Add a new key to the key file; from now on everything is written under it.
 
-    What was written before stays readable under its own key, so no key is ever taken out. Stop
-    every worker first and start it again afterwards, each with the new file: a process that knows
-    only the old keys cannot read what is new.
+    What was written before stays readable under its own key, so no key is ever taken out. Then
+    start every worker and the console again with the new file: a process that knows only the old
+    keys cannot read what is new, and a worker stops by itself.
     """
 
     async def work() -> str:

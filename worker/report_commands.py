@@ -24,9 +24,12 @@ def report(
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV, for spreadsheets")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What was billed, allowed, paid, denied, underpaid and recovered, and what is open how long.
+    """What was billed, allowed, paid, denied, underpaid, recovered and given up, and what is open
+    how long.
 
     --from and --to are days of service. Rates are in percent; days in A/R and ages are as of now.
+    `losses`: what people gave up, by payer and cause, and at its usual charge what was never sent
+    in time; not what a payer decided after all, or what was taken back since.
     """
     wanted = next((item for item in reports.KINDS if item == kind), None)
     if wanted is None:
@@ -65,7 +68,10 @@ _WIDEST = 12
 
 def _readable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not rows or len(rows[0]) <= _WIDEST:
-        return rows
+        return [
+            {k: reports.figure(k, v) if k.endswith("_rate") else v for k, v in row.items()}
+            for row in rows
+        ]
     by, *figures = rows[0]
     return [
         {by: reports.heading(name).replace("_", " ")}

@@ -273,8 +273,13 @@ async def claim_page(database: Database, number: str) -> dict[str, Any]:
                 {**row, "rules": await rules_of_version(reading, number, row["version"])}
                 for row in await _dicts(
                     reading,
-                    """SELECT version, control_number, frequency, charge_cents, created_at
-                         FROM claim_version WHERE claim_number = :claim ORDER BY version""",
+                    """SELECT v.version, v.control_number, v.frequency, v.charge_cents,
+                              v.created_at, b.interchange_control
+                         FROM claim_version v
+                         LEFT JOIN batch_claim c
+                                ON c.claim_number = v.claim_number AND c.version = v.version
+                         LEFT JOIN batch b ON b.id = c.batch_id
+                        WHERE v.claim_number = :claim ORDER BY v.version""",
                     claim=number,
                 )
             ],

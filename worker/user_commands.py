@@ -60,10 +60,14 @@ def add(
 
 @commands.command("list")
 def list_users(as_json: AsJson = False) -> None:
-    """Who may come in, and as what."""
+    """Who may come in, and as what, and until when under emergency access.
+
+    `audit show ID` tells what was noted of one of them, the reason of an emergency access too.
+    """
 
     async def work() -> list[dict[str, Any]]:
         async with books() as database, database.reading() as reading:
+            widened = await people.in_emergency(reading, wall_time())
             return [
                 {
                     "user": user.account.name,
@@ -72,6 +76,8 @@ def list_users(as_json: AsJson = False) -> None:
                     "practices": ", ".join(user.account.practices) or "all",
                     "locations": ", ".join(user.account.locations) or "all",
                     "disabled": user.disabled,
+                    "emergency_until": widened.get(user.id),
+                    "id": user.id,
                 }
                 for user in await people.users(reading)
             ]

@@ -338,6 +338,16 @@ async def end_emergency(tx: Transaction, user_id: str, at: datetime) -> None:
     )
 
 
+async def in_emergency(reading: Reading, at: datetime) -> dict[str, datetime]:
+    """Until when the rights of whom are widened now, by user id."""
+    open_now = (
+        select(emergency_access.c.user_id, func.max(emergency_access.c.until).label("until"))
+        .where(emergency_access.c.ended_at.is_(None), emergency_access.c.until > at)
+        .group_by(emergency_access.c.user_id)
+    )
+    return {row.user_id: row.until for row in await reading.rows(open_now)}
+
+
 async def emergencies(reading: Reading, at: datetime) -> int:
     """How many emergency accesses are open now: the alert's figure."""
     count: int = await reading.scalar(

@@ -13,7 +13,17 @@ from groupclaim.model.money import Cents
 from groupclaim.store import audit, ledger
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring
-from tests.store.world import NOW, PLANTED, World, load_world, paid, payment, post
+from tests.store.world import (
+    NOW,
+    PLANTED,
+    World,
+    load_world,
+    make_ready,
+    paid,
+    payment,
+    post,
+    send_all,
+)
 from worker.cli import application
 from worker.settings import Settings
 
@@ -64,6 +74,21 @@ def test_money_that_has_not_found_its_place_is_listed(settings: Settings) -> Non
     shown = CliRunner().invoke(application, ["ledger", "open"])
     assert shown.exit_code == 0
     assert "15.00" in shown.output
+
+
+def test_a_claim_tells_the_interchange_that_each_version_left_in(settings: Settings) -> None:
+    async def happen(world: World) -> tuple[str, str]:
+        sent, ready = world.claims[:2]
+        await send_all(world, [sent])
+        async with world.database.transaction() as tx:
+            await make_ready(tx, world, ready)
+        return sent, ready
+
+    sent, ready = within(settings, happen)
+    (version,) = run("claim", "show", sent)["versions"]
+    assert (version["version"], version["interchange_control"]) == (1, "000000001")
+    (version,) = run("claim", "show", ready)["versions"]
+    assert (version["version"], version["interchange_control"]) == (1, None)
 
 
 def test_who_did_what_to_a_claim_is_shown_with_the_reason(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from groupclaim.model.money import Cents
 from groupclaim.store import ledger, reports
 from tests.store.world import NOW, World, paid, payment, post, send_all
 from tests.worker.test_books_commands import run, within
@@ -36,6 +37,26 @@ def test_json_has_cents_and_csv_has_dollars(settings: Settings) -> None:
     assert (line["payer"], line["billed"], line["paid"]) == ("First Invented", "65.00", "42.00")
     assert line["net_collection_rate"] == "100.00"
     people = CliRunner().invoke(application, ["report", "payer"])
+    assert "100.00 %" in people.output
+
+
+def test_what_was_given_up_is_told_in_dollars_and_percent(settings: Settings) -> None:
+    async def given_up(world: World) -> None:
+        number = world.claims[0]
+        await send_all(world, [number])
+        async with world.database.transaction() as tx:
+            await ledger.book_charge(tx, number, 1, NOW)
+            await ledger.write_off(tx, number, Cents(6500), "undecided|1", NOW)
+
+    within(settings, given_up)
+    (row,) = run("report", "losses")["rows"]
+    assert row == {
+        "payer": "First Invented", "cause": "UNDECIDED", "claims": 1, "lost_cents": 6500,
+        "loss_share_rate": 10000,
+    }  # fmt: skip
+    people = CliRunner().invoke(application, ["report", "losses"])
+    assert "UNDECIDED" in people.output
+    assert "65.00" in people.output
     assert "100.00 %" in people.output
 
 

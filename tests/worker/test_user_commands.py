@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,35 @@ def test_somebody_let_in_signs_in_with_the_password_that_is_printed(settings: Se
         "all",
         "L1",
     )
+
+
+def test_who_has_emergency_access_is_listed_and_the_reason_is_in_the_audit_log(
+    settings: Settings,
+) -> None:
+    run("user", "add", "Ruth", "--role", "viewer")
+    run("user", "add", "Sam", "--role", "viewer")
+    ruth, reason = listed("Ruth")["id"], "A patient asks, and nobody else is here."
+
+    async def widened(world: World, at: datetime, ended: bool) -> datetime:
+        async with world.database.transaction() as tx:
+            until = await people.begin_emergency(tx, ruth, reason, at)
+            await audit.record(tx, at, "Ruth", "emergency_access", ruth, {"reason": reason})
+            if ended:
+                await people.end_emergency(tx, ruth, at)
+        return until
+
+    now = datetime.now(UTC)
+    within(settings, lambda world: widened(world, now - timedelta(hours=5), False))
+    within(settings, lambda world: widened(world, now, True))
+    assert listed("Ruth")["emergency_until"] is None
+    until = within(settings, lambda world: widened(world, now, False))
+    assert until == now + timedelta(hours=4)
+    assert datetime.fromisoformat(listed("Ruth")["emergency_until"]) == until
+    assert listed("Sam")["emergency_until"] is None
+    entries = run("audit", "show", ruth)
+    assert {(item["action"], item["detail"]) for item in entries} == {
+        ("emergency_access", f"reason: {reason}")
+    }
 
 
 def test_one_whom_the_identity_provider_signs_in_has_no_password() -> None:
