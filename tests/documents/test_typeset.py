@@ -25,6 +25,12 @@ class Letter(BaseModel):
     cents: int
 
 
+class Amount(BaseModel):
+    """No letter: it names nobody."""
+
+    cents: str
+
+
 @pytest.fixture
 def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     folder = tmp_path / "templates"
@@ -44,6 +50,27 @@ def test_data_is_shown_as_it_stands_and_never_read_as_markup(template: str) -> N
     hostile = '#read("/etc/passwd") *bold* $x$ \\u{41}'
     pdf = pypdf.PdfReader(io.BytesIO(typeset(template, Letter(name=hostile, cents=-1205), AT)))
     assert f"{hostile} owes -$12.05." in pdf.pages[0].extract_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("A \N{GRINNING FACE} B", "A \N{REPLACEMENT CHARACTER} B"),
+        ("\u738b\u5c0f Lee", "\N{REPLACEMENT CHARACTER}" * 2 + " Lee"),
+        ("A\x1bB\0C", "A\N{REPLACEMENT CHARACTER}B\N{REPLACEMENT CHARACTER}C"),
+        ("\\u001b \\u{1b} stays, \x1b not", "\\u001b \\u{1b} stays, \N{REPLACEMENT CHARACTER} not"),
+    ],
+)
+def test_a_character_without_a_letter_keeps_no_document_from_being_made(
+    template: str, name: str, shown: str
+) -> None:
+    pdf = pypdf.PdfReader(io.BytesIO(typeset(template, Letter(name=name, cents=7), AT)))
+    assert f"{shown} owes $0.07." in pdf.pages[0].extract_text()
+
+
+def test_what_does_not_fit_its_template_is_still_told(template: str) -> None:
+    with pytest.raises(typst.TypstError):
+        typeset(template, Amount(cents="\N{GRINNING FACE}"), AT)
 
 
 def test_pages_are_tagged_titled_and_dated_by_the_clock_that_is_given(template: str) -> None:
