@@ -62,7 +62,14 @@ class WebhookSender:
     wall: Callable[[], float] = time.time
 
     async def send(self, url: str, secret: str, event_id: str, body: str) -> tuple[bool, str]:
-        """Whether it was taken (2xx), and the outcome as a code: the status, or what failed."""
+        """Whether it was taken (2xx), and the outcome as a code: the status, or what failed. An
+        address that nothing can be sent to is told so too: it keeps no other system waiting."""
+        try:
+            return await self._sent(url, secret, event_id, body)
+        except (ValueError, httpx2.InvalidURL):
+            return False, "bad_address"
+
+    async def _sent(self, url: str, secret: str, event_id: str, body: str) -> tuple[bool, str]:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -119,6 +119,8 @@ def _checked(content: bytes, source: str) -> Sequence[Mapping[str, Any]]:
         raise InputRefused(source, describe(error)[:100]) from None
     except RecursionError:
         raise InputRefused(source, ["file: nested too deeply"]) from None
+    except (LookupError, TypeError):  # its own way of saying that it knows no such resource
+        raise InputRefused(source, ["entry: a resourceType that FHIR R4 has not"]) from None
     return entries
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ MOST_BYTES = 5 * 1024 * 1024
 MOST_BYTES_UNPACKED = 50 * 1024 * 1024
 """An Excel file is a zip: what it unpacks to is looked at before it is opened."""
 MOST_PARTS = 200
+_PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What Excel writes, and nothing else that a zip may be packed by."""
 MOST_ROWS = 20_000
 MOST_COLUMNS = 60
 
@@ -191,7 +194,8 @@ def _excel(content: bytes, source: str) -> Iterator[tuple[int, list[str]]]:
     except InputRefused:
         raise
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, OSError,
-            SyntaxError, TypeError, AttributeError, NotImplementedError):  # fmt: skip
+            EOFError, SyntaxError, TypeError, AttributeError, RuntimeError,
+            zlib.error):  # fmt: skip
         raise InputRefused(source, ["file: not a readable Excel file (.xlsx)"]) from None
 
 
@@ -202,6 +206,8 @@ def _check_package(content: bytes, source: str) -> None:
             raise InputRefused(
                 source, [f"file: unpacks to more than {MOST_BYTES_UNPACKED // 1024**2} MB"]
             )
+        if any(part.compress_type not in _PACKED_BY for part in parts):
+            raise zipfile.BadZipFile
         for part in parts:
             # The declared size binds: a part that unpacks to more fails its checksum. Any part may
             # be the sheet, whatever it is called, and be written in two bytes a letter.

@@ -73,10 +73,16 @@ async def subscribe(
     """Have ``url`` told of ``events``. Returns the subscription's id and the secret that signs what
     is sent, which is told once. Raises :class:`InputRefused`."""
     problems = []
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        named = parts.port != 0 and bool((parts.hostname or "x").encode("idna"))
+    except ValueError:
+        parts, named = urlsplit(""), False
     here = parts.scheme == "http" and parts.hostname == "127.0.0.1"
     if not 0 < len(url) <= _LONGEST_URL or not url.isprintable() or " " in url:
         problems.append(f"url: 1 to {_LONGEST_URL} characters without spaces")
+    if not named or not url.isascii():
+        problems.append("url: a host of labels up to 63 characters, a port, and all in ASCII")
     if not (parts.scheme == "https" and parts.hostname) and not here:
         problems.append("url: https; http only on 127.0.0.1")
     if "@" in parts.netloc or parts.fragment:

@@ -169,6 +169,14 @@ async def test_nothing_is_sent_into_the_practices_own_network(addresses: tuple[s
     assert system.requests == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["https://ehr.example:99999/", "https://" + "a" * 64 + ".example/", "https://[ehr.example/"],
+)
+async def test_an_address_kept_before_that_is_none_keeps_no_other_waiting(url: str) -> None:
+    assert await WebhookSender().send(url, "secret", "e1", "{}") == (False, "bad_address")
+
+
 async def test_a_private_address_is_told_where_that_is_allowed() -> None:
     system = System()
     sender = system.sender("10.0.0.5", private=True)
@@ -191,6 +199,12 @@ async def test_this_machine_is_told_in_the_clear_and_no_other() -> None:
         ("https://user:word@ehr.example/", "without a name"),
         ("https://ehr.example/#part", "fragment"),
         ("https://" + "a" * 500, "1 to 500"),
+        ("https://ehr.example:99999/", "a port"),
+        ("https://ehr.example:port/", "a port"),
+        ("https://" + "a" * 64 + ".example/", "labels"),
+        ("https://ehr..example/", "labels"),
+        ("https://[ehr.example/", "a host"),
+        ("https://b\u00fccher.example/", "ASCII"),
     ],
 )
 async def test_an_address_that_cannot_be_told_is_refused(house: House, url: str, said: str) -> None:

@@ -203,6 +203,8 @@ def test_a_payer_that_is_not_the_practices_is_refused() -> None:
         (b"{" + b" " * fhir.MOST_BYTES, "larger than 5 MB"),
         (b"[" * 100_000, "not JSON"),
         (bundle(patient(birthDate="long ago")), "entry[0].resource.birthDate"),
+        (bundle(patient(resourceType="long ago")), "a resourceType that FHIR R4 has not"),
+        (bundle(patient(resourceType=["long ago"])), "a resourceType that FHIR R4 has not"),
     ],
 )
 def test_a_file_that_is_no_right_bundle_is_refused(content: bytes, said: str) -> None:

@@ -213,3 +213,17 @@ def test_a_lying_excel_part_is_not_unpacked_beyond_its_word() -> None:
     lying = good.replace(size, (10).to_bytes(4, "little"))
     with pytest.raises(InputRefused, match="not a readable Excel file"):
         read_roster(lying, KNOWN)
+
+
+def test_an_excel_file_damaged_anywhere_is_refused_or_read() -> None:
+    """Each tenth byte in turn: what cannot be unpacked is told like what is no Excel file."""
+    good = excel(("S1", "P1"))
+    refused = 0
+    for place in range(4, len(good), 10):
+        damaged = bytearray(good)
+        damaged[place] ^= 0xFF
+        try:
+            read_roster(bytes(damaged), KNOWN)
+        except InputRefused:
+            refused += 1
+    assert refused > 100

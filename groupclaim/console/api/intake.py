@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from activities.rosters import Outcome, plan_roster
 from groupclaim.console.access import Permission
 from groupclaim.console.api.door import REFUSALS, Caller, Scope
-from groupclaim.console.api.seen import check_session
+from groupclaim.console.api.seen import check_none_elsewhere, check_session
 from groupclaim.model.base import InputRefused, Instant, Record, Reference
 from groupclaim.model.intake import PracticeFile
 from groupclaim.model.patient import Authorization, Coverage, CoverageCall
@@ -117,9 +117,12 @@ async def add_sessions(
     console = request.app.state.console
     caller.check_practice(await _practice(console))
     caller.check_location([item.location for item in sessions])
+    keys = console.database.keyring
+    async with console.database.reading() as reading:
+        named = [keys.session_id(item.ref) for item in sessions]
+        await check_none_elsewhere(reading, caller, named)
     added = await console.desk.add_sessions(sessions, by=caller.name)
     await console.desk.start_sessions(added)
-    keys = console.database.keyring
     async with console.database.reading() as reading:
         rosters = [await practice.session_roster(reading, item.session_id) for item in added]
     numbers = [{row.patient_id: row.claim_number for row in item.rows} for item in rosters]
@@ -173,6 +176,7 @@ async def take_bundle(
     content = await asyncio.to_thread(lambda: json.dumps(bundle).encode())
     async with console.database.reading() as reading:
         plan = await plan_roster(reading, content, "bundle")
+        await check_none_elsewhere(reading, caller, (item.session_id for item in plan.rows))
     if plan.problems and not only_valid and not dry_run:
         raise InputRefused("bundle", list(plan.problems))
     caller.check_location([item.location for item in plan.sessions])

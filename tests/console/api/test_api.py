@@ -198,6 +198,27 @@ async def test_a_key_of_another_place_sees_and_changes_nothing(
     assert (await other.post("/coverages", whole["coverages"][0])).status_code == 403
 
 
+async def test_a_key_of_another_location_learns_nobody_of_a_session_by_naming_it(
+    practice: Practice,
+) -> None:
+    """As if it were held where the key may: what is on file is not told, nor what differs."""
+    other = await system(practice, name="other", locations=("richmond",))
+    held = json.loads((SAMPLES / "sessions.json").read_text())[0]
+    assert (held["ref"], held["location"]) == ("S1", "austin")
+    named = await other.post("/sessions", [{**held, "location": "richmond"}])
+    assert (named.status_code, "GC" in named.text) == (403, False)
+    actors = ("Practitioner/C1", "Location/richmond", "Patient/P01", "Patient/P02")
+    asked = appointment(
+        id="S1",
+        participant=[{"actor": {"reference": one}, "status": "accepted"} for one in actors],
+    )
+    for tried in ("/fhir?dry_run=true", "/fhir?only_valid=true", "/fhir"):
+        named = await other.post(tried, json.loads(bundle(asked)))
+        assert (named.status_code, "roster" in named.text) == (403, False), tried
+    new = {**held, "ref": "S9", "location": "richmond"}
+    assert (await other.post("/sessions", [new])).status_code == 200
+
+
 async def test_too_many_requests_are_refused_by_key_and_by_stranger(tmp_path: Path) -> None:
     async with practice_at(tmp_path, requests_a_minute=2) as practice:
         one, two = await system(practice), await system(practice, name="two")
