@@ -9,7 +9,7 @@ import typer
 
 from activities.binders import Binders
 from groupclaim.store.practice import UnknownRecord
-from worker.terminal import AsJson, By, books, fail, run, show
+from worker.terminal import AsJson, By, books, fail, run, show, write_private
 
 
 def binder(
@@ -36,8 +36,7 @@ def binder(
                 made = await binders.of_claim(target, by)
             except UnknownRecord:
                 made = await binders.of_session(target, by)
-            out.touch(mode=0o600)
-            out.write_bytes(made.pdf)
+            write_private(out, made.pdf)
             return {"file": str(out), "claims": made.claims, "bytes": len(made.pdf)}
 
     told = run(work())

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from activities import deciding
 from activities.front_desk import FrontDesk
@@ -113,7 +114,7 @@ def holds(
 
     def told(console: Console) -> None:
         for row in rows:
-            console.print(f"[bold]{row['code']}[/bold]  {row['waits_for']}")
+            console.print(Text(f"{row['code']}", style="bold") + Text(f"  {row['waits_for']}"))
             console.print(f"  {row['repair']}", highlight=False)
             by = f"{row['released_by']}{' (a waiver of two people)' if row['two_people'] else ''}"
             console.print(f"  released by: {by}", highlight=False)

@@ -14,7 +14,7 @@ from activities.front_desk import Refused
 from groupclaim.store import audit, claims, denials
 from groupclaim.store.clock import PracticeClock
 from worker.tables import table
-from worker.terminal import AsJson, By, books, desk, fail, run, show
+from worker.terminal import AsJson, By, books, desk, fail, run, show, write_private
 
 commands = typer.Typer(
     no_args_is_help=True, help="Denials: what is next, by when; decide, repair a case, see letters."
@@ -196,8 +196,7 @@ def letter(
             return content
 
     content = run(work())
-    out.touch(mode=0o600)
-    out.write_bytes(content)
+    write_private(out, content)
     typer.echo(f"{out}: {len(content)} bytes")
 
 

@@ -13,7 +13,7 @@ from groupclaim.policy.payer import PolicyBook
 from groupclaim.store import disputes, practice
 from worker.settings import Settings
 from worker.tables import table
-from worker.terminal import AsJson, By, books, desk, run, show
+from worker.terminal import AsJson, By, books, desk, run, show, write_private
 
 commands = typer.Typer(no_args_is_help=True, help="Disputes with payers over what they paid.")
 
@@ -111,11 +111,8 @@ def letter(
 
     async def work() -> None:
         async with books() as database:
-            out.write_bytes(
-                await disputing.write_letter(
-                    database, PolicyBook.load(Settings().policies), number, by
-                )
-            )
+            policies = PolicyBook.load(Settings().policies)
+            write_private(out, await disputing.write_letter(database, policies, number, by))
 
     run(work())
     typer.echo(str(out))

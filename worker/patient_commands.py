@@ -13,7 +13,7 @@ from activities.patient_papers import PatientPapers
 from groupclaim.model.money import Cents
 from groupclaim.store import cards
 from worker.tables import table
-from worker.terminal import AsJson, By, books, desk, run, show
+from worker.terminal import AsJson, By, books, desk, run, show, write_private
 
 commands = typer.Typer(no_args_is_help=True, help="What a patient is given: bills and estimates.")
 
@@ -30,7 +30,7 @@ def statement(patient: str, out: Out, by: By = "command line", as_json: AsJson =
     async def work() -> dict[str, Any]:
         async with books() as database:
             made = await PatientPapers(database).statement(patient, by)
-            out.write_bytes(made.pdf)
+            write_private(out, made.pdf)
             return {"file": str(out), "owed_cents": int(made.cents)}
 
     told = run(work())
@@ -51,7 +51,7 @@ def card_notice(claim: str, out: Out, by: By, as_json: AsJson = False) -> None:
     async def work() -> dict[str, Any]:
         async with books() as database, desk() as front:
             made = await card_notices.announce(database, front, claim, by)
-            out.write_bytes(made.pdf)
+            write_private(out, made.pdf)
             return {"file": str(out), "cents": int(made.cents), "charge_on": made.charge_on}
 
     told = run(work())
@@ -135,7 +135,7 @@ def superbill(
             made = await PatientPapers(database).superbill(
                 patient, first.date(), last.date(), by, clinician
             )
-            out.write_bytes(made.pdf)
+            write_private(out, made.pdf)
             return {"file": str(out), "paid_cents": int(made.cents)}
 
     told = run(work())
@@ -177,7 +177,7 @@ def estimate(
             made = await PatientPapers(database).estimate(
                 patient, clinician, location, first.date(), sessions, asked.date(), reason, by
             )
-            out.write_bytes(made.pdf)
+            write_private(out, made.pdf)
             due: date | None = made.due.by if made.due else None
             return {
                 "file": str(out),
@@ -242,7 +242,8 @@ def estimate_copy(
 
     async def work() -> None:
         async with books() as database:
-            out.write_bytes((await PatientPapers(database).estimate_again(number, by)).pdf)
+            again = await PatientPapers(database).estimate_again(number, by)
+            write_private(out, again.pdf)
 
     run(work())
     typer.echo(str(out))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Row, text
 from temporalio.client import Client
 
@@ -223,7 +224,7 @@ def show(outcome: dict[str, Any], console: Console) -> None:
     table.add_column("invariant")
     table.add_column("holds")
     for name, holds in outcome["invariants"].items():
-        table.add_row(name, "yes" if holds else "[bold red]NO[/]")
+        table.add_row(name, "yes" if holds else Text("NO", style="bold red"))
     console.print(table)
 
 

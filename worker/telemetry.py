@@ -109,10 +109,19 @@ def _exception_without_values(
 
 def _without_exceptions_as_arguments(record: logging.LogRecord) -> bool:
     """A library may write an exception into its message: of it, too, only the type is kept."""
+
+    def kept(item: object) -> object:
+        return type(item).__name__ if isinstance(item, BaseException) else item
+
     if isinstance(record.args, tuple):
-        record.args = tuple(
-            type(item).__name__ if isinstance(item, BaseException) else item for item in record.args
-        )
+        record.args = tuple(map(kept, record.args))
+    elif record.args:
+        record.args = {name: kept(item) for name, item in record.args.items()}
+    error = sys.exc_info()[1]
+    while isinstance(record.msg, str) and error is not None:
+        if str(error):
+            record.msg = record.msg.replace(str(error), type(error).__name__)
+        error = error.__context__
     return True
 
 

@@ -32,6 +32,7 @@ from groupclaim.store.work import ChangedMeanwhile
 from worker.embedded import StartFailed
 from worker.process import SettingsRefused, connect, open_books
 from worker.settings import Settings
+from worker.tables import Terminal
 
 Result = TypeVar("Result")
 
@@ -127,8 +128,14 @@ def show(as_json: bool, value: Any, told: Callable[[Console], None]) -> None:
     if as_json:
         typer.echo(json.dumps(value, default=str, indent=2))
     else:
-        terminal = Console()
-        told(terminal if terminal.is_terminal else Console(width=140))
+        terminal = Terminal()
+        told(terminal if terminal.is_terminal else Terminal(width=140))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that names patients: a new one can be read by its owner alone."""
+    path.touch(mode=0o600)
+    path.write_bytes(content)
 
 
 def read(path: Path, record: type[Any]) -> Any:

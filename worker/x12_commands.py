@@ -18,6 +18,7 @@ from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from worker.settings import Settings
+from worker.tables import harmless
 
 commands = typer.Typer(no_args_is_help=True, help="X12 files: check them, show them.")
 
@@ -73,7 +74,7 @@ def show(
                 _note(file_digest(source, "sha256").hexdigest(), by)
                 source.seek(0)
             for line in x12.show(source, reveal=reveal):
-                typer.echo(line)
+                typer.echo(harmless(line))
     except OSError as error:
         Console(stderr=True).print(f"{file}: {error.strerror}", style="red", markup=False)
         raise typer.Exit(_UNREADABLE) from None

@@ -52,13 +52,18 @@ async def keep_file(
             "direction": direction,
             "kind": kind,
             "connection_id": connection_id,
-            "name": name[:255],
+            "name": _name(name),
             "size": len(content),
             "content": tx.keyring.fields.seal(_CONTENT, content),
             "created_at": at,
         },
     )
     return digest
+
+
+def _name(given: str) -> str:
+    """A file's name as its sender gives it, of what a database takes as text."""
+    return given.replace("\0", " ")[:255]
 
 
 async def read_file(reading: Reading, digest: str) -> StoredFile:
@@ -174,7 +179,7 @@ async def record_fetched(
             "connection_id": connection_id,
             "mailbox_id": mailbox_id,
             "digest": digest,
-            "name": name[:255],
+            "name": _name(name),
             "fetched_at": at,
         },
     )

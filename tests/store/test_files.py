@@ -36,6 +36,15 @@ async def test_a_file_is_kept_once_and_encrypted(world: World) -> None:
     assert PLANTED[1].encode() not in row.content
 
 
+async def test_a_name_with_a_zero_byte_keeps_no_file_out(world: World) -> None:
+    """PostgreSQL takes none as text; one such name would stop the whole mailbox."""
+    async with world.database.transaction() as tx:
+        name = "a\0b.835"
+        digest = await keep_file(tx, world.connection_id, "inbound", "835", name, CONTENT, NOW)
+        assert await record_fetched(tx, world.connection_id, "f1", name, digest, NOW)
+        assert (await read_file(tx, digest)).name == "a b.835"
+
+
 async def test_a_changed_file_is_not_read(world: World) -> None:
     async with world.database.transaction() as tx:
         digest = await keep_file(tx, world.connection_id, "inbound", "835", "a", CONTENT, NOW)

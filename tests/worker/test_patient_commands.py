@@ -74,6 +74,7 @@ def test_a_statement_shows_one_patient_what_is_theirs(settings: Settings, tmp_pa
     out = tmp_path / "P01.pdf"
     told = run("patient", "statement", "P01", "--out", str(out), "--by", "R. Lee")
     assert told == {"file": str(out), "owed_cents": 500}
+    assert out.stat().st_mode & 0o777 == 0o600
     said = text(out)
     assert f"{PLANTED[0]} {PLANTED[1]} P01" in said
     assert "You owe $5.00" in said

@@ -90,6 +90,23 @@ def test_an_exception_given_as_an_argument_tells_only_its_type(lines: Lines) -> 
     assert line["event"] == "cannot do it: ValueError"
 
 
+def test_an_exception_written_into_a_message_tells_only_its_type(lines: Lines) -> None:
+    """As the engine's library does where it cannot tell the engine of one."""
+    try:
+        try:
+            failing()
+        except ValueError as first:
+            raise RuntimeError(f"not told: {first}") from None
+    except RuntimeError as error:
+        said = f"original error: {error.__context__}, {error}"
+        logging.getLogger("library").warning(said)
+        logging.getLogger("library").warning("it: %(error)s", {"error": error})
+    assert [line["event"] for line in lines()] == [
+        "original error: ValueError, RuntimeError",
+        "it: RuntimeError",
+    ]
+
+
 async def test_a_task_that_failed_unseen_tells_no_text(lines: Lines) -> None:
     async def fail() -> None:
         failing()

@@ -30,6 +30,17 @@ def run(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+@pytest.mark.parametrize("looks", [(), ("--reveal", "--by", "R. Lee")])
+def test_nothing_in_a_file_is_obeyed_by_the_terminal(tmp_path: Path, looks: tuple[str]) -> None:
+    hostile = tmp_path / "hostile.835"
+    payer = (
+        (FILES / "835_90853.edi").read_bytes().replace(b"N1*PR*", b"N1*PR*\x1b]0;t\x07\x1b[2J", 1)
+    )
+    hostile.write_bytes(payer)
+    code, shown = run("show", hostile, *looks)
+    assert (code, "\x1b" in shown, "\ufffd]0;t\ufffd\ufffd[2J" in shown) == (0, False, True)
+
+
 def test_exit_codes_of_check(tmp_path: Path) -> None:
     nonsense = tmp_path / "nonsense"
     nonsense.write_bytes(b"no interchange here")
