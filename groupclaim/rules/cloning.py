@@ -1,7 +1,7 @@
 """Cloned notes: how much of one note's individual section stands in another.
 
 Medicare contractors take wording that is the same or nearly so, between visits or between patients,
-for cloned, and the service for unsupported (NGS Medicare article 1459133; domain.md 4). A summary
+for cloned, and the service for unsupported (NGS Medicare article 1459133). A summary
 that all notes of a session share is allowed, so it is taken out first; only what is said of the one
 patient (D8, D9, D11) is compared.
 """

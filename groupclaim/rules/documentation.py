@@ -1,4 +1,4 @@
-"""Documentation: whether the note and the treatment plan support the claim (domain.md 4, D1-D16).
+"""Documentation: whether note and treatment plan support the claim; D1 to D16 are its elements.
 
 The note is read here and nowhere kept: findings name its fields, places in them and digests, never
 their text, and never whom a note names.
@@ -46,10 +46,10 @@ _NAMES: dict[NoteElement, str] = {
 
 _SIGNED_LATE_UNTIL = timedelta(days=30)
 """A signature later than this needs an attestation: groupclaim's own choice. Contractors accept a
-late signature after a short delay only and name no number of days (domain.md 4, signature)."""
+late signature after a short delay only and name no number of days."""
 
 _USUAL_MINUTES = range(45, 91)
-"""Minutes a group usually lasts (domain.md 1: 45 to 60; TRICARE up to 90). No limit of the code."""
+"""Minutes a group usually lasts: 45 to 60, with TRICARE up to 90. No limit of the code."""
 
 _MINUTES_APART = 10
 """So far may note and attendance differ on how long the patient was there: own choice."""
@@ -75,7 +75,7 @@ _EXCLUDED = re.compile(
     r"support group|peer support|12[- ]step|orientation to the program)\b",
     re.IGNORECASE,
 )
-"""What is not group psychotherapy (domain.md 1, "Not billable as 90853"), as notes put it."""
+"""What is no group psychotherapy (AAPC Psychiatry Coding Alert 139692, 145416), as notes put it."""
 
 _THERAPY = re.compile(
     r"\b(?:psychotherap\w+|therap(?:y|ist|eutic)\w*|cognitive|behaviou?r\w*|cbt|dbt|emdr|"
@@ -172,7 +172,8 @@ def copied_claims(findings: Sequence[Finding]) -> tuple[str, ...]:
 def supports_interactive_complexity(note: ProgressNote | None) -> bool:
     """Whether the note describes, for this patient, a factor that supports 90785.
 
-    Interpreting, translating and extra time alone are none (domain.md 1).
+    Interpreting, translating and extra time alone are none (BCBSIL reimbursement policy on
+    psychotherapy).
     """
     if note is None or note.kind == "psychotherapy" or _blank(note.interactive_complexity):
         return False

@@ -1,6 +1,6 @@
 """Another member named in a note: where, and by which rule; never whom.
 
-A note about one patient must not let a reader recognize another (45 CFR 164.502; domain.md 4, D16).
+A note about one patient must not let a reader recognize another (45 CFR 164.502).
 We know everyone in the room, so nothing has to be guessed: each other member gives a small set of
 forms (names, nicknames, initials), which are looked up word by word, and misspelled ones one slip
 away. Forms that are also words (Grace, Will, May, Hope), months or places count only where the

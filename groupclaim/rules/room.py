@@ -1,7 +1,7 @@
 """The room: how many were treated, by whom, where, and whether they could be there at all.
 
 What concerns a whole session, decided for each participant by their own payer: a room too large
-for one payer is not too large for another (domain.md 1, T1). Coding, claim build, the dry run and
+for one payer is not too large for another. Coding, claim build, the dry run and
 the replay all judge by :func:`check_room`, so they decide alike.
 """
 

@@ -1,4 +1,4 @@
-"""The room-level gate, and scenarios 1 to 3, 8 and 13 of domain.md section 14."""
+"""The room-level gate, and scenarios 1 to 3, 8 and 13 of the billing reference (section 14)."""
 
 from __future__ import annotations
 
