@@ -27,7 +27,8 @@ class Permission(StrEnum):
     audited. ``WORK``: assign, pend, comment, resolve, run again. ``RELEASE``: let a held claim go
     on. ``MONEY``: place payments, book what patients pay. ``APPROVE``: be the second person, send
     appeals, write off. ``SIGN``: say that a note is signed, or not valid. ``INTAKE``: hand
-    in records of the practice, sessions, attendance, coverage. ``ADMINISTER``: users, keys."""
+    in records of the practice, sessions, attendance, coverage. Users and keys are the command
+    line's."""
 
     VIEW = "view"
     REVEAL = "reveal"
@@ -37,7 +38,6 @@ class Permission(StrEnum):
     APPROVE = "approve"
     SIGN = "sign"
     INTAKE = "intake"
-    ADMINISTER = "administer"
 
 
 _BILLER = {
@@ -53,7 +53,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
     Role.BILLER: frozenset(_BILLER),
     Role.CLINICIAN: frozenset({Permission.VIEW, Permission.REVEAL, Permission.SIGN}),
     Role.SUPERVISOR: frozenset({*_BILLER, Permission.APPROVE, Permission.SIGN}),
-    Role.ADMINISTRATOR: frozenset({Permission.VIEW, Permission.ADMINISTER}),
+    Role.ADMINISTRATOR: frozenset({Permission.VIEW}),
 }
 _EMERGENCY = frozenset({Permission.VIEW, Permission.REVEAL})
 
