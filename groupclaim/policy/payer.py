@@ -10,8 +10,6 @@ current official text of that payer is not ``verified``: it may hold a claim, ne
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -30,8 +28,8 @@ from groupclaim.model.money import Cents
 from groupclaim.model.practice import LicenceKind, ProcedureCode
 from groupclaim.model.session import Activity
 from groupclaim.policy import codes
-from groupclaim.policy.tables import packaged
-from groupclaim.policy.toml_lines import TomlLines
+from groupclaim.policy.tables import packaged, read_text
+from groupclaim.policy.toml_lines import NotToml, TomlLines, read_toml
 
 # TOML has arrays and strings where these have tuples and enumerations: only the container is read
 # leniently, what it holds stays strict.
@@ -626,7 +624,7 @@ class PolicyBook:
         own = folder / "payers" if folder is not None else None
         places = [packaged() / "payers", *([own] if own is not None and own.is_dir() else [])]
         texts = {
-            file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+            file.name.removesuffix(".toml"): read_text(file, f"payers/{file.name}")
             for place in places
             for file in place.iterdir()
             if file.name.endswith(".toml")
@@ -664,7 +662,6 @@ class PolicyBook:
 
 
 _LIKE, _WITHOUT = "like", "without"
-_TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -729,11 +726,9 @@ class _Reader:
 
     def _draft(self, name: str) -> tuple[_Drafted, ...]:
         try:
-            data = tomllib.loads(self._texts[name])
-        except tomllib.TOMLDecodeError as error:
-            found = _TOML_PLACE.fullmatch(str(error))
-            line, reason = (found[2], found[1]) if found else ("1", str(error))
-            self.problems.append(f"{name}.toml:{line}: not TOML: {reason}")
+            data = read_toml(self._texts[name])
+        except NotToml as error:
+            self.problems.append(f"{name}.toml:{error}")
             return ()
         for key in data:
             if key != "edition":

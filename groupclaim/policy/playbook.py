@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -20,8 +19,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_
 
 from groupclaim.model.base import InputRefused, Record, describe
 from groupclaim.model.finding import Source
-from groupclaim.policy.tables import packaged, parse_table, table_text
-from groupclaim.policy.toml_lines import TomlLines
+from groupclaim.policy.tables import packaged, parse_table, read_text, table_text
+from groupclaim.policy.toml_lines import NotToml, TomlLines, read_toml
 
 Category = Literal[
     "coverage",
@@ -168,7 +167,7 @@ class Playbook:
         own = folder / "playbook.toml" if folder is not None else None
         place = own if own is not None and own.is_file() else packaged() / "playbook.toml"
         return cls.read(
-            place.read_text(encoding="utf-8"),
+            read_text(place, "playbook.toml"),
             table_text(_REASON_TABLE, folder),
             table_text(_REMARK_TABLE, folder),
         )
@@ -226,16 +225,11 @@ class Playbook:
         )
 
 
-_TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
-
-
 def _settings(text: str, problems: list[str]) -> _Settings | None:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = _TOML_PLACE.fullmatch(str(error))
-        line, reason = (found[2], found[1]) if found else ("1", str(error))
-        problems.append(f"playbook.toml:{line}: not TOML: {reason}")
+        data = read_toml(text)
+    except NotToml as error:
+        problems.append(f"playbook.toml:{error}")
         return None
     try:
         return _Settings.model_validate(data)

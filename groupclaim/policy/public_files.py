@@ -77,8 +77,11 @@ class _File:
                 if delimiter == "	"
                 else csv.reader(file)
             )
-            for row in reader:
-                yield reader.line_num, [cell.strip().strip("\ufeff") for cell in row]
+            try:
+                for row in reader:
+                    yield reader.line_num, [cell.strip().strip("\ufeff") for cell in row]
+            except csv.Error:
+                self.refuse(reader.line_num, "a cell that is too long")
 
     def refuse(self, line: int, reason: str) -> None:
         if len(self.problems) < _MOST_PROBLEMS:

@@ -19,6 +19,8 @@ from groupclaim.model.base import InputRefused, Record, describe
 
 Row = TypeVar("Row", bound=Record)
 
+_MOST_BYTES = 50 * 1024 * 1024
+
 
 def packaged() -> Traversable:
     """The folder of policies and tables that comes with groupclaim."""
@@ -36,14 +38,29 @@ def read_table(name: str, row: type[Row], folder: Path | None = None) -> tuple[R
 def table_text(name: str, folder: Path | None = None) -> str:
     own = folder / "tables" / f"{name}.csv" if folder is not None else None
     if own is not None and own.is_file():
-        return own.read_text(encoding="utf-8")
+        return read_text(own, f"tables/{name}.csv")
     return (packaged() / "tables" / f"{name}.csv").read_text(encoding="utf-8")
+
+
+def read_text(place: Traversable, name: str) -> str:
+    """The text of a file of policies, as ``name`` in the folder. Raises :class:`InputRefused`."""
+    with place.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise InputRefused(name, [f"file: larger than {_MOST_BYTES // 1024**2} MB"])
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InputRefused(name, ["file: not UTF-8"]) from None
 
 
 def parse_table(file: str, text: str, row: type[Row]) -> tuple[Row, ...]:
     """The rows of a table's ``text``. An empty cell is a value that is not given."""
     reader = csv.DictReader(text.splitlines())
-    header = tuple(reader.fieldnames or ())
+    try:
+        header = tuple(reader.fieldnames or ())
+    except csv.Error:
+        raise InputRefused(file, [f"{file}:1: a cell that is too long"]) from None
     problems = [
         f"{file}:1: {column}: unknown column" for column in header if column not in row.model_fields
     ] + [
@@ -52,8 +69,8 @@ def parse_table(file: str, text: str, row: type[Row]) -> tuple[Row, ...]:
         if field.is_required() and column not in header
     ]
     rows = []
-    if not problems:
-        for values in reader:
+    try:
+        for values in reader if not problems else ():
             where = f"{file}:{reader.line_num}"
             if None in values or None in values.values():
                 problems.append(f"{where}: has other columns than the first line")
@@ -63,6 +80,8 @@ def parse_table(file: str, text: str, row: type[Row]) -> tuple[Row, ...]:
                 rows.append(row.model_validate_strings(given))
             except ValidationError as error:
                 problems += [f"{where}: {line}" for line in describe(error)]
+    except csv.Error:
+        problems.append(f"{file}:{reader.reader.line_num}: a cell that is too long")
     if problems:
         raise InputRefused(file, problems)
     return tuple(rows)

@@ -1,14 +1,34 @@
-"""Where in a TOML file a key stands: `tomllib` tells values, not lines."""
+"""Reads TOML, and tells where in a file a key stands: `tomllib` tells values, not lines."""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from typing import Any
 
 Path = tuple[str | int, ...]
+
+_PLACE = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 
 _ARRAY_TABLE = re.compile(r"\s*\[\[\s*([\w.-]+)\s*\]\]")
 _TABLE = re.compile(r"\s*\[\s*([\w.-]+)\s*\]")
 _KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*=")
+
+
+class NotToml(ValueError):
+    """The text says on which line and why, as ``3: not TOML: Invalid value``."""
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """What ``text`` holds. Raises :class:`NotToml`."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _PLACE.fullmatch(str(error))
+        line, reason = (found[2], found[1]) if found else ("1", str(error))
+        raise NotToml(f"{line}: not TOML: {reason}") from None
+    except RecursionError:
+        raise NotToml("1: not TOML that is taken: nested too deep") from None
 
 
 class TomlLines:

@@ -1,3 +1,4 @@
+import os
 import re
 from datetime import date, timedelta
 from importlib import resources
@@ -8,6 +9,8 @@ import pytest
 from groupclaim.model.base import InputRefused
 from groupclaim.model.money import Cents
 from groupclaim.policy.payer import NoPolicy, PolicyBook
+from groupclaim.policy.playbook import Playbook, RemarkCode
+from groupclaim.policy.tables import parse_table, table_text
 
 DAY = date(2026, 2, 3)
 
@@ -188,6 +191,39 @@ def test_editions_that_overlap_or_leave_a_gap_are_refused(
     assert told.split(": ", 1)[1] == problem
     line = int(told.split(":")[1])
     assert text.splitlines()[line - 1].startswith(problem.split(".")[1].split(":")[0])
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "reason"),
+    [
+        ("payers/own.toml", b"a = " + b"[" * 100_000, "own.toml:1: not TOML that is taken: nested"),
+        ("payers/own.toml", b"a = " + b"{a = " * 100_000, "own.toml:1: not TOML that is taken: ne"),
+        ("payers/own.toml", b"\xff\xfea", "payers/own.toml: 1 problem\n  file: not UTF-8"),
+        ("payers/own.toml", None, "payers/own.toml: 1 problem\n  file: larger than 50 MB"),
+        ("playbook.toml", b"a = " + b"[" * 100_000, "playbook.toml:1: not TOML that is taken"),
+        ("playbook.toml", b"\xff\xfea", "playbook.toml: 1 problem\n  file: not UTF-8"),
+        ("tables/remark_codes.csv", b"\xff\xfea", "remark_codes.csv: 1 problem\n  file: not UTF-8"),
+        ("tables/remark_codes.csv", b"A" * 200_000, "remark_codes.csv:1: a cell that is too long"),
+    ],
+)  # fmt: skip
+def test_a_hostile_file_is_refused_by_name(
+    tmp_path: Path, place: str, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content or b"")
+    if content is None:
+        os.truncate(path, 50 * 1024 * 1024 + 1)
+    load = PolicyBook.load if place.startswith("payers") else Playbook.load
+    with pytest.raises(InputRefused) as refused:
+        load(tmp_path)
+    assert reason in str(refused.value)
+
+
+def test_a_table_with_a_cell_without_end_is_refused_by_its_line() -> None:
+    header, *_ = table_text("remark_codes").splitlines()
+    with pytest.raises(InputRefused, match=r"own\.csv:2: a cell that is too long"):
+        parse_table("own.csv", f"{header}\n{'A' * 200_000}\n", RemarkCode)
 
 
 @pytest.mark.parametrize(

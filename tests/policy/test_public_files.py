@@ -246,6 +246,15 @@ def test_every_problem_of_a_file_is_told_with_its_line_and_nothing_is_written(
     assert not (tmp_path / "own").exists()
 
 
+@pytest.mark.parametrize("kind", sorted(IMPORTERS))
+def test_a_cell_without_end_is_refused_by_its_line(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "endless.csv"
+    file.write_text("first\n" + '"' + "A" * 200_000 + "\n")
+    with pytest.raises(InputRefused, match=r"endless\.csv:2: a cell that is too long"):
+        IMPORTERS[kind](file, tmp_path / "own", OCTOBER_2025)
+    assert not (tmp_path / "own").exists()
+
+
 def test_a_day_can_be_given_for_a_file_that_names_none(tmp_path: Path) -> None:
     file = tmp_path / "unnamed.csv"
     file.write_bytes((FILES / "MCR_MUE_PractitionerServices_Eff_10-01-2025.csv").read_bytes())
