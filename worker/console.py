@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -25,7 +24,7 @@ from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from worker.codec import EncryptingCodec
 from worker.process import SettingsRefused, connect, open_books, payload_keys
-from worker.settings import Settings
+from worker.settings import Settings, is_here
 
 FIRST_USER = "owner"
 
@@ -116,22 +115,13 @@ def listening_address(settings: Settings) -> tuple[str, int]:
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host or parts.path not in ("", "/"):
         raise SettingsRefused("console: an address as https://claims.example")
-    if parts.scheme == "http" and not _is_here(host):
+    if parts.scheme == "http" and not is_here(host):
         raise SettingsRefused("console: http only on 127.0.0.1; elsewhere https, by a proxy")
     if parts.scheme == "https" and not settings.console_port:
         raise SettingsRefused("console_port: the port that the proxy in front passes on to")
     if parts.scheme == "https":
         return "0.0.0.0", settings.console_port  # noqa: S104 - behind a proxy, in a container
     return host, settings.console_port or parts.port or 80
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _identity_provider(settings: Settings) -> IdentityProvider | None:

@@ -9,6 +9,7 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -47,7 +48,7 @@ from groupclaim.store.keys import Keyring
 from worker import telemetry
 from worker.capacity import STEPS_AT_ONCE, workflows_held
 from worker.plugin import groupclaim_plugin
-from worker.settings import Settings
+from worker.settings import Settings, is_here
 
 SEAL_INTERVAL = timedelta(seconds=60)
 
@@ -164,6 +165,8 @@ def open_clearinghouse(settings: Settings) -> Clearinghouse:
     """
     if not settings.clearinghouse or settings.clearinghouse_token is None:
         raise SettingsRefused("clearinghouse and clearinghouse_token: both are needed by a worker")
+    if settings.production:
+        _check_encrypted("clearinghouse", settings.clearinghouse)
     login = _files_login(settings)
     http = HttpClearinghouse(
         settings.clearinghouse, SecretStr(settings.clearinghouse_token.read_text().strip())
@@ -172,10 +175,20 @@ def open_clearinghouse(settings: Settings) -> Clearinghouse:
 
 
 def open_cards(settings: Settings) -> StripeCards | None:
-    """The card processor of these settings; None where no key is given."""
+    """The card processor of these settings; None where no key is given.
+
+    Raises :class:`SettingsRefused`.
+    """
     if settings.cards_key is None:
         return None
+    _check_encrypted("cards", settings.cards)
     return StripeCards(SecretStr(settings.cards_key.read_text().strip()), settings.cards)
+
+
+def _check_encrypted(setting: str, address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not is_here(parts.hostname or ""):
+        raise SettingsRefused(f"{setting}: an https address; http only to this machine")
 
 
 def _files_login(settings: Settings) -> SftpLogin | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -142,3 +143,13 @@ class Settings(BaseSettings):
     @property
     def keys_file(self) -> Path:
         return self.keys or self.state / "keys.json"
+
+
+def is_here(host: str) -> bool:
+    """Whether ``host`` is this machine, which needs no encryption on the way."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -27,7 +27,13 @@ from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
 from tests.temporal import PATIENCE_SECONDS
-from worker.process import SettingsRefused, deployment, encryption, open_clearinghouse
+from worker.process import (
+    SettingsRefused,
+    deployment,
+    encryption,
+    open_cards,
+    open_clearinghouse,
+)
 from worker.settings import Settings
 from workflows import mailbox, sampling
 
@@ -73,6 +79,38 @@ def test_settings_without_a_way_are_refused(
 ) -> None:
     with pytest.raises(SettingsRefused, match=named):
         open_clearinghouse(settings.model_copy(update=change))
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("https://clearinghouse.example", True),
+        ("http://127.0.0.1:8400", True),
+        ("http://localhost:8400", True),
+        ("http://clearinghouse.example", False),
+        ("http://10.0.0.5", False),
+        ("http://127.0.0.1.example", False),
+        ("clearinghouse.example", False),
+    ],
+)
+async def test_in_production_nothing_leaves_this_machine_in_the_clear(
+    settings: Settings, address: str, taken: bool
+) -> None:
+    (settings.state / "stripe").write_text("a-key")
+    where = {"clearinghouse": address, "cards": address, "cards_key": settings.state / "stripe"}
+    tried = settings.model_copy(update=where)
+    production = tried.model_copy(update={"production": True})
+    await open_clearinghouse(tried).close()  # every interchange says that it is a test
+    for named, opened, of in (
+        ("clearinghouse", open_clearinghouse, production),
+        ("cards", open_cards, tried),
+    ):
+        if taken:
+            made: Any = opened(of)
+            await made.close()
+        else:
+            with pytest.raises(SettingsRefused, match=f"{named}: an https address"):
+                opened(of)
 
 
 async def test_inquiries_go_one_way_and_files_the_other() -> None:
