@@ -770,9 +770,8 @@ def audit_verify(
 ) -> None:
     """Check the audit log: nothing changed, inserted or cut off since it was sealed."""
 
-    kept = read(head, audit.Head) if head else None
-
     async def work() -> list[str]:
+        kept = read(head, audit.Head) if head else None
         async with books() as database, database.reading() as reading:
             found = await audit.verify(reading, kept)
             return [f"{found.row}: {found.kind.replace('_', ' ')}"] if found else []

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 from typer.testing import CliRunner
@@ -101,6 +104,52 @@ def test_who_did_what_to_a_claim_is_shown_with_the_reason(settings: Settings) ->
     assert (entry["actor"], entry["action"]) == ("R. Lee", "release_hold")
     assert PLANTED[0] in entry["detail"]
     assert run("audit", "show", "GC2") == []
+
+
+def test_who_changed_or_cut_off_the_log_is_found_against_the_head_kept_elsewhere(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Whoever did it had the database and could switch its triggers off, but had no keys."""
+
+    async def noted(world: World) -> None:
+        async with world.database.transaction() as tx:
+            for number in ("GC1", "GC2"):
+                await audit.record(tx, NOW, "R. Lee", "release_hold", number)
+
+    def verify(*against: str) -> tuple[int, list[str]]:
+        result = CliRunner().invoke(application, ["audit", "verify", "--json", *against])
+        return result.exit_code, json.loads(result.output)["faults"]
+
+    def vandal(*statements: str) -> None:
+        with closing(sqlite3.connect(settings.state / "groupclaim.db")) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    heads = []
+    for place in ("first", "last"):
+        within(settings, noted)
+        sealed = CliRunner().invoke(application, ["audit", "seal"])
+        assert sealed.exit_code == 0
+        heads.append(tmp_path / f"{place}.json")
+        heads[-1].write_text(sealed.output)
+    first, last = map(str, heads)
+    assert verify("--head", first) == verify("--head", last) == verify() == (0, [])
+    with closing(sqlite3.connect(settings.state / "groupclaim.db")) as connection:
+        (newest,) = connection.execute("SELECT MAX(id) FROM audit_entry").fetchone()
+    before = newest - 2
+    vandal(*(f"DROP TRIGGER {table}_no_{change}" for table in ("audit_entry", "audit_seal")
+             for change in ("update", "delete")))  # fmt: skip
+    vandal(
+        "DELETE FROM audit_seal WHERE number = 2", f"DELETE FROM audit_entry WHERE id > {before}"
+    )
+    assert verify("--head", first) == verify() == (0, [])
+    assert verify("--head", last) == (1, ["audit_seal 2: cut off"])
+    vandal(f"UPDATE audit_entry SET actor = 'nobody' WHERE id = {before}")
+    assert verify("--head", first) == verify() == (1, [f"audit_entry {before}: changed"])
+    heads[0].write_text('{"number": 1}')
+    refused = CliRunner().invoke(application, ["audit", "verify", "--head", first])
+    assert refused.exit_code == 2
+    assert "digest: Field required" in refused.output
 
 
 def test_keys_are_rotated_and_everything_stays_readable(settings: Settings) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,17 +24,22 @@ from activities.steps import TASK_QUEUE
 from groupclaim.clearinghouse.http import HttpClearinghouse
 from groupclaim.clearinghouse.port import MailboxFile, SeparateWays
 from groupclaim.simulator.sftp import load_or_generate_host_key
+from groupclaim.store import audit
 from groupclaim.store.clock import PracticeClock
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.keys import Keyring
 from tests.store.world import NOW, practice_file
 from tests.temporal import PATIENCE_SECONDS
+from worker import process
 from worker.process import (
+    KeyLost,
     SettingsRefused,
     deployment,
     encryption,
+    open_books,
     open_cards,
     open_clearinghouse,
+    run_worker,
 )
 from worker.settings import Settings
 from workflows import mailbox, sampling
@@ -206,6 +213,43 @@ async def test_a_versioned_worker_works_once_its_build_is_current(
             await mailboxes.looked_into("c1", 1)
             await client.get_workflow_handle(f"mailbox-{task_queue}").result()
     assert mailboxes.looks == ["c1"]
+
+
+async def test_a_worker_exports_the_head_of_the_log_and_stops_when_its_key_file_is_lost(
+    client: Client, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SEAL_INTERVAL", timedelta(seconds=0.2))
+    (tmp_path / "notes.json").write_text("{}")
+    head = tmp_path / "head.json"
+    where = {
+        "temporal": client.service_client.config.target_host,
+        "notes": tmp_path / "notes.json",
+        "audit_head": head,
+    }
+    settings = settings.model_copy(update=where)
+    database = await open_books(settings)
+    await PracticeClock(database).set_stored(NOW)  # so that it leaves no schedules behind
+    running = asyncio.create_task(run_worker(settings))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for number in (1, 2):  # the second once it works already
+                async with database.transaction() as tx:
+                    await audit.record(tx, NOW, "biller-1", "claim_viewed", f"GC{number}")
+                while not head.exists() or json.loads(head.read_text())["number"] < number:
+                    assert not running.done()
+                    await asyncio.sleep(0.05)
+            kept = audit.Head.model_validate_json(head.read_text())
+            async with database.reading() as reading:
+                assert await audit.verify(reading, kept) is None
+                assert await audit.sealed_to(reading) == 2
+            settings.keys_file.rename(tmp_path / "elsewhere.json")
+            with pytest.raises(KeyLost, match="is gone while its keys are in use"):
+                await running
+    finally:
+        running.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+        await database.close()
 
 
 # --- the mailboxes
