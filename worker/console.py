@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from ipaddress import ip_network
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -55,17 +57,7 @@ async def serve_console(settings: Settings, tell: Callable[[str], None]) -> None
             identity_provider=provider,
         )
         await let_in_the_first(database, tell)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(console),
-                host=address[0],
-                port=address[1],
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-            )
-        )
+        server = uvicorn.Server(serving(settings, create_app(console), *address))
         tell(f"console        {console.origin}")
         await server.serve()
     finally:
@@ -91,22 +83,37 @@ async def serve_codec(settings: Settings, tell: Callable[[str], None]) -> None:
         wall=wall_time,
     )
     try:
-        serving = uvicorn.Server(
-            uvicorn.Config(
-                create_codec_server(server),
-                host=host,
-                port=settings.codec_port,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-            )
+        listening = uvicorn.Server(
+            serving(settings, create_codec_server(server), host, settings.codec_port)
         )
         tell(f"codec server   {origin.scheme}://{origin.hostname}:{settings.codec_port}")
         tell(f"asked only by  {server.ui}")
-        await serving.serve()
+        await listening.serve()
     finally:
         await database.close()
+
+
+def serving(settings: Settings, application: Any, host: str, port: int) -> uvicorn.Config:
+    """How an application is served. Who asks is counted by their own address only where the proxy
+    in front is named: anybody may write ``X-Forwarded-For``. Raises :class:`SettingsRefused`."""
+    proxies = [item.strip() for item in settings.console_proxies.split(",") if item.strip()]
+    for item in proxies:
+        try:
+            ip_network(item)
+        except ValueError:
+            raise SettingsRefused(
+                "console_proxies: addresses or networks, as 10.0.0.5,172.16.0.0/12"
+            ) from None
+    return uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+    )
 
 
 def listening_address(settings: Settings) -> tuple[str, int]:

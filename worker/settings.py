@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     console_port: int = Field(
         0, ge=0, le=65535, description="port it listens on; 0: that of its address"
     )
+    console_proxies: str = Field(
+        "",
+        description="addresses or networks of the proxy in front, whose X-Forwarded-For is "
+        "believed; empty: nobody's",
+    )
     webhook_private: bool = Field(
         False, description="tell also systems at addresses inside the practice's own network"
     )
