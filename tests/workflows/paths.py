@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from activities import steps
@@ -20,7 +21,17 @@ from groupclaim.lifecycle.state import ClaimState, Fact, Stage, Step
 from groupclaim.model.session import Attendance
 from tests.workflows.outside import DAY, HOUR, START, claim_of, roster, settled
 from tests.workflows.scene import Scene, eventually
-from workflows import acting, claim, denial, dispute, sampling, session, submission, webhook
+from workflows import (
+    acting,
+    claim,
+    denial,
+    dispute,
+    messages,
+    sampling,
+    session,
+    submission,
+    webhook,
+)
 
 Handles = dict[str, WorkflowHandle[Any, Any]]
 Path = Callable[[Scene, str], Awaitable[Handles]]
@@ -170,6 +181,30 @@ async def denial_appealed(scene: Scene, name: str) -> Handles:
     await handle.signal("look_again")
     await handle.result()
     return {"denial_appealed": handle}
+
+
+async def denial_asked_afterwards(scene: Scene, name: str) -> Handles:
+    """The payer is asked for the authorization that was missing; by a stored clock somebody is
+    reminded, and the claim has news."""
+    outside = scene.outside
+    outside.wall_clock = False
+    person = outside._plan_denial(steps.DenialRef(claim_number=name, denial=1))
+    outside.answer(
+        steps.PLAN_DENIAL,
+        person.model_copy(update={"next": "ask", "choices": ()}),
+        person.model_copy(update={"next": "wait", "choices": ()}),
+        person.model_copy(update={"next": "wait", "choices": (), "due_at": START + 3 * DAY}),
+        steps.DenialPlan(at=START, next="conclude"),
+    )
+    handle = await scene.denial(name)
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 1)
+    await settled(handle)
+    await scene.wake(handle, DAY)
+    await eventually(lambda: len(outside.inputs(steps.ANNOUNCE_DENIAL)) == 2)
+    await settled(handle)
+    await handle.signal("look_again")
+    await handle.result()
+    return {"denial_asked_afterwards": handle}
 
 
 async def claim_overdue(scene: Scene, name: str) -> Handles:
@@ -348,6 +383,33 @@ async def claim_acted_on(scene: Scene, name: str) -> Handles:
     return {"claim_acted_on": handle}
 
 
+async def claim_charged(scene: Scene, name: str) -> Handles:
+    """A person has the payer asked about it; what is left to the patient is announced, and then
+    charged to their card."""
+    outside = scene.outside
+    owed = events.BalanceSettled(at=START, payer_open=0, patient_open=603, charge_card=True)
+    outside.answer(steps.SETTLE_BALANCE, owed)
+    outside.answer(
+        steps.CLAIM_STEPS[Step.CHARGE_CARD],
+        events.CardCharged(at=START, outcome="announced", due_at=START + DAY),
+        events.CardCharged(at=START, outcome="charged"),
+    )
+    handle = await scene.claim(name)
+    await outside.rests(name, Stage.ATTENDANCE)
+    await scene.attended(handle)
+    await outside.rests(name, Stage.READY)
+    await scene.sent_and_accepted(handle)
+    await settled(handle)
+    wish = messages.LookAgain(at=START, what="status", request="click-1")
+    await handle.execute_update("look_again", wish, result_type=claim.ClaimStanding)
+    await eventually(lambda: len(outside.inputs(steps.ASK_STATUS)) == 1)
+    await scene.remitted(handle)
+    await outside.rests(name, Stage.PATIENT_BALANCE)
+    await scene.fast_forward(handle, DAY)
+    await handle.result()
+    return {"claim_charged": handle}
+
+
 # --- a session
 
 
@@ -448,6 +510,27 @@ async def session_amended(scene: Scene, name: str) -> Handles:
     await scene.not_attended(before)
     await before.result()
     return {"session_amended": handle}
+
+
+async def session_by_stored_clock(scene: Scene, name: str) -> Handles:
+    """Attendance is late by a stored clock, then nobody was there."""
+    outside = scene.outside
+    outside.wall_clock = False
+    patients = participants(name, 2)
+    outside.answer(steps.LOAD_ROSTER, roster(*patients, due_at=START + DAY, timer_seconds=None))
+    handle = await scene.session(name)
+    for patient in patients:
+        await outside.rests(claim_of(patient), Stage.ATTENDANCE)
+    await scene.wake(handle, DAY)
+    await eventually(lambda: len(outside.inputs(steps.FOLLOW_UP_ATTENDANCE)) == 1)
+    await handle.execute_update(
+        "record_attendance", attendance(name, *patients), result_type=steps.AttendanceRecorded
+    )
+    for patient in patients:
+        number = claim_of(patient)
+        await scene.not_attended(scene.client.get_workflow_handle(claim.workflow_id(number)))
+    await handle.result()
+    return {"session_by_stored_clock": handle}
 
 
 # --- batches
@@ -559,7 +642,31 @@ async def submission_in_doubt_absent(scene: Scene, name: str) -> Handles:
     return {"submission_in_doubt_absent": handle}
 
 
+async def submission_by_stored_clock(scene: Scene, name: str) -> Handles:
+    """The 999 is late by a stored clock."""
+    outside = scene.outside
+    outside.wall_clock = False
+    handle = await scene.submission(name)
+    await eventually(lambda: outside.inputs(steps.ANNOUNCE_BATCH))
+    await settled(handle)
+    await scene.wake(handle, DAY)
+    await eventually(lambda: outside.inputs(steps.FOLLOW_UP_BATCH))
+    await acknowledged(handle)
+    await handle.result()
+    return {"submission_by_stored_clock": handle}
+
+
 # --- files
+
+
+async def inbound_refused(scene: Scene, name: str) -> Handles:
+    """A file that cannot be read stands as a problem, and its workflow fails."""
+    refused = ApplicationError("not X12", type=steps.INVALID, non_retryable=True)
+    scene.outside.answer(steps.READ_FILE, refused)
+    handle = await scene.inbound(name)
+    with suppress(WorkflowFailureError):
+        await handle.result()
+    return {"inbound_refused": handle}
 
 
 async def inbound_acknowledgments(scene: Scene, name: str) -> Handles:
@@ -684,12 +791,30 @@ async def dispute_given_up(scene: Scene, name: str) -> Handles:
     return {"dispute_given_up": handle}
 
 
+async def dispute_by_stored_clock(scene: Scene, name: str) -> Handles:
+    """The payer's answer is due by a stored clock, and has come by then."""
+    outside = scene.outside
+    outside.wall_clock = False
+    outside.answer(
+        steps.LOOK_AT_DISPUTE,
+        outside.dispute("told"),
+        outside.dispute("closed", outcome="recovered", recovered=1210),
+    )
+    handle = await scene.dispute(case_of(name))
+    await eventually(lambda: looks(scene) == 1)
+    await settled(handle)
+    await scene.wake(handle, 31 * DAY)
+    await handle.result()
+    return {"dispute_by_stored_clock": handle}
+
+
 PATHS: tuple[Path, ...] = (
     claim_paid,
     claim_held,
     claim_corrected,
     claim_denied,
     denial_appealed,
+    denial_asked_afterwards,
     claim_overdue,
     claim_by_stored_clock,
     claim_not_billable,
@@ -697,14 +822,18 @@ PATHS: tuple[Path, ...] = (
     claim_woken,
     claim_acted_on,
     claim_written_off,
+    claim_charged,
     session_of_three,
     session_amended,
+    session_by_stored_clock,
     batch_cut,
     batch_by_stored_clock,
     submission_accepted,
     submission_refused,
     submission_in_doubt_received,
     submission_in_doubt_absent,
+    submission_by_stored_clock,
+    inbound_refused,
     inbound_acknowledgments,
     inbound_payments,
     mailbox_polled,
@@ -712,5 +841,6 @@ PATHS: tuple[Path, ...] = (
     sample_drawn,
     dispute_recovered,
     dispute_given_up,
+    dispute_by_stored_clock,
 )
 """The paths that any development server can show; ``claim_continued`` needs one of its own."""

@@ -95,9 +95,7 @@ async def test_a_payment_that_fails_keeps_no_other_from_being_posted(
 async def test_a_file_that_cannot_be_dealt_with_stays_in_the_mailbox(
     scene: Scene, number: str
 ) -> None:
-    broken = ApplicationError("not X12", type=steps.INVALID, non_retryable=True)
-    scene.outside.answer(steps.READ_FILE, broken)
-    handle = await scene.inbound(number)
+    (handle,) = (await paths.inbound_refused(scene, number)).values()
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     assert done(scene) == ["read_file", "report_file"]

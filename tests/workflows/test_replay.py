@@ -16,10 +16,10 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from activities import steps
-from tests.temporal import plugin
+from tests.temporal import KEY_ID, PAYLOAD_KEYS, plugin
 from tests.workflows import fingerprints
 from tests.workflows.paths import PATHS
-from worker.plugin import WORKFLOWS
+from worker.plugin import WORKFLOWS, groupclaim_plugin
 
 HISTORIES = sorted((Path(__file__).parents[1] / "histories").glob("*.json"))
 
@@ -57,6 +57,49 @@ def test_every_workflow_type_and_path_is_recorded() -> None:
     )
     assert set(types) == {kind.__temporal_workflow_definition.name for kind in WORKFLOWS}  # type: ignore[attr-defined]
     assert {path.__name__ for path in PATHS} <= {path.stem for path in HISTORIES}
+
+
+def test_every_step_and_message_is_recorded() -> None:
+    """A signal or update that several types take the same way is recorded of one of them."""
+    handlers = {
+        (kind.__temporal_workflow_definition.name, name): taken.fn.__qualname__  # type: ignore[attr-defined]
+        for kind in WORKFLOWS
+        for of_kind in ("signals", "updates")
+        for name, taken in getattr(kind.__temporal_workflow_definition, of_kind).items()  # type: ignore[attr-defined]
+    }
+    performed, told = set(), set()
+    for path in HISTORIES:
+        history = read(path)
+        kind = history.events[0].workflow_execution_started_event_attributes.workflow_type.name
+        for event in history.events:
+            performed.add(event.activity_task_scheduled_event_attributes.activity_type.name)
+            marked = event.marker_recorded_event_attributes
+            if marked.marker_name == "core_local_activity":
+                (about,) = marked.details["data"].payloads
+                performed.add(json.loads(about.data)["activity_type"])
+            signal = event.workflow_execution_signaled_event_attributes.signal_name
+            update = event.workflow_execution_update_accepted_event_attributes
+            told |= {(kind, signal), (kind, update.accepted_request.input.name)}
+    steps_there_are = {step.name for step in vars(steps).values() if isinstance(step, steps.Step)}
+    assert sorted(steps_there_are - performed) == []
+    recorded = {handlers[one] for one in told & set(handlers)}
+    assert sorted(set(handlers.values()) - recorded) == []
+
+
+async def test_a_history_under_an_older_key_replays_under_the_new_one_and_not_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without the older key the task fails, by the key's id, and would be tried again: no workflow
+    ends by it."""
+    history = read(HISTORIES[0].parent / "claim_paid.json")
+    new = {"test-2": bytes(range(32, 64))}
+    rotated = Replayer(workflows=[], plugins=[groupclaim_plugin({**PAYLOAD_KEYS, **new}, "test-2")])
+    await rotated.replay_workflow(history)
+    assert "no payload key" not in caplog.text
+    lost = Replayer(workflows=[], plugins=[groupclaim_plugin(new, "test-2")])
+    with pytest.raises(RuntimeError, match="activation completion failed"):
+        await lost.replay_workflow(history)
+    assert f"no payload key '{KEY_ID}'" in caplog.text
 
 
 def test_the_commands_of_every_workflow_are_those_written_down() -> None:
