@@ -371,7 +371,7 @@ async def run_everything(
     host = settings.temporal.rpartition(":")[0]
     if host not in ("127.0.0.1", "localhost"):
         raise StartFailed(f"temporal is {settings.temporal}: only this machine's is started here")
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = await open_books(settings)
     try:
         await _set_clock(database, play)

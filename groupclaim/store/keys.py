@@ -89,7 +89,7 @@ class Keyring:
         Safe when several processes start at once: the first to create the file wins.
         """
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
             cls.generate().save(draft)
             try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
+from typing import Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -130,8 +131,11 @@ async def add_user(tx: Transaction, account: Account, role: Role, at: datetime) 
     return password
 
 
-def _index(reading: Reading, kind: str, value: str) -> str:
-    return reading.keyring.blind_index(f"console_user.{kind}", value.casefold())
+def _index(reading: Reading, kind: Literal["name", "subject"], value: str) -> str:
+    """A name is found however it is typed; a provider's subjects may differ by case alone (OpenID
+    Connect Core 1.0, 2)."""
+    said = value.casefold() if kind == "name" else value
+    return reading.keyring.blind_index(f"console_user.{kind}", said)
 
 
 async def find(reading: Reading, name: str) -> User | None:

@@ -164,6 +164,7 @@ async def test_whom_the_provider_vouches_for_comes_in(
         ({"amr": ["pwd"]}, "second factor"),
         ({"amr": []}, "second factor"),
         ({"sub": "subject-2"}, "nobody has let you in"),
+        ({"sub": "Subject-1"}, "nobody has let you in"),
     ],
 )
 async def test_an_answer_that_is_not_for_us_lets_nobody_in(

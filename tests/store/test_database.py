@@ -97,6 +97,14 @@ async def test_a_failed_block_leaves_nothing(database: Database) -> None:
         assert await reading.rows(select(counter)) == []
 
 
+async def test_a_statement_that_fails_does_not_tell_what_it_held(database: Database) -> None:
+    with pytest.raises(IntegrityError) as failed:
+        async with database.transaction() as tx:
+            await tx.execute(insert(counter), {"name": "Jane Doe", "value": None})
+    assert "Jane Doe" not in str(failed.value).partition("DETAIL")[0]
+    assert "hide_parameters" in str(failed.value)
+
+
 async def test_numbers_have_no_gaps_and_no_twins(database: Database) -> None:
     async def take(fail: bool) -> int:
         async with database.transaction() as tx:

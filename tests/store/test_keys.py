@@ -84,6 +84,8 @@ def test_the_key_file_is_made_once_and_for_its_owner_only(tmp_path: Path) -> Non
     path = tmp_path / "secret" / "keys.json"
     made = Keyring.load_or_generate(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    # The folder of state, where the database comes to lie too: its ids count as protected.
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert Keyring.load_or_generate(path).identity_key == made.identity_key
     assert os.listdir(path.parent) == ["keys.json"]
 
