@@ -23,10 +23,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from groupclaim.store import watch
+from groupclaim.store.audit import Head
 from groupclaim.store.clock import practice_now
 from groupclaim.store.database import Database
 from groupclaim.store.keys import Keyring, KeyringRefused, Undecipherable
 from worker import telemetry
+from worker.audit_head import read_head
 from worker.settings import Settings
 
 AUDIT_SECONDS: float = 600
@@ -163,8 +165,10 @@ class Exporter:
         return self._database
 
     async def _read_everything(self, database: Database, now: datetime) -> None:
+        # Read before the log: what is exported meanwhile is not yet in what is read of the log.
+        kept = await asyncio.to_thread(self._kept_head)
         async with database.reading() as reading:
-            found = await watch.seldom(reading, now)
+            found = await watch.seldom(reading, now, kept)
             for family in (watch.AUDIT_INTACT, watch.AUTHORIZATIONS):
                 self.figures.read.pop(family, None)
             self.figures.read.update(found)
@@ -177,6 +181,15 @@ class Exporter:
                         self._times[name].labels(item.payer).observe(item.seconds)
                     seen[item.row] = item.at
                 self._seen[name] = {row: at for row, at in seen.items() if at >= since}
+
+    def _kept_head(self) -> Head | None:
+        place = self._settings.audit_head
+        try:
+            return read_head(place) if place is not None else None
+        except (OSError, ValueError) as error:
+            name = type(error).__name__
+            self._log.error("the audit log's kept head is not read", exception_type=name)
+            return None
 
     async def close(self) -> None:
         if self._database is not None:

@@ -39,13 +39,12 @@ from groupclaim.policy.edits import CodeEdits
 from groupclaim.policy.fee_schedule import FeeSchedule
 from groupclaim.policy.payer import PolicyBook
 from groupclaim.policy.playbook import Playbook
-from groupclaim.store import audit
-from groupclaim.store.clock import practice_now
 from groupclaim.store.connection_down import ConnectionDiary
 from groupclaim.store.database import Database, migrate
 from groupclaim.store.key_use import missing_keys
 from groupclaim.store.keys import Keyring
 from worker import telemetry
+from worker.audit_head import seal_and_export
 from worker.capacity import STEPS_AT_ONCE, workflows_held
 from worker.plugin import groupclaim_plugin
 from worker.settings import Settings, is_here
@@ -266,7 +265,7 @@ async def run_worker(settings: Settings) -> None:
             while not stop.is_set():
                 try:
                     await check_keys(database, settings.keys_file)
-                    await _seal_audit_log(database, settings.audit_head)
+                    await seal_and_export(database, settings.audit_head)
                 except SQLAlchemyError as error:
                     # Steps come again by themselves: a worker that ended would only be late.
                     cause = count_refusal(error)
@@ -286,13 +285,3 @@ async def run_worker(settings: Settings) -> None:
         if cards is not None:
             await cards.close()
         await database.close()
-
-
-async def _seal_audit_log(database: Database, exported_to: Path | None) -> None:
-    """Seal what was noted since the last seal; what is younger could be cut off unseen."""
-    async with database.transaction() as tx:
-        head = await audit.seal(tx, await practice_now(tx))
-    if head is not None and exported_to is not None:
-        draft = exported_to.with_suffix(".draft")
-        await asyncio.to_thread(draft.write_text, head.model_dump_json())
-        await asyncio.to_thread(draft.replace, exported_to)

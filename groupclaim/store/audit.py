@@ -182,6 +182,14 @@ async def sealed_to(reading: Reading) -> int:
     return int(json.loads(entries)[-1]) if entries else 0
 
 
+async def holds(reading: Reading, head: Head) -> bool:
+    """Whether the log still has the seal that ``head`` is of, as it was then."""
+    digest: str | None = await reading.scalar(
+        select(audit_seal.c.digest).where(audit_seal.c.number == head.number)
+    )
+    return digest == head.digest
+
+
 async def verify(reading: Reading, kept: Head | None = None) -> Tampering | None:
     """The first row that is not as written, or None. ``kept``: the newest head kept elsewhere.
 

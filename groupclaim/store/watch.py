@@ -394,14 +394,17 @@ async def _sample_errors(reading: Reading) -> Samples:
     }  # fmt: skip
 
 
-async def seldom(reading: Reading, now: datetime) -> dict[Family, Samples]:
-    """What reads every entry of the audit log and every authorization."""
+async def seldom(
+    reading: Reading, now: datetime, kept: audit.Head | None = None
+) -> dict[Family, Samples]:
+    """What reads every entry of the audit log, against the head kept elsewhere if there is one,
+    and every authorization."""
     units: Counter[tuple[str, str]] = Counter()
     missing = await missing_keys(reading)
     found: dict[Family, Samples] = {KEYS_MISSING: {(): float(len(missing))}}
     if missing:
         return found
-    found[AUDIT_INTACT] = {(): 0.0 if await audit.verify(reading) else 1.0}
+    found[AUDIT_INTACT] = {(): 0.0 if await audit.verify(reading, kept) else 1.0}
     for standing in await authorizations.standings(reading, now.date()):
         key = reading.keyring.payer_key(standing.permit.payer)
         units[key, _units_left(standing.units.left)] += 1
