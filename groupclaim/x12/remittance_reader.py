@@ -155,11 +155,7 @@ class _Reader:
             control_number=transaction.control_number,
             guide=transaction.guide,
             problems=tuple(
-                problem
-                for problem in self.problems
-                if transaction.header.number <= problem.segment_number <= transaction.last_number
-                # Beyond the limit, nobody knows which problems this transaction has.
-                or problem.code == "too_many_problems"
+                self.problems.of_segments(transaction.header.number, transaction.last_number)
             ),
             unread=tuple(self.unread),
         )

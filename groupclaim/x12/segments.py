@@ -160,6 +160,8 @@ class Problems(list[Problem]):
     def __init__(self, most: int = 10_000) -> None:
         super().__init__()
         self.most = most
+        self._places: dict[int, list[int]] = {}
+        self._placed = 0
 
     def report(self, code: str, at: "Segment | None", text: str, *, element: str = "") -> None:
         """Note a problem with a segment; None when it concerns the file as a whole."""
@@ -182,6 +184,24 @@ class Problems(list[Problem]):
                     f"more than {self.most} problems; the rest is not listed",
                 )
             )
+
+    def of_segments(self, first: int, last: int) -> list[Problem]:
+        """What was found so far of the segments `first` to `last`, as it was found. Beyond the
+        limit nobody knows which problems they have: that is among them then.
+
+        It takes no longer the more problems other segments have.
+        """
+        for place in range(self._placed, len(self)):
+            self._places.setdefault(self[place].segment_number, []).append(place)
+        self._placed = len(self)
+        if len(self._places) < last - first:
+            numbers: Iterable[int] = [n for n in self._places if first <= n <= last]
+        else:
+            numbers = range(first, last + 1)
+        places = {place for n in numbers for place in self._places.get(n, ())}
+        if len(self) > self.most:
+            places.add(self.most)
+        return [self[place] for place in sorted(places)]
 
     def cents(self, segment: Segment, n: int, absent: int = 0) -> int:
         """Element n as cents; `absent` if empty; 0 and a problem if it is no amount."""
