@@ -15,12 +15,16 @@ from html import unescape
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from groupclaim.store import people
 from tests.activities.house import KEYRING, SAMPLES
 from tests.console.visitor import Practice
-from worker import telemetry
+from tests.worker.test_telemetry import Lines, lines
 from worker.exporter import Exporter
 from worker.settings import Settings
+
+__all__ = ["lines"]
 
 MOST_PAGES = 80
 
@@ -91,11 +95,10 @@ async def test_metrics_hold_nothing_personal(played: Practice) -> None:
 
 
 async def test_addresses_refusals_and_logs_of_the_console_hold_nothing_personal(
-    played: Practice, caplog: pytest.LogCaptureFixture
+    played: Practice, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = planted(played)
     browser = await played.signed_in("biller")
-    caplog.set_level("DEBUG")
     waiting, addresses = deque(["/"]), {"/"}
     opened = 0
     while waiting and opened < MOST_PAGES:
@@ -114,10 +117,19 @@ async def test_addresses_refusals_and_logs_of_the_console_hold_nothing_personal(
         answer = await browser.get(address)
         assert answer.status_code == 404
         assert hits(answer.content, words) == []
-    told = [
-        record.getMessage()
-        for record in caplog.records
-        # What these say below a warning is never written: telemetry silences them.
-        if not record.name.startswith(telemetry.TELL_VALUES)
-    ]
-    assert hits("\n".join(told).encode(), words) == []
+
+    # What is noted of failures, whose own texts hold a name, of a statement's values and of a page.
+    async def broken(*_: object) -> None:
+        raise OperationalError("SELECT last_name", {"last_name": name}, Exception(name))
+
+    async def wrong(*_: object) -> None:
+        raise ValueError(name)
+
+    for failing, status in ((broken, 503), (wrong, 500)):
+        monkeypatch.setattr(people, "visit", failing)
+        answer = await browser.get(f"/claims/{name}")
+        assert answer.status_code == status
+        assert hits(answer.content, words) == []
+    told = lines()
+    assert {"no database", "page failed"} <= {line["event"] for line in told}
+    assert hits(json.dumps(told).encode(), words) == []
