@@ -33,6 +33,8 @@ from workflows import batch, claim, denial, inbound, mailbox, session, submissio
 from workflows.perform import Wake
 
 _LOOK_AGAIN_SECONDS = 0.05
+_ASKED_AT_ONCE = 100
+"""Of thousands asked after at once, the engine lets some wait until they give up."""
 _RUNNING = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
@@ -54,6 +56,7 @@ class PracticeTime:
         self._simulator = simulator
         self._connections = connections
         self._processes = processes
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def next_moment(self) -> datetime | None:
         """The next deadline or delivery; None when nothing at all is awaited."""
@@ -163,13 +166,12 @@ class PracticeTime:
         return described is None or described.workflow_execution_info.status != _RUNNING
 
     async def _describe(self, workflow_id: str) -> DescribeWorkflowExecutionResponse | None:
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        )
         try:
-            return await self._client.workflow_service.describe_workflow_execution(
-                DescribeWorkflowExecutionRequest(
-                    namespace=self._client.namespace,
-                    execution=WorkflowExecution(workflow_id=workflow_id),
-                )
-            )
+            async with self._asking:
+                return await self._client.workflow_service.describe_workflow_execution(request)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None

@@ -21,7 +21,17 @@ from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 _LEEWAY_SECONDS = 60
-_SEVERAL_FACTORS = frozenset({"mfa", "otp", "hwk", "swk", "fpt", "face", "sms"})
+_KNOWN = frozenset({"pwd", "pin", "kba"})
+_HAD = frozenset({"otp", "sms", "tel", "hwk", "swk", "sc"})
+_OWN = frozenset({"face", "fpt", "iris", "retina", "vbm"})
+"""What somebody knows, has and is, as methods of RFC 8176 name it."""
+
+
+def _several(methods: object) -> bool:
+    """Whether a sign-in by these took factors of two kinds, or the provider says that it did."""
+    told = methods if isinstance(methods, list) else []
+    used = {item for item in told if isinstance(item, str)}
+    return "mfa" in used or sum(bool(used & kind) for kind in (_KNOWN, _HAD, _OWN)) > 1
 
 
 class SignInFailed(Exception):
@@ -142,7 +152,7 @@ class IdentityProvider:
             or now < issued - _LEEWAY_SECONDS
         ):
             raise SignInFailed("The identity provider's answer has expired. Begin again.")
-        if self._several_factors and not _SEVERAL_FACTORS.intersection(claims.get("amr", ())):
+        if self._several_factors and not _several(claims.get("amr")):
             raise SignInFailed("Sign in with a second factor: this practice requires it.")
 
     async def _discover(self) -> _Endpoints:

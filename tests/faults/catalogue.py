@@ -24,7 +24,7 @@ def _in(file: str, *tests: str) -> tuple[str, ...]:
 
 
 _THOUSANDS = _in(
-    "faults/test_backlog", "of_thousands_at_once_all_are_paid_once_but_the_one_that_cannot_be_sent"
+    "faults/test_backlog", "of_thousands_at_once_all_are_sent_once_but_the_one_that_cannot_be"
 )
 
 FAULTS = (
@@ -277,6 +277,7 @@ FAULTS = (
             "replay",
             "a_history_of_another_way_does_not_replay",
             "every_workflow_type_and_path_is_recorded",
+            "every_step_and_message_is_recorded",
         ),
     ),
     Fault(
@@ -446,6 +447,14 @@ FAULTS = (
             "without_the_key_file_nothing_starts_and_no_key_is_made",
             "a_file_from_before_a_rotation_is_refused_by_the_missing_keys_id",
             "keys_whose_file_is_gone_stop_who_uses_them",
+        )
+        + _in(
+            "worker/test_process",
+            "a_worker_exports_the_head_of_the_log_and_stops_when_its_key_file_is_lost",
+        )
+        + _in(
+            "workflows/test_replay",
+            "a_history_under_an_older_key_replays_under_the_new_one_and_not_without",
         ),
     ),
     Fault(
@@ -457,6 +466,15 @@ FAULTS = (
             "an_entry_slipped_between_sealed_ones_is_found",
             "a_log_cut_off_behind_a_kept_head_is_found",
             "a_log_written_anew_with_other_keys_is_found",
+        )
+        + _in(
+            "worker/test_books_commands",
+            "who_changed_or_cut_off_the_log_is_found_against_the_head_kept_elsewhere",
+        )
+        + _in(
+            "worker/test_audit_head",
+            "a_head_that_the_log_lacks_is_told_and_never_written_over",
+            "where_no_head_can_be_kept_the_log_is_sealed_and_work_goes_on",
         ),
     ),
     Fault(
