@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -306,24 +306,38 @@ class Playing:
 
     async def hand_in(self, *sessions: str) -> None:
         """Who came to these sessions, or to all of them, and that all notes are signed."""
+
+        async def take(came: dict[str, Any]) -> None:
+            await self.record_attendance(came)
+            await self.sign_notes(came)
+
+        await self.of_each_session(take, *sessions)
+
+    async def of_each_session(
+        self, act: Callable[[dict[str, Any]], Awaitable[None]], *sessions: str
+    ) -> None:
+        """``act`` on who came to each of these sessions, or to all of them; some at once."""
         limit = asyncio.Semaphore(_AT_ONCE)
 
-        async def take(item: dict[str, Any]) -> None:
-            given = {"session": item["session"], "participants": item["participants"]}
+        async def one(came: dict[str, Any]) -> None:
             async with limit:
-                await self.desk.record_attendance(
-                    parse(AttendanceList, given, "attendance"), by="burst"
-                )
-                for one in item["participants"]:
-                    await self.desk.sign_note(item["session"], one["patient"], NOW, by="burst")
+                await act(came)
 
         await asyncio.gather(
             *(
-                take(item)
+                one(item)
                 for item in self.came
                 if item["kind"] == "attendance" and item["session"] in (sessions or item["session"])
             )
         )
+
+    async def record_attendance(self, came: dict[str, Any]) -> None:
+        given = {"session": came["session"], "participants": came["participants"]}
+        await self.desk.record_attendance(parse(AttendanceList, given, "attendance"), by="burst")
+
+    async def sign_notes(self, came: dict[str, Any]) -> None:
+        for one in came["participants"]:
+            await self.desk.sign_note(came["session"], one["patient"], NOW, by="burst")
 
     async def cut_off(self) -> None:
         """The cut-off comes: what is ready is sent."""

@@ -9,15 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import text, update
 
-from groupclaim.model.base import parse
-from groupclaim.model.session import AttendanceList
 from groupclaim.store import claims
 from groupclaim.store.schema import claim_version
-from tests.faults.burst import NOW, Playing, peak_megabytes, playing
+from tests.faults.burst import Playing, peak_megabytes, playing
 from tests.faults.extent import whole
 from tests.faults.wire import accepted_versions
 
@@ -25,7 +22,6 @@ CLAIMS = 5000 if whole() else 20
 _MOST_MEGABYTES = 1024
 """Of each worker; there is one for each processor. One alone with 5,000 open claims took 1,110."""
 _PATIENCE = 7200 if whole() else 300
-_AT_ONCE = 20
 
 
 async def until(practice: Playing, query: str, count: int) -> float:
@@ -39,49 +35,6 @@ async def until(practice: Playing, query: str, count: int) -> float:
                 if await reading.scalar(text(query)) == count:
                     return round(time.monotonic() - began, 1)
             await asyncio.sleep(0.5)
-
-
-async def all_at_once(doing: list[Callable[[], object]]) -> None:
-    limit = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(act: Callable[[], object]) -> None:
-        async with limit:
-            await act()  # type: ignore[misc]
-
-    await asyncio.gather(*map(one, doing))
-
-
-async def hand_in(practice: Playing) -> None:
-    """Who came, of all sessions: every claim then waits for its note."""
-    await all_at_once(
-        [
-            lambda item=item: practice.desk.record_attendance(  # type: ignore[misc]
-                parse(
-                    AttendanceList,
-                    {"session": item["session"], "participants": item["participants"]},
-                    "attendance",
-                ),
-                by="burst",
-            )
-            for item in attended(practice)
-        ]
-    )
-
-
-async def sign_all(practice: Playing) -> None:
-    await all_at_once(
-        [
-            lambda ref=item["session"], one=one: practice.desk.sign_note(  # type: ignore[misc]
-                ref, one["patient"], NOW, by="burst"
-            )
-            for item in attended(practice)
-            for one in item["participants"]
-        ]
-    )
-
-
-def attended(practice: Playing) -> list[dict[str, Any]]:
-    return [item for item in practice.came if item["kind"] == "attendance"]
 
 
 async def spoil(practice: Playing) -> str:
@@ -109,12 +62,12 @@ async def test_of_thousands_at_once_all_are_sent_once_but_the_one_that_cannot_be
     with its cause, and holds up none of the others."""
     async with playing(CLAIMS, tmp_path, workers=os.cpu_count() or 1) as practice:
         await practice.start_sessions()
-        await hand_in(practice)
+        await practice.of_each_session(practice.record_attendance)
         waiting = "SELECT COUNT(*) FROM claim WHERE hold_code = 'NOTE_UNSIGNED'"
         await until(practice, waiting, CLAIMS)
         for worker in practice.crew:
             worker.stop()
-        await sign_all(practice)
+        await practice.of_each_session(practice.sign_notes)
         practice.server.process.kill()
         await practice.server.start()
         for worker in practice.crew:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -48,6 +49,11 @@ async def test_a_history_of_another_way_does_not_replay() -> None:
         await replayer().replay_workflow(history)
 
 
+def definition(kind: type) -> Any:
+    """What the SDK keeps of a workflow type: its name, signals and updates."""
+    return vars(kind)["__temporal_workflow_definition"]
+
+
 def test_every_workflow_type_and_path_is_recorded() -> None:
     types = Counter(
         json.loads(path.read_text())["events"][0]["workflowExecutionStartedEventAttributes"][
@@ -55,17 +61,16 @@ def test_every_workflow_type_and_path_is_recorded() -> None:
         ]["name"]
         for path in HISTORIES
     )
-    assert set(types) == {kind.__temporal_workflow_definition.name for kind in WORKFLOWS}  # type: ignore[attr-defined]
+    assert set(types) == {definition(kind).name for kind in WORKFLOWS}
     assert {path.__name__ for path in PATHS} <= {path.stem for path in HISTORIES}
 
 
 def test_every_step_and_message_is_recorded() -> None:
     """A signal or update that several types take the same way is recorded of one of them."""
     handlers = {
-        (kind.__temporal_workflow_definition.name, name): taken.fn.__qualname__  # type: ignore[attr-defined]
+        (definition(kind).name, name): taken.fn.__qualname__
         for kind in WORKFLOWS
-        for of_kind in ("signals", "updates")
-        for name, taken in getattr(kind.__temporal_workflow_definition, of_kind).items()  # type: ignore[attr-defined]
+        for name, taken in (definition(kind).signals | definition(kind).updates).items()
     }
     performed, told = set(), set()
     for path in HISTORIES:
