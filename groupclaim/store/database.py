@@ -211,7 +211,7 @@ class Database:
             pool_use_lifo=True,
             pool_timeout=BUSY_SECONDS,
             connect_args={"async_creator_fn": hasty} if hastily else {},
-            hide_parameters=True,  # an error tells the statement, never what it held
+            hide_parameters=True,  # else the text of an error holds what was to be written
         )
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine.sync_engine)
